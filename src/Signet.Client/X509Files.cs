@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Signet.Identity.X509;
 
 namespace Signet.Client;
@@ -6,7 +7,7 @@ namespace Signet.Client;
 public static class X509Files
 {
     /// <summary>Reads the texts of the three files. Never throws.</summary>
-    public static bool TryRead(string certificatePem, string keyPem, string rootsPem, out X509Context? context, out string problem)
+    public static bool TryRead(string certificatePem, string keyPem, string rootsPem, [NotNullWhen(true)] out X509Context? context, out string problem)
     {
         context = null;
         if (!Pem.TryReadCertificates(certificatePem, out var chain, out problem)

@@ -64,9 +64,9 @@ public sealed record RegistrationEntry
             yield return $"SPIFFE ID {SpiffeId} has no path; it would name the whole trust domain";
         }
 
-        if (SpiffeId.Path.StartsWith(ReservedIds.Prefix, StringComparison.Ordinal))
+        if (ReservedIds.IsReserved(SpiffeId))
         {
-            yield return $"SPIFFE ID {SpiffeId} is reserved for servers and agents; choose a path outside {ReservedIds.Prefix}";
+            yield return $"SPIFFE ID {SpiffeId} is reserved for servers and agents; choose a path outside /spire/";
         }
 
         if (!ParentId.IsMemberOf(trustDomain) || !ParentId.HasPath)
