@@ -11,7 +11,7 @@ using Signet.Hosting.Grpc;
 using Signet.Rpc.Wire.Health;
 using Signet.Server.Api;
 using Signet.Server.Attestation;
-using Signet.Server.Identity;
+using Signet.Server.Upkeep;
 using Signet.Server.Keys;
 using Signet.Server.Registration;
 using Signet.Server.Storage.Sqlite;
@@ -27,15 +27,18 @@ namespace Signet.Server;
 public sealed class ServerHost : IAsyncDisposable
 {
     private readonly SqliteDatabase _database;
+    private readonly EntryDirectory _entries;
     private readonly ApiEndpoint _api;
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
 
-    private ServerHost(ServerConfig config, SqliteDatabase database, ApiEndpoint api, AdminEndpoint admin, BackgroundPart rotation, ReadinessBoard readiness)
+    private ServerHost(
+        ServerConfig config, SqliteDatabase database, EntryDirectory entries, ApiEndpoint api, AdminEndpoint admin, BackgroundPart rotation, ReadinessBoard readiness)
     {
         Config = config;
         Readiness = readiness;
         Parts = [api, rotation, admin];
         _database = database;
+        _entries = entries;
         _api = api;
         _owned = [admin, rotation, api];
         Admin = admin;
@@ -80,6 +83,7 @@ public sealed class ServerHost : IAsyncDisposable
             await owned.DisposeAsync().ConfigureAwait(false);
         }
 
+        _entries.Dispose();
         await _database.DisposeAsync().ConfigureAwait(false);
     }
 
@@ -122,7 +126,7 @@ public sealed class ServerHost : IAsyncDisposable
             time,
             logs);
         var admin = new AdminEndpoint(config.Metrics, "metrics", [AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
-        return new ServerHost(config, database, api, admin, new BackgroundPart("upkeep", rotation.RunAsync), readiness);
+        return new ServerHost(config, database, entries, api, admin, new BackgroundPart("upkeep", rotation.RunAsync), readiness);
     }
 
     // Root and the server's own user; everybody else by name of number.

@@ -35,7 +35,7 @@ internal sealed class AgentService(
             throw Rpcs.Invalid($"attestor \"{Printable.Of(joining.Data?.Type ?? "")}\" is not supported; use {JoinTokens.Attestor}");
         }
 
-        if (!SigningRequest.TryParse(joining.Params?.Csr.Memory ?? default, out var csr, out var problem))
+        if (!SigningRequest.TryParse(joining.Params_?.Csr.Memory ?? default, out var csr, out var problem))
         {
             throw Rpcs.Invalid($"CSR: {problem}");
         }

@@ -7,10 +7,9 @@ using Signet.Hosting.Admin;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Rotation;
 using Signet.Server.Attestation;
-using Signet.Server.Identity;
 using Signet.Server.Storage;
 
-namespace Signet.Server;
+namespace Signet.Server.Upkeep;
 
 /// <summary>
 /// What must be done again and again: turn the authorities, renew the server's own identity, forget stale tokens. Nothing here ends the
