@@ -72,10 +72,25 @@ internal sealed class SignatureAlgorithm
         var digest = CryptographicOperations.HashData(Hash, data);
         return (KeyKind, key) switch
         {
-            (PublicKeyKind.Ec, ECDsa ec) => ec.SignHash(digest, DSASignatureFormat.Rfc3279DerSequence),
+            (PublicKeyKind.Ec, ECDsa ec) => ToDer(ec.SignHash(digest)),
             (PublicKeyKind.Rsa, RSA rsa) => rsa.SignHash(digest, Hash, Padding!),
             _ => throw new CryptographicException($"the signing key is not of the kind that {Name} needs"),
         };
+    }
+
+    /// <summary>Keys answer r and s side by side, each as long as the curve; certificates want SEQUENCE { r INTEGER, s INTEGER } (RFC 3279 §2.2.3).</summary>
+    private static byte[] ToDer(ReadOnlySpan<byte> signature)
+    {
+        var writer = new AsnWriter(AsnEncodingRules.DER);
+        using (writer.PushSequence())
+        {
+            writer.WriteIntegerUnsigned(Trimmed(signature[..(signature.Length / 2)]));
+            writer.WriteIntegerUnsigned(Trimmed(signature[(signature.Length / 2)..]));
+        }
+
+        return writer.Encode();
+
+        static ReadOnlySpan<byte> Trimmed(ReadOnlySpan<byte> number) => number.TrimStart((byte)0) is { IsEmpty: false } trimmed ? trimmed : [0];
     }
 
     private static byte[] Encode(string oid)
