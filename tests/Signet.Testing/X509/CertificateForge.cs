@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Signet.Identity.X509;
+using PublicKey = System.Security.Cryptography.X509Certificates.PublicKey;
 
 namespace Signet.Testing.X509;
 
