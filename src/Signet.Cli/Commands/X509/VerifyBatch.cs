@@ -8,7 +8,7 @@ namespace Signet.Cli.Commands.X509;
 /// Many questions in one process: a JSON object a line in, one a line out, in order, each flushed. A line that cannot be understood is answered
 /// <c>malformed</c>, and the next one is read.
 /// </summary>
-internal static class VerifyBatch
+public static class VerifyBatch
 {
     /// <summary>The longest line that is read as a question, in characters.</summary>
     public const int MaxLine = 128 * 1024 * 1024;
@@ -27,6 +27,7 @@ internal static class VerifyBatch
         return 0;
     }
 
+    /// <summary>The answer to one line, itself one line.</summary>
     public static string Answer(string line, DateTimeOffset now)
     {
         JsonElement? id = null;
