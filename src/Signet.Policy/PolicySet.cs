@@ -63,16 +63,29 @@ public sealed class PolicySet
     {
         var scope = InScope(workload).ToList();
         var peers = new PeerAuthenticationScope(scope.OfType<PeerAuthentication>().Where(one => one.Unreadable is null), workload, Mesh.RootNamespace);
+        var tokens = scope.OfType<RequestAuthentication>().Where(one => one is { Unreadable: null, HasTargetRefs: false }).SelectMany(one => one.Rules).ToList();
         var policies = scope.OfType<AuthorizationPolicy>().Where(one => one is { Unreadable: null, HasTargetRefs: false }).ToList();
         policies.Sort(PolicyObject.ByName);
-        return new WorkloadPolicy(Mesh, peers, policies, scope.FirstOrDefault(one => one.Unreadable is not null));
+        return new WorkloadPolicy(Mesh, peers, policies, tokens, scope.FirstOrDefault(one => one.Unreadable is not null));
+    }
+
+    /// <summary>What a client does about TLS on a connection, and which DestinationRule says so.</summary>
+    public ClientTls ClientTls(ClientTlsQuery query)
+    {
+        if (_everywhere.Count > 0)
+        {
+            var problem = $"{_everywhere[0].File} can't be understood and might cover the host: {_everywhere[0].Unreadable}";
+            return new ClientTls(ClientTlsMode.IstioMutual, null, problem, null, problem);
+        }
+
+        return DestinationRules.Resolve(query, Mesh, ns => _byNamespace.GetValueOrDefault(ns)?.OfType<DestinationRule>() ?? []);
     }
 
     private IEnumerable<PolicyObject> InScope(Workload workload)
     {
         IEnumerable<PolicyObject> own = _byNamespace.GetValueOrDefault(workload.Namespace) ?? [];
         IEnumerable<PolicyObject> root = workload.Namespace == Mesh.RootNamespace ? [] : _byNamespace.GetValueOrDefault(Mesh.RootNamespace) ?? [];
-        return _everywhere.Concat(own.Concat(root).Where(one => workload.HasLabels(one.Selector)).OrderBy(one => one, Comparer<PolicyObject>.Create(PolicyObject.ByName)));
+        return _everywhere.Concat(own.Concat(root).Where(one => one is not DestinationRule && workload.HasLabels(one.Selector)).OrderBy(one => one, Comparer<PolicyObject>.Create(PolicyObject.ByName)));
     }
 
     private static PolicyLoad Loaded(PolicySet set) => new(set, [.. set._files.Values.SelectMany(file => file.Problems)]);
