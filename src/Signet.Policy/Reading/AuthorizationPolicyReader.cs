@@ -9,7 +9,6 @@ internal static class AuthorizationPolicyReader
     public static readonly string[] SpecFields = ["selector", "targetRef", "targetRefs", "rules", "action", "provider"];
 
     private const int MaxRules = 512;
-    private const int MaxTargetRefs = 16;
     private const string DryRunAnnotation = "istio.io/dry-run";
 
     public static PolicyObject Read(Header header, Fields spec, ReadingContext context)
@@ -40,7 +39,7 @@ internal static class AuthorizationPolicyReader
 
         if (items.Count == 0 && action is PolicyAction.Deny or PolicyAction.Custom)
         {
-            problems.Error(spec.Line, PolicyCodes.BadValue, $"a {action.ToString().ToUpperInvariant()} policy without rules never matches anything", "to match everything write rules: [{}]");
+            problems.Error(spec.Line, PolicyCodes.NeverTriggered, $"a {action.ToString().ToUpperInvariant()} policy without rules never matches anything", "to match everything write rules: [{}]");
         }
 
         return new AuthorizationPolicy
@@ -53,37 +52,30 @@ internal static class AuthorizationPolicyReader
             Selector = context.Selector(spec),
             Action = action,
             Provider = provider ?? (action == PolicyAction.Custom ? "" : null),
-            DryRun = ReadDryRun(header),
-            HasTargetRefs = ReadTargetRefs(spec, problems),
+            DryRun = ReadDryRun(header, problems),
+            HasTargetRefs = context.HasTargetRefs(spec),
             Rules = [.. items.Take(MaxRules).Select((item, index) => new RuleReader(header.Namespace, action, context).Read(item, index)).OfType<Rule>()],
         };
     }
 
-    // Exactly the words that Istio takes for true; anything else enforces the policy.
-    private static bool ReadDryRun(Header header) =>
-        header.Annotations.TryGetValue(DryRunAnnotation, out var value) && value is "1" or "t" or "T" or "true" or "TRUE" or "True";
-
-    private static bool ReadTargetRefs(Fields spec, ProblemList problems)
+    // Exactly the words that Istio takes for true; anything else enforces the policy, and a slip is told.
+    private static bool ReadDryRun(Header header, ProblemList problems)
     {
-        string[] known = ["group", "kind", "name", "namespace"];
-        var refs = spec.Items("targetRefs");
-        var count = refs.Count + (spec.Has("targetRef") ? 1 : 0);
-        spec.Open("targetRef", known);
-        foreach (var item in refs.Take(MaxTargetRefs))
+        foreach (var (name, value) in header.Annotations)
         {
-            Fields.Open(item, "spec.targetRefs", problems, known);
+            if (name == DryRunAnnotation)
+            {
+                if (value is not ("1" or "t" or "T" or "true" or "TRUE" or "True" or "0" or "f" or "F" or "false" or "FALSE" or "False"))
+                {
+                    problems.Warning(header.AnnotationsLine, PolicyCodes.DryRunTypo, $"the annotation {DryRunAnnotation} is \"{Printable.Of(value)}\", neither true nor false: the policy is enforced", "write \"true\"");
+                }
+            }
+            else if (Nearest.To(name, DryRunAnnotation) is not null)
+            {
+                problems.Warning(header.AnnotationsLine, PolicyCodes.DryRunTypo, $"the annotation {Printable.Of(name)} means nothing: the policy is enforced", $"write {DryRunAnnotation}: \"true\"");
+            }
         }
 
-        if (refs.Count > MaxTargetRefs)
-        {
-            problems.Error(spec.LineOf("targetRefs"), PolicyCodes.BadValue, $"spec.targetRefs has {refs.Count} entries; the limit is {MaxTargetRefs}");
-        }
-
-        if (count > 0 && spec.Has("selector"))
-        {
-            problems.Error(spec.LineOf("selector"), PolicyCodes.BadValue, "spec.selector and spec.targetRefs exclude each other", "keep one of them");
-        }
-
-        return count > 0;
+        return header.Annotations.TryGetValue(DryRunAnnotation, out var written) && written is "1" or "t" or "T" or "true" or "TRUE" or "True";
     }
 }
