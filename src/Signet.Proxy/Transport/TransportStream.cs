@@ -17,11 +17,18 @@ internal sealed class TransportStream(ITransport transport) : Stream
         set => throw new NotSupportedException();
     }
 
-    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
-        transport.ReadAsync(buffer, cancellationToken);
+    /// <summary>Whether the transport's peer has ended its direction.</summary>
+    public bool ReachedEnd { get; private set; }
+
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        var read = await transport.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
+        ReachedEnd |= read == 0 && !buffer.IsEmpty;
+        return read;
+    }
 
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        transport.ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
         transport.WriteAsync(buffer, cancellationToken);
