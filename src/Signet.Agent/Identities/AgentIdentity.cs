@@ -1,0 +1,106 @@
+using System.Text;
+using Signet.Client.Tls;
+using Signet.Hosting.Files;
+using Signet.Identity.Rotation;
+using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
+
+namespace Signet.Agent.Identities;
+
+/// <summary>
+/// Who this agent is and whom it trusts. Both survive a restart: the SVID with its key in one private file, so that they never part, and
+/// the newest bundle beside it. One owner writes; any number read.
+/// </summary>
+internal sealed class AgentIdentity
+{
+    private const int MaxFileBytes = 1024 * 1024;
+
+    private readonly string _identityFile;
+    private readonly string _bundleFile;
+    private readonly Func<double> _chance;
+    private TlsCredential? _credential;
+    private TrustBundles _bundles;
+
+    private AgentIdentity(TrustDomain trustDomain, string folder, X509Bundle bundle, TlsCredential? credential, Func<double> chance)
+    {
+        TrustDomain = trustDomain;
+        _identityFile = Path.Combine(folder, "identity.pem");
+        _bundleFile = Path.Combine(folder, "bundle.pem");
+        _bundles = TrustBundles.Of(bundle);
+        _chance = chance;
+        if (credential is not null)
+        {
+            Use(credential);
+        }
+    }
+
+    public TrustDomain TrustDomain { get; }
+
+    /// <summary>What the agent presents to the server; null before it has joined.</summary>
+    public TlsCredential? Credential => Volatile.Read(ref _credential);
+
+    public TrustBundles Bundles => Volatile.Read(ref _bundles);
+
+    /// <summary>When the SVID is to be renewed.</summary>
+    public DateTimeOffset RenewAt { get; private set; } = DateTimeOffset.MinValue;
+
+    /// <summary>Resumes from the folder; a saved bundle is newer than the one the operator gave at the first start.</summary>
+    /// <param name="bootstrap">The bundle the operator gave; may be null when one was saved before.</param>
+    /// <param name="problem">Why the agent cannot begin, when the answer is null.</param>
+    public static AgentIdentity? TryLoad(TrustDomain trustDomain, string folder, IReadOnlyList<Certificate>? bootstrap, Func<double> chance, out string problem)
+    {
+        var saved = ReadText(Path.Combine(folder, "bundle.pem"));
+        var anchors = bootstrap;
+        if (saved is not null && !Pem.TryReadCertificates(saved, out anchors, out problem))
+        {
+            problem = $"{Path.Combine(folder, "bundle.pem")}: {problem}; remove the file to start again from the bootstrap bundle";
+            return null;
+        }
+
+        if (anchors is null)
+        {
+            problem = "the agent has no trust bundle yet; give it one: bootstrap: {bundle: /path/to/bundle.pem} (from: signet bundle show)";
+            return null;
+        }
+
+        problem = "";
+        return new AgentIdentity(trustDomain, folder, X509Bundle.Create(trustDomain, anchors, sequence: null, refreshHint: null), LoadCredential(folder), chance);
+    }
+
+    /// <summary>Takes over a new SVID: first on the disk, then in use.</summary>
+    /// <exception cref="IOException">It cannot be kept; the old one stays in use.</exception>
+    public void Accept(X509Svid svid)
+    {
+        PrivateFile.WriteAtomically(_identityFile, Encoding.ASCII.GetBytes(Pem.EncodePrivateKey(svid.Key) + Pem.Encode(svid.Chain)));
+        Use(new TlsCredential(svid));
+    }
+
+    /// <summary>Takes over a new bundle of the own trust domain.</summary>
+    /// <exception cref="IOException">It cannot be kept; the old one stays in use.</exception>
+    public void Accept(X509Bundle bundle)
+    {
+        if (bundle.Authorities.Count > 0 && !bundle.Equals(Bundles.Find(TrustDomain)))
+        {
+            PrivateFile.WriteAtomically(_bundleFile, Encoding.ASCII.GetBytes(bundle.ToPem()));
+            Volatile.Write(ref _bundles, Bundles.With(bundle));
+        }
+    }
+
+    private void Use(TlsCredential credential)
+    {
+        RenewAt = SvidRenewal.DueAt(new Validity(credential.Svid.NotBefore, credential.Svid.NotAfter), _chance());
+        Volatile.Write(ref _credential, credential);
+    }
+
+    // A damaged identity file is no reason to stop: the agent joins again.
+    private static TlsCredential? LoadCredential(string folder) =>
+        ReadText(Path.Combine(folder, "identity.pem")) is { } text
+        && Pem.TryReadPrivateKey(text, out var key, out _)
+        && Pem.TryReadCertificates(text, out var chain, out _)
+        && X509Svid.TryCreate(chain, key, hint: null, out var svid, out _)
+            ? new TlsCredential(svid)
+            : null;
+
+    private static string? ReadText(string path) =>
+        File.Exists(path) && new FileInfo(path).Length <= MaxFileBytes ? File.ReadAllText(path) : null;
+}

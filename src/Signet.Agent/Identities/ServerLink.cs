@@ -1,0 +1,148 @@
+using System.Security.Cryptography;
+using Google.Protobuf;
+using Grpc.Core;
+using Signet.Client.Tls;
+using Signet.Identity.Registration;
+using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
+using Signet.Rpc;
+using Signet.Rpc.Wire;
+using Signet.Rpc.Wire.Node;
+using Signet.Rpc.Wire.Spire.Server.Agent;
+using Signet.Rpc.Wire.Spire.Server.SVID;
+using Signet.Rpc.Wire.Spire.Types;
+
+namespace Signet.Agent.Identities;
+
+/// <summary>
+/// The agent's connection to the server. Every connection proves the server to be <c>…/spire/server</c> of the own trust domain and
+/// presents the agent's newest SVID. Thread-safe.
+/// </summary>
+internal sealed class ServerLink(AgentIdentity identity, string host, int port, TimeProvider time) : IDisposable
+{
+    private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(30);
+
+    private readonly Lock _gate = new();
+    private GrpcChannel? _channel;
+    private TlsCredential? _channelCredential;
+    private volatile string _serverProblem = "";
+
+    /// <summary>Proves this node with a join token and takes the SVID that the server answers with.</summary>
+    /// <exception cref="RpcException">The server refused or cannot be reached; the detail says why.</exception>
+    public async Task<X509Svid> JoinAsync(string token, CancellationToken cancellationToken)
+    {
+        var key = KeyPair.Generate(KeyType.EcP256);
+        using var call = new Rpc.Wire.Spire.Server.Agent.Agent.AgentClient(Channel()).AttestAgent(Options(cancellationToken));
+        await call.RequestStream.WriteAsync(new AttestAgentRequest
+        {
+            Params = new AttestAgentRequest.Types.Params
+            {
+                Data = new AttestationData { Type = "join_token", Payload = ByteString.CopyFromUtf8(token) },
+                Params = new AgentX509SVIDParams { Csr = ByteString.CopyFrom(SigningRequest.Create(key)) },
+            },
+        }).ConfigureAwait(false);
+        if (!await call.ResponseStream.MoveNext(cancellationToken).ConfigureAwait(false) || call.ResponseStream.Current.Result is not { } result)
+        {
+            throw Broken("the server ended the attestation without a result");
+        }
+
+        return ReadSvid(result.Svid, key, hint: null);
+    }
+
+    /// <summary>Renews the agent's own SVID under a new key.</summary>
+    public async Task<X509Svid> RenewAsync(CancellationToken cancellationToken)
+    {
+        var key = KeyPair.Generate(KeyType.EcP256);
+        var request = new RenewAgentRequest { Params = new AgentX509SVIDParams { Csr = ByteString.CopyFrom(SigningRequest.Create(key)) } };
+        var response = await new Rpc.Wire.Spire.Server.Agent.Agent.AgentClient(Channel()).RenewAgentAsync(request, Options(cancellationToken)).ResponseAsync.ConfigureAwait(false);
+        return ReadSvid(response.Svid, key, hint: null);
+    }
+
+    /// <summary>Asks for SVIDs of entries, each under a new key. An entry that the server refuses is missing from the answer, with its reason in <paramref name="refused"/>.</summary>
+    public async Task<IReadOnlyDictionary<string, X509Svid>> SignAsync(
+        IReadOnlyList<RegistrationEntry> entries, IDictionary<string, string> refused, CancellationToken cancellationToken)
+    {
+        var keys = entries.Select(_ => KeyPair.Generate(KeyType.EcP256)).ToArray();
+        var request = new BatchNewX509SVIDRequest();
+        request.Params.AddRange(entries.Zip(keys, (entry, key) => new NewX509SVIDParams { EntryId = entry.Id, Csr = ByteString.CopyFrom(SigningRequest.Create(key, entry.SpiffeId)) }));
+        var response = await new SVID.SVIDClient(Channel()).BatchNewX509SVIDAsync(request, Options(cancellationToken)).ResponseAsync.ConfigureAwait(false);
+        if (response.Results.Count != entries.Count)
+        {
+            throw Broken($"the server answered {response.Results.Count} results to {entries.Count} requests");
+        }
+
+        var signed = new Dictionary<string, X509Svid>(StringComparer.Ordinal);
+        for (var i = 0; i < entries.Count; i++)
+        {
+            if (response.Results[i] is { Status.Code: (int)StatusCode.OK } result)
+            {
+                signed[entries[i].Id] = ReadSvid(result.Svid, keys[i], entries[i].Hint.Length > 0 ? entries[i].Hint : null);
+            }
+            else
+            {
+                refused[entries[i].Id] = response.Results[i].Status?.Message ?? "no status";
+            }
+        }
+
+        return signed;
+    }
+
+    /// <summary>Opens the stream on which the server pushes. It lasts as long as this agent's certificate; the caller opens the next.</summary>
+    public AsyncDuplexStreamingCall<WatchRequest, NodeSnapshot> Watch(CancellationToken cancellationToken) =>
+        new Node.NodeClient(Channel()).Watch(new CallOptions(cancellationToken: cancellationToken));
+
+    /// <summary>What went wrong, including why the server's certificate was refused, which the transport cannot say.</summary>
+    public string Explain(RpcException e) =>
+        e.StatusCode == StatusCode.Unavailable && _serverProblem is { Length: > 0 } problem ? $"server {host}:{port}: {problem}" : $"server {host}:{port}: {e.StatusCode}: {e.Status.Detail}";
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _channel?.Dispose();
+        }
+    }
+
+    // A channel keeps its connections, so a new SVID gets a new channel: the next call speaks with the new certificate.
+    private GrpcChannel Channel()
+    {
+        lock (_gate)
+        {
+            if (_channel is null || _channelCredential != identity.Credential)
+            {
+                _channel?.Dispose();
+                _channelCredential = identity.Credential;
+                var credential = _channelCredential;
+                _channel = GrpcChannel.ForTls(host, port, () => SvidTls.Client(credential, serverName: "", JudgeServer), new GrpcChannelOptions { Time = time });
+            }
+
+            return _channel;
+        }
+    }
+
+    private bool JudgeServer(IReadOnlyList<Certificate> presented, string problem)
+    {
+        var verdict = SvidVerifier.Verify(presented, identity.Bundles, CertificateUsage.Server, time.GetUtcNow());
+        var expected = ReservedIds.Server(identity.TrustDomain);
+        _serverProblem = problem.Length > 0 ? problem
+            : !verdict.IsTrusted ? $"its certificate is refused: {verdict.Reason}"
+            : verdict.Id != expected ? $"it presented {verdict.Id}, but {expected} was expected"
+            : "";
+        return _serverProblem.Length == 0;
+    }
+
+    private X509Svid ReadSvid(X509SVID? wire, AsymmetricAlgorithm key, string? hint)
+    {
+        if (wire is null || !SpireMapping.TryReadChain(wire.CertChain, out var chain, out var problem))
+        {
+            throw Broken("the server's answer holds no readable certificate");
+        }
+
+        return X509Svid.TryCreate(chain, key, hint, out var svid, out problem) ? svid : throw Broken($"the server's answer does not hold: {problem}");
+    }
+
+    private CallOptions Options(CancellationToken cancellationToken) =>
+        new(deadline: (time.GetUtcNow() + CallTimeout).UtcDateTime, cancellationToken: cancellationToken);
+
+    private static RpcException Broken(string problem) => new(new Grpc.Core.Status(StatusCode.Internal, problem));
+}

@@ -1,0 +1,54 @@
+using System.Collections.Immutable;
+using Signet.Identity.Registration;
+using Signet.Identity.X509;
+
+namespace Signet.Agent.Identities;
+
+/// <summary>An SVID that the agent holds for an entry, and when it wants the next one.</summary>
+internal sealed record HeldSvid(RegistrationEntry Entry, X509Svid Svid, DateTimeOffset RenewAt)
+{
+    public bool HasExpired(DateTimeOffset now) => now > Svid.NotAfter;
+}
+
+/// <summary>What is to be done for the SVIDs of a node, as a pure function of what it holds, what it may serve and the time.</summary>
+/// <param name="Keep">What goes on being served: still valid and still registered, even when its renewal is due.</param>
+/// <param name="Due">The entries to ask the server for, those without any valid SVID first.</param>
+/// <param name="NextAt">When the next renewal comes due, if nothing changes before.</param>
+internal sealed record SvidPlan(
+    ImmutableDictionary<string, HeldSvid> Keep, ImmutableArray<RegistrationEntry> Due, DateTimeOffset? NextAt)
+{
+    public static SvidPlan Of(NodeView view, ImmutableDictionary<string, HeldSvid> held, DateTimeOffset now)
+    {
+        var keep = ImmutableDictionary.CreateBuilder<string, HeldSvid>(StringComparer.Ordinal);
+        var missing = ImmutableArray.CreateBuilder<RegistrationEntry>();
+        var ageing = ImmutableArray.CreateBuilder<RegistrationEntry>();
+        DateTimeOffset? nextAt = null;
+        foreach (var entry in view.Entries.Where(entry => !entry.HasExpired(now)))
+        {
+            // An SVID counts only while the entry still says what it said when the SVID was signed.
+            if (!held.TryGetValue(entry.Id, out var mine) || mine.HasExpired(now) || !SameIdentity(mine.Entry, entry))
+            {
+                missing.Add(entry);
+                continue;
+            }
+
+            keep.Add(entry.Id, mine with { Entry = entry });
+            if (mine.RenewAt <= now)
+            {
+                ageing.Add(entry);
+            }
+            else if (nextAt is null || mine.RenewAt < nextAt)
+            {
+                nextAt = mine.RenewAt;
+            }
+        }
+
+        return new SvidPlan(keep.ToImmutable(), [.. missing, .. ageing], nextAt);
+    }
+
+    private static bool SameIdentity(RegistrationEntry signed, RegistrationEntry now) =>
+        signed.SpiffeId == now.SpiffeId
+        && signed.X509Ttl == now.X509Ttl
+        && signed.Hint == now.Hint
+        && signed.DnsNames.SequenceEqual(now.DnsNames, StringComparer.Ordinal);
+}

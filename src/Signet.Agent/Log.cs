@@ -1,0 +1,46 @@
+using Microsoft.Extensions.Logging;
+
+namespace Signet.Agent;
+
+/// <summary>Everything that the agent writes to its log: event ids 3000 to 3999.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(3000, LogLevel.Information, "agent is ready: trust domain {TrustDomain}, server {Server}, socket {Socket}")]
+    public static partial void AgentReady(this ILogger log, string trustDomain, string server, string socket);
+
+    [LoggerMessage(3001, LogLevel.Information, "own identity renewed: {SpiffeId}, serial {Serial}, until {NotAfter}")]
+    public static partial void AgentRenewed(this ILogger log, string spiffeId, string serial, DateTimeOffset notAfter);
+
+    [LoggerMessage(3002, LogLevel.Warning, "no contact with the server, will try again: {Problem}")]
+    public static partial void ServerOutOfReach(this ILogger log, string problem);
+
+    [LoggerMessage(3003, LogLevel.Debug, "revision {Revision} applied: {Entries} entries")]
+    public static partial void SnapshotApplied(this ILogger log, ulong revision, int entries);
+
+    [LoggerMessage(3004, LogLevel.Error, "revision {Revision} from the server refused, the last good one stays: {Problem}")]
+    public static partial void SnapshotRefused(this ILogger log, ulong revision, string problem);
+
+    [LoggerMessage(3010, LogLevel.Information, "SVID renewed: {SpiffeId}, serial {Serial}, until {NotAfter}")]
+    public static partial void SvidRenewed(this ILogger log, string spiffeId, string serial, DateTimeOffset notAfter);
+
+    [LoggerMessage(3011, LogLevel.Warning, "{Count} SVIDs could not be renewed, the valid ones stay in use: {Problem}")]
+    public static partial void SigningFailed(this ILogger log, int count, string problem);
+
+    [LoggerMessage(3012, LogLevel.Warning, "the server refused an SVID for entry {Entry}: {Reason}")]
+    public static partial void SigningRefused(this ILogger log, string entry, string reason);
+
+    [LoggerMessage(3020, LogLevel.Information, "workload pid {Pid} gets {SpiffeIds} by selectors {Selectors}")]
+    public static partial void WorkloadServed(this ILogger log, int pid, string spiffeIds, string selectors);
+
+    [LoggerMessage(3021, LogLevel.Warning, "workload pid {Pid} gets no identity: no entry matches its selectors {Selectors}")]
+    public static partial void WorkloadWithoutIdentity(this ILogger log, int pid, string selectors);
+
+    [LoggerMessage(3022, LogLevel.Warning, "workload pid {Pid} could not be attested: {Problem}")]
+    public static partial void WorkloadNotAttested(this ILogger log, int pid, string problem);
+
+    [LoggerMessage(3030, LogLevel.Warning, "SDS client {Node} (pid {Pid}) rejected version {Version}: {Problem}")]
+    public static partial void SdsRejected(this ILogger log, string node, int pid, string version, string problem);
+
+    [LoggerMessage(3031, LogLevel.Warning, "SDS client {Node} (pid {Pid}) asks for unknown resources {Names}")]
+    public static partial void SdsUnknownNames(this ILogger log, string node, int pid, string names);
+}

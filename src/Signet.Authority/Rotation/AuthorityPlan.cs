@@ -1,0 +1,30 @@
+using Signet.Identity.Rotation;
+using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
+
+namespace Signet.Authority.Rotation;
+
+/// <summary>What authorities of a trust domain look like and how long they live.</summary>
+public sealed record AuthorityPlan
+{
+    /// <summary>A clock of a relying party may be this far behind.</summary>
+    public static readonly TimeSpan Backdate = TimeSpan.FromSeconds(10);
+
+    public required TrustDomain TrustDomain { get; init; }
+
+    public KeyType KeyType { get; init; } = KeyType.EcP256;
+
+    public TimeSpan AnchorTtl { get; init; } = TimeSpan.FromDays(3650);
+
+    public TimeSpan IssuingTtl { get; init; } = TimeSpan.FromHours(24);
+
+    public CertificateSubject Subject { get; init; } = new();
+
+    public RotationRule Rule { get; init; } = RotationRule.Authority;
+
+    /// <summary>The lifetime that an SVID can always be given in full; a longer one is cut to its issuer's.</summary>
+    public TimeSpan GuaranteedSvidTtl => Rule.GuaranteedLifetime(IssuingTtl);
+}
+
+/// <summary>The distinguished name of authorities; empty parts are left out (RFC 5280 §4.1.2.6).</summary>
+public sealed record CertificateSubject(string Country = "", string Organization = "Signet", string CommonName = "");

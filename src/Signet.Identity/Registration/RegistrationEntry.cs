@@ -1,0 +1,116 @@
+using System.Collections.Immutable;
+using Signet.Identity.Spiffe;
+
+namespace Signet.Identity.Registration;
+
+/// <summary>
+/// Who gets which identity: a workload that has all of <see cref="Selectors"/>, on a node that is <see cref="ParentId"/>, may have
+/// <see cref="SpiffeId"/>. Immutable.
+/// </summary>
+public sealed record RegistrationEntry
+{
+    public const int MaxSelectors = 64;
+    public const int MaxDnsNames = 64;
+    public const int MaxHintBytes = 1024;
+
+    /// <summary>The entry's own name, given by the server when it is left empty.</summary>
+    public required string Id { get; init; }
+
+    public required SpiffeId SpiffeId { get; init; }
+
+    /// <summary>The agent (or the server, for a node alias) under which the entry applies.</summary>
+    public required SpiffeId ParentId { get; init; }
+
+    /// <summary>All of them must hold; never empty.</summary>
+    public required ImmutableArray<Selector> Selectors { get; init; }
+
+    /// <summary>The X.509-SVID's lifetime; null is the server's default.</summary>
+    public TimeSpan? X509Ttl { get; init; }
+
+    /// <summary>The JWT-SVID's lifetime; null is the server's default.</summary>
+    public TimeSpan? JwtTtl { get; init; }
+
+    public ImmutableArray<string> DnsNames { get; init; } = [];
+
+    /// <summary>Trust domains whose bundles the workload receives too.</summary>
+    public ImmutableArray<TrustDomain> FederatesWith { get; init; } = [];
+
+    /// <summary>Free text that tells a workload with several identities which is which.</summary>
+    public string Hint { get; init; } = "";
+
+    public bool Admin { get; init; }
+
+    public bool Downstream { get; init; }
+
+    /// <summary>From when on the entry no longer counts; null is never.</summary>
+    public DateTimeOffset? ExpiresAt { get; init; }
+
+    public long Revision { get; init; }
+
+    public DateTimeOffset CreatedAt { get; init; }
+
+    public bool HasExpired(DateTimeOffset now) => ExpiresAt is { } end && now >= end;
+
+    /// <summary>Every reason why the entry cannot be registered in the trust domain; empty when it can.</summary>
+    public IEnumerable<string> Problems(TrustDomain trustDomain)
+    {
+        if (!SpiffeId.IsMemberOf(trustDomain))
+        {
+            yield return $"SPIFFE ID {SpiffeId} is not in this server's trust domain; write spiffe://{trustDomain}{SpiffeId.Path}";
+        }
+
+        if (!SpiffeId.HasPath)
+        {
+            yield return $"SPIFFE ID {SpiffeId} has no path; it would name the whole trust domain";
+        }
+
+        if (ReservedIds.IsReserved(SpiffeId))
+        {
+            yield return $"SPIFFE ID {SpiffeId} is reserved for servers and agents; choose a path outside /spire/";
+        }
+
+        if (!ParentId.IsMemberOf(trustDomain) || !ParentId.HasPath)
+        {
+            yield return $"parent ID {ParentId} is not an agent of trust domain {trustDomain}; see: signet agent list";
+        }
+
+        if (ParentId == SpiffeId)
+        {
+            yield return $"parent ID {ParentId} is the entry's own SPIFFE ID";
+        }
+
+        if (Selectors.IsDefaultOrEmpty)
+        {
+            yield return "entry has no selector; without one every workload would match";
+        }
+        else if (Selectors.Length > MaxSelectors)
+        {
+            yield return $"entry has {Selectors.Length} selectors; the limit is {MaxSelectors}";
+        }
+
+        if (DnsNames.Length > MaxDnsNames)
+        {
+            yield return $"entry has {DnsNames.Length} DNS names; the limit is {MaxDnsNames}";
+        }
+
+        foreach (var name in DnsNames.Where(name => !DnsName.IsValid(name)))
+        {
+            yield return $"\"{Printable.Of(name)}\" is not a DNS name";
+        }
+
+        if (X509Ttl is { } x509 && x509 <= TimeSpan.Zero)
+        {
+            yield return "X.509 lifetime must be positive; leave it out for the server's default";
+        }
+
+        if (JwtTtl is { } jwt && jwt <= TimeSpan.Zero)
+        {
+            yield return "JWT lifetime must be positive; leave it out for the server's default";
+        }
+
+        if (System.Text.Encoding.UTF8.GetByteCount(Hint) > MaxHintBytes)
+        {
+            yield return $"hint is longer than {MaxHintBytes} bytes";
+        }
+    }
+}

@@ -1,0 +1,87 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+
+namespace Signet.Identity.X509;
+
+/// <summary>The kinds of keys that Signet makes.</summary>
+public enum KeyType
+{
+    EcP256,
+    EcP384,
+    Rsa2048,
+    Rsa4096,
+}
+
+/// <summary>The names of key types as configuration writes them: <c>ec-p256</c>, <c>ec-p384</c>, <c>rsa-2048</c>, <c>rsa-4096</c>.</summary>
+public static class KeyTypes
+{
+    private static readonly string[] Names = ["ec-p256", "ec-p384", "rsa-2048", "rsa-4096"];
+
+    public static bool TryParse(string? text, out KeyType keyType, out string problem)
+    {
+        var index = Array.IndexOf(Names, text);
+        keyType = (KeyType)Math.Max(index, 0);
+        problem = index >= 0 ? "" : $"key type \"{Spiffe.Printable.Of(text)}\" is unknown; write one of {string.Join(", ", Names)}";
+        return index >= 0;
+    }
+
+    public static string Name(this KeyType keyType) => Names[(int)keyType];
+}
+
+/// <summary>Making, exporting and importing key pairs. Every key that is imported is as strong as a certificate's must be.</summary>
+public static class KeyPair
+{
+    /// <summary>The longest PKCS#8 encoding that is read, in bytes.</summary>
+    public const int MaxLength = 16 * 1024;
+
+    /// <summary>A new key pair; the caller disposes it.</summary>
+    public static AsymmetricAlgorithm Generate(KeyType keyType) => keyType switch
+    {
+        KeyType.EcP256 => ECDsa.Create(ECCurve.NamedCurves.nistP256),
+        KeyType.EcP384 => ECDsa.Create(ECCurve.NamedCurves.nistP384),
+        KeyType.Rsa2048 => RSA.Create(2048),
+        KeyType.Rsa4096 => RSA.Create(4096),
+        _ => throw new ArgumentOutOfRangeException(nameof(keyType)),
+    };
+
+    /// <summary>The private key, unencrypted; the caller keeps it secret and clears it.</summary>
+    /// <exception cref="CryptographicException">The key cannot leave where it lives.</exception>
+    public static byte[] ExportPkcs8(AsymmetricAlgorithm key) => key.ExportPkcs8PrivateKey();
+
+    /// <summary>The public half as <c>SubjectPublicKeyInfo</c>.</summary>
+    public static byte[] ExportPublicKey(AsymmetricAlgorithm key) => key.ExportSubjectPublicKeyInfo();
+
+    /// <summary>Reads an unencrypted PKCS#8 key of a kind that Signet trusts. Never throws; the caller disposes the key.</summary>
+    public static bool TryImportPkcs8(ReadOnlyMemory<byte> pkcs8, [NotNullWhen(true)] out AsymmetricAlgorithm? key, out string problem) =>
+        TryImport(ECDsa.Create(), (k, bytes) => k.ImportPkcs8PrivateKey(bytes, out _), pkcs8, out key, out problem)
+        || TryImport(RSA.Create(), (k, bytes) => k.ImportPkcs8PrivateKey(bytes, out _), pkcs8, out key, out problem);
+
+    internal delegate void Import<in T>(T key, ReadOnlySpan<byte> bytes);
+
+    internal static bool TryImport<T>(T empty, Import<T> import, ReadOnlyMemory<byte> bytes, [NotNullWhen(true)] out AsymmetricAlgorithm? key, out string problem)
+        where T : AsymmetricAlgorithm
+    {
+        key = null;
+        problem = $"the private key is not a readable, unencrypted key of at most {MaxLength} bytes";
+        try
+        {
+            if (bytes.Length <= MaxLength)
+            {
+                import(empty, bytes.Span);
+                problem = PublicKey.Read(empty.ExportSubjectPublicKeyInfo()).Weakness;
+                key = problem.Length == 0 ? empty : null;
+            }
+        }
+        catch (Exception e) when (e is CryptographicException or System.Formats.Asn1.AsnContentException)
+        {
+            // The problem is already said; what the library says of a key is not for logs.
+        }
+
+        if (key is null)
+        {
+            empty.Dispose();
+        }
+
+        return key is not null;
+    }
+}

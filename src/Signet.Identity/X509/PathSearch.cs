@@ -1,0 +1,212 @@
+using System.Runtime.CompilerServices;
+
+namespace Signet.Identity.X509;
+
+/// <summary>
+/// One search, depth first from the leaf upwards (RFC 4158 §2.4): anchors before intermediates, matching key identifiers before others.
+/// Signatures are checked once per pair. Lives for one question on one thread.
+/// </summary>
+internal sealed class PathSearch(PathRequest request)
+{
+    /// <summary>How far an attempt came; the furthest one tells the operator most.</summary>
+    private enum Progress
+    {
+        NoIssuer,
+        IssuerRefused,
+        PathRefused,
+        OutOfBounds,
+    }
+
+    private readonly Dictionary<(Certificate Child, Certificate Issuer), bool> _signatures = new(ByReference.Instance);
+    private readonly List<Certificate> _path = [request.Leaf];
+    private (Progress Progress, PathFinding Finding)? _best;
+    private int _steps;
+    private bool _isExhausted;
+
+    public PathVerdict Run()
+    {
+        if (Extend())
+        {
+            return new PathVerdict
+            {
+                Problem = PathProblem.None,
+                Reason = "",
+                Path = _path,
+                ExpiresAt = _path.Min(c => c.NotAfter),
+            };
+        }
+
+        var finding = _best?.Finding ?? PathFinding.UnknownAuthority(request.Leaf);
+        return PathValidator.Refusal(finding.Problem, finding.Reason);
+    }
+
+    private bool Extend()
+    {
+        var child = _path[^1];
+        foreach (var (issuer, isAnchor) in IssuersOf(child))
+        {
+            if (_isExhausted || !MayStep())
+            {
+                return false;
+            }
+
+            // A path that meets the same name and key again is a loop: it proves nothing that the shorter one does not (RFC 4158 §2.4.2).
+            if (_path.Exists(c => IsSameEntity(c, issuer)))
+            {
+                continue;
+            }
+
+            if (!isAnchor && _path.Count > request.MaxIntermediates)
+            {
+                Note(Progress.IssuerRefused, new(PathProblem.PathLength, $"the path from {request.Leaf} to a root has more than {request.MaxIntermediates} intermediates"));
+                continue;
+            }
+
+            if (PathRules.CheckIssuer(issuer, child, request) is { } refusal)
+            {
+                Note(Progress.IssuerRefused, refusal);
+                continue;
+            }
+
+            if (!IsSigned(child, issuer))
+            {
+                continue;
+            }
+
+            _path.Add(issuer);
+            if (isAnchor ? IsComplete() : Extend())
+            {
+                return true;
+            }
+
+            _path.RemoveAt(_path.Count - 1);
+        }
+
+        return false;
+    }
+
+    private bool IsComplete()
+    {
+        if (PathRules.CheckPath(_path, request) is not { } refusal)
+        {
+            return true;
+        }
+
+        if (refusal.Problem == PathProblem.TooComplex)
+        {
+            Exhaust(refusal.Reason);
+        }
+
+        Note(Progress.PathRefused, refusal);
+        return false;
+    }
+
+    private IEnumerable<(Certificate Issuer, bool IsAnchor)> IssuersOf(Certificate child)
+    {
+        var isFound = false;
+        for (var likely = true; ; likely = false)
+        {
+            foreach (var root in request.Roots)
+            {
+                if (root.SubjectName.Equals(child.IssuerName) && IsLikely(root, child) == likely)
+                {
+                    isFound = true;
+                    yield return (root, true);
+                }
+            }
+
+            foreach (var intermediate in request.Intermediates)
+            {
+                if (intermediate.SubjectName.Equals(child.IssuerName) && IsLikely(intermediate, child) == likely)
+                {
+                    isFound = true;
+                    yield return (intermediate, false);
+                }
+            }
+
+            if (!likely)
+            {
+                break;
+            }
+        }
+
+        if (!isFound)
+        {
+            Note(Progress.NoIssuer, PathFinding.UnknownAuthority(child));
+        }
+    }
+
+    private bool IsSigned(Certificate child, Certificate issuer)
+    {
+        if (!_signatures.TryGetValue((child, issuer), out var isSigned))
+        {
+            if (_signatures.Count == PathValidator.MaxSignatureChecks)
+            {
+                Exhaust($"finding a path took more than {PathValidator.MaxSignatureChecks} signature checks");
+                return false;
+            }
+
+            isSigned = child.IsSignedBy(issuer);
+            _signatures.Add((child, issuer), isSigned);
+        }
+
+        if (!isSigned)
+        {
+            // Another key under the issuer's name is no forgery yet, but an authority that nobody here knows.
+            Note(IsLikely(issuer, child) ? Progress.IssuerRefused : Progress.NoIssuer, IsLikely(issuer, child)
+                ? new(PathProblem.BadSignature, $"the signature of {child} was not made by the key of {issuer}")
+                : PathFinding.UnknownAuthority(child));
+        }
+
+        return isSigned;
+    }
+
+    private bool MayStep()
+    {
+        if (++_steps > PathValidator.MaxSteps)
+        {
+            Exhaust($"finding a path took more than {PathValidator.MaxSteps} steps");
+        }
+
+        return !_isExhausted;
+    }
+
+    private void Exhaust(string reason)
+    {
+        _isExhausted = true;
+        Note(Progress.OutOfBounds, new(PathProblem.TooComplex, reason));
+    }
+
+    private void Note(Progress progress, PathFinding finding)
+    {
+        if (_best is null || progress > _best.Value.Progress)
+        {
+            _best = (progress, finding);
+        }
+    }
+
+    // RFC 5280 §4.2.1.1: key identifiers help to choose; they are hints, and signatures decide.
+    private static bool IsLikely(Certificate issuer, Certificate child) =>
+        child.AuthorityKeyId.IsEmpty || issuer.SubjectKeyIdentifier.IsEmpty || child.AuthorityKeyId.Span.SequenceEqual(issuer.SubjectKeyIdentifier.Span);
+
+    private static bool IsSameEntity(Certificate a, Certificate b) =>
+        a.SubjectPublicKeyInfo.Span.SequenceEqual(b.SubjectPublicKeyInfo.Span) && a.SubjectName.Equals(b.SubjectName);
+
+    private sealed class ByReference : IEqualityComparer<(Certificate Child, Certificate Issuer)>
+    {
+        public static readonly ByReference Instance = new();
+
+        public bool Equals((Certificate Child, Certificate Issuer) x, (Certificate Child, Certificate Issuer) y) =>
+            ReferenceEquals(x.Child, y.Child) && ReferenceEquals(x.Issuer, y.Issuer);
+
+        public int GetHashCode((Certificate Child, Certificate Issuer) pair) =>
+            HashCode.Combine(RuntimeHelpers.GetHashCode(pair.Child), RuntimeHelpers.GetHashCode(pair.Issuer));
+    }
+}
+
+/// <summary>A rule that does not hold, and the sentence that says so.</summary>
+internal sealed record PathFinding(PathProblem Problem, string Reason)
+{
+    public static PathFinding UnknownAuthority(Certificate certificate) =>
+        new(PathProblem.UnknownAuthority, $"{certificate} was issued by \"{certificate.Issuer}\", which is not among the trusted authorities");
+}

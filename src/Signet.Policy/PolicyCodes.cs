@@ -1,0 +1,16 @@
+namespace Signet.Policy;
+
+/// <summary>The stable codes of <see cref="PolicyProblem"/>; docs/reference/policy-lint.md explains each.</summary>
+public static class PolicyCodes
+{
+    // Reading: SIG00xx
+    public const string BadYaml = "SIG0001";
+    public const string TooLarge = "SIG0002";
+    public const string NotAPolicy = "SIG0003";
+    public const string BadObject = "SIG0004";
+    public const string UnknownField = "SIG0005";
+    public const string BadValue = "SIG0006";
+    public const string Unsupported = "SIG0007";
+    public const string DeclaredTwice = "SIG0008";
+    public const string HostBits = "SIG0009";
+}

@@ -1,0 +1,89 @@
+using Signet.Identity.Spiffe;
+using Signet.Policy.Engine;
+using Signet.Policy.Objects;
+
+namespace Signet.Policy.Reading;
+
+internal static class AuthorizationPolicyReader
+{
+    public static readonly string[] SpecFields = ["selector", "targetRef", "targetRefs", "rules", "action", "provider"];
+
+    private const int MaxRules = 512;
+    private const int MaxTargetRefs = 16;
+    private const string DryRunAnnotation = "istio.io/dry-run";
+
+    public static PolicyObject Read(Header header, Fields spec, ReadingContext context)
+    {
+        var problems = context.Problems;
+        var action = spec.Word("action", "ALLOW", "DENY", "AUDIT", "CUSTOM") switch
+        {
+            "DENY" => PolicyAction.Deny,
+            "AUDIT" => PolicyAction.Audit,
+            "CUSTOM" => PolicyAction.Custom,
+            _ => PolicyAction.Allow,
+        };
+        var provider = spec.Open("provider", "name")?.Text("name");
+        if (action == PolicyAction.Custom && string.IsNullOrEmpty(provider))
+        {
+            problems.Error(spec.Line, PolicyCodes.BadValue, "spec.action is CUSTOM but spec.provider.name is missing", "name the external authoriser of the mesh settings");
+        }
+        else if (action != PolicyAction.Custom && spec.Has("provider"))
+        {
+            problems.Error(spec.LineOf("provider"), PolicyCodes.BadValue, $"spec.provider only goes with action CUSTOM, not {action.ToString().ToUpperInvariant()}");
+        }
+
+        var items = spec.Items("rules");
+        if (items.Count > MaxRules)
+        {
+            problems.Error(spec.LineOf("rules"), PolicyCodes.BadValue, $"spec.rules has {items.Count} rules; the limit is {MaxRules}", "split the policy");
+        }
+
+        if (items.Count == 0 && action is PolicyAction.Deny or PolicyAction.Custom)
+        {
+            problems.Error(spec.Line, PolicyCodes.BadValue, $"a {action.ToString().ToUpperInvariant()} policy without rules never matches anything", "to match everything write rules: [{}]");
+        }
+
+        return new AuthorizationPolicy
+        {
+            Namespace = header.Namespace,
+            Name = header.Name,
+            File = header.File,
+            Line = header.Line,
+            Created = header.Created,
+            Selector = context.Selector(spec),
+            Action = action,
+            Provider = provider ?? (action == PolicyAction.Custom ? "" : null),
+            DryRun = ReadDryRun(header),
+            HasTargetRefs = ReadTargetRefs(spec, problems),
+            Rules = [.. items.Take(MaxRules).Select((item, index) => new RuleReader(header.Namespace, action, context).Read(item, index)).OfType<Rule>()],
+        };
+    }
+
+    // Exactly the words that Istio takes for true; anything else enforces the policy.
+    private static bool ReadDryRun(Header header) =>
+        header.Annotations.TryGetValue(DryRunAnnotation, out var value) && value is "1" or "t" or "T" or "true" or "TRUE" or "True";
+
+    private static bool ReadTargetRefs(Fields spec, ProblemList problems)
+    {
+        string[] known = ["group", "kind", "name", "namespace"];
+        var refs = spec.Items("targetRefs");
+        var count = refs.Count + (spec.Has("targetRef") ? 1 : 0);
+        spec.Open("targetRef", known);
+        foreach (var item in refs.Take(MaxTargetRefs))
+        {
+            Fields.Open(item, "spec.targetRefs", problems, known);
+        }
+
+        if (refs.Count > MaxTargetRefs)
+        {
+            problems.Error(spec.LineOf("targetRefs"), PolicyCodes.BadValue, $"spec.targetRefs has {refs.Count} entries; the limit is {MaxTargetRefs}");
+        }
+
+        if (count > 0 && spec.Has("selector"))
+        {
+            problems.Error(spec.LineOf("selector"), PolicyCodes.BadValue, "spec.selector and spec.targetRefs exclude each other", "keep one of them");
+        }
+
+        return count > 0;
+    }
+}

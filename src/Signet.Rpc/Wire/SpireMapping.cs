@@ -1,0 +1,201 @@
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using Google.Protobuf;
+using Signet.Identity.Registration;
+using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
+using Signet.Rpc.Wire.Spire.Types;
+using Selector = Signet.Identity.Registration.Selector;
+
+namespace Signet.Rpc.Wire;
+
+/// <summary>SPIRE's common types and ours: what is read is checked, what is written is whole. Times on this wire are Unix seconds, 0 for none.</summary>
+public static class SpireMapping
+{
+    public static SPIFFEID ToWire(this SpiffeId id) => new() { TrustDomain = id.TrustDomain.Name, Path = id.Path };
+
+    public static bool TryRead(SPIFFEID? wire, string field, [NotNullWhen(true)] out SpiffeId? id, out string problem)
+    {
+        id = null;
+        if (wire is null)
+        {
+            problem = $"{field} is missing";
+            return false;
+        }
+
+        if (!SpiffeId.TryParse($"spiffe://{wire.TrustDomain}{wire.Path}", out id, out problem))
+        {
+            problem = $"{field}: {problem}";
+            return false;
+        }
+
+        return true;
+    }
+
+    public static Entry ToWire(this RegistrationEntry entry)
+    {
+        var wire = new Entry
+        {
+            Id = entry.Id,
+            SpiffeId = entry.SpiffeId.ToWire(),
+            ParentId = entry.ParentId.ToWire(),
+            X509SvidTtl = Seconds(entry.X509Ttl),
+            JwtSvidTtl = Seconds(entry.JwtTtl),
+            Admin = entry.Admin,
+            Downstream = entry.Downstream,
+            ExpiresAt = entry.ExpiresAt?.ToUnixTimeSeconds() ?? 0,
+            RevisionNumber = entry.Revision,
+            Hint = entry.Hint,
+            CreatedAt = entry.CreatedAt.ToUnixTimeSeconds(),
+        };
+        wire.Selectors.AddRange(entry.Selectors.Select(selector => new Spire.Types.Selector { Type = selector.Type, Value = selector.Value }));
+        wire.DnsNames.AddRange(entry.DnsNames);
+        wire.FederatesWith.AddRange(entry.FederatesWith.Select(trustDomain => trustDomain.Name));
+        return wire;
+    }
+
+    public static bool TryRead(Entry wire, [NotNullWhen(true)] out RegistrationEntry? entry, out string problem)
+    {
+        entry = null;
+        if (!TryRead(wire.SpiffeId, "spiffe_id", out var id, out problem) || !TryRead(wire.ParentId, "parent_id", out var parent, out problem))
+        {
+            return false;
+        }
+
+        if (wire.StoreSvid)
+        {
+            problem = "store_svid is not supported; leave it out";
+            return false;
+        }
+
+        if (wire.Selectors.Count > RegistrationEntry.MaxSelectors || wire.DnsNames.Count > RegistrationEntry.MaxDnsNames)
+        {
+            problem = $"entry has more than {RegistrationEntry.MaxSelectors} selectors or {RegistrationEntry.MaxDnsNames} DNS names";
+            return false;
+        }
+
+        if (!TryReadSelectors(wire.Selectors, out var selectors, out problem) || !TryReadDomains(wire.FederatesWith, out var federates, out problem))
+        {
+            return false;
+        }
+
+        entry = new RegistrationEntry
+        {
+            Id = wire.Id,
+            SpiffeId = id,
+            ParentId = parent,
+            Selectors = selectors,
+            X509Ttl = Span(wire.X509SvidTtl),
+            JwtTtl = Span(wire.JwtSvidTtl),
+            DnsNames = [.. wire.DnsNames],
+            FederatesWith = federates,
+            Hint = wire.Hint,
+            Admin = wire.Admin,
+            Downstream = wire.Downstream,
+            ExpiresAt = Time(wire.ExpiresAt),
+            Revision = wire.RevisionNumber,
+            CreatedAt = Time(wire.CreatedAt) ?? DateTimeOffset.UnixEpoch,
+        };
+        return true;
+    }
+
+    public static Bundle ToWire(this X509Bundle bundle)
+    {
+        var wire = new Bundle
+        {
+            TrustDomain = bundle.TrustDomain.Name,
+            SequenceNumber = bundle.Sequence ?? 0,
+            RefreshHint = (long)(bundle.RefreshHint?.TotalSeconds ?? 0),
+        };
+        wire.X509Authorities.AddRange(bundle.Authorities.Select(authority => new X509Certificate { Asn1 = ByteString.CopyFrom(authority.Der.Span) }));
+        return wire;
+    }
+
+    public static bool TryRead(Bundle? wire, [NotNullWhen(true)] out X509Bundle? bundle, out string problem)
+    {
+        bundle = null;
+        if (wire is null)
+        {
+            problem = "bundle is missing";
+            return false;
+        }
+
+        if (!TrustDomain.TryParse(wire.TrustDomain, out var trustDomain, out problem) || !TryReadChain(wire.X509Authorities.Select(a => a.Asn1), out var authorities, out problem))
+        {
+            return false;
+        }
+
+        bundle = X509Bundle.Create(trustDomain, authorities, wire.SequenceNumber, Span(wire.RefreshHint));
+        return true;
+    }
+
+    /// <summary>Certificates, one DER each.</summary>
+    public static bool TryReadChain(IEnumerable<ByteString> ders, out IReadOnlyList<Certificate> chain, out string problem)
+    {
+        var read = new List<Certificate>();
+        chain = read;
+        problem = "";
+        foreach (var der in ders)
+        {
+            if (!Certificate.TryParse(der.Memory, out var certificate, out problem))
+            {
+                return false;
+            }
+
+            read.Add(certificate);
+        }
+
+        return true;
+    }
+
+    public static X509SVID ToWire(IReadOnlyList<Certificate> chain, SpiffeId id)
+    {
+        var wire = new X509SVID { Id = id.ToWire(), ExpiresAt = chain[0].NotAfter.ToUnixTimeSeconds() };
+        wire.CertChain.AddRange(chain.Select(certificate => ByteString.CopyFrom(certificate.Der.Span)));
+        return wire;
+    }
+
+    private static bool TryReadSelectors(IEnumerable<Spire.Types.Selector> wire, out ImmutableArray<Selector> selectors, out string problem)
+    {
+        var read = ImmutableArray.CreateBuilder<Selector>();
+        selectors = [];
+        problem = "";
+        foreach (var one in wire)
+        {
+            if (!Selector.TryParse($"{one.Type}:{one.Value}", out var selector, out problem))
+            {
+                return false;
+            }
+
+            read.Add(selector);
+        }
+
+        selectors = read.ToImmutable();
+        return true;
+    }
+
+    private static bool TryReadDomains(IEnumerable<string> wire, out ImmutableArray<TrustDomain> domains, out string problem)
+    {
+        var read = ImmutableArray.CreateBuilder<TrustDomain>();
+        domains = [];
+        problem = "";
+        foreach (var name in wire)
+        {
+            if (!TrustDomain.TryParse(name, out var trustDomain, out problem))
+            {
+                return false;
+            }
+
+            read.Add(trustDomain);
+        }
+
+        domains = read.ToImmutable();
+        return true;
+    }
+
+    private static int Seconds(TimeSpan? span) => (int)(span?.TotalSeconds ?? 0);
+
+    private static TimeSpan? Span(long seconds) => seconds > 0 ? TimeSpan.FromSeconds(Math.Min(seconds, int.MaxValue)) : null;
+
+    private static DateTimeOffset? Time(long seconds) => seconds is > 0 and <= 253402300799 ? DateTimeOffset.FromUnixTimeSeconds(seconds) : null;
+}

@@ -1,0 +1,13 @@
+using Grpc.Core;
+using Signet.Authority.Rotation;
+using Signet.Rpc.Wire;
+using Signet.Rpc.Wire.Spire.Server.Bundle;
+
+namespace Signet.Server.Api;
+
+/// <summary>spire.api.server.bundle.v1.Bundle.</summary>
+internal sealed class BundleService(AuthorityRotation authorities) : Bundle.BundleBase
+{
+    public override Task<Rpc.Wire.Spire.Types.Bundle> GetBundle(GetBundleRequest request, ServerCallContext context) =>
+        Task.FromResult(authorities.Current.Bundle.ToWire());
+}

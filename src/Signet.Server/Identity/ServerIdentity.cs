@@ -1,0 +1,41 @@
+using Signet.Authority.Issuance;
+using Signet.Client.Tls;
+using Signet.Identity.Registration;
+using Signet.Identity.Rotation;
+using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
+
+namespace Signet.Server.Identity;
+
+/// <summary>The server's own SVID, which it signs itself and renews at half of its life. One owner renews; any number read.</summary>
+public sealed class ServerIdentity(TrustDomain trustDomain, SvidIssuer issuer, TimeSpan ttl, TimeProvider time, Func<double> chance)
+{
+    private TlsCredential? _current;
+    private DateTimeOffset _dueAt = DateTimeOffset.MinValue;
+
+    /// <summary>What the server presents to those who connect.</summary>
+    /// <exception cref="InvalidOperationException">Nothing has been issued yet.</exception>
+    public TlsCredential Current => Volatile.Read(ref _current) ?? throw new InvalidOperationException("the server has no identity yet");
+
+    /// <summary>Renews when it is due.</summary>
+    /// <returns>Whether it was renewed.</returns>
+    public async Task<bool> RenewIfDueAsync(CancellationToken cancellationToken)
+    {
+        if (time.GetUtcNow() < _dueAt)
+        {
+            return false;
+        }
+
+        var key = KeyPair.Generate(KeyType.EcP256);
+        var id = ReservedIds.Server(trustDomain);
+        var issued = await issuer.IssueAsync([new SvidRequest(id, KeyPair.ExportPublicKey(key), ttl, [], id.Uri)], cancellationToken).ConfigureAwait(false);
+        if (!X509Svid.TryCreate(issued[0].Chain, key, hint: null, out var svid, out var problem))
+        {
+            throw new IssuanceException($"the server's own SVID does not hold: {problem}");
+        }
+
+        Volatile.Write(ref _current, new TlsCredential(svid));
+        _dueAt = SvidRenewal.DueAt(new Validity(svid.NotBefore, svid.NotAfter), chance());
+        return true;
+    }
+}

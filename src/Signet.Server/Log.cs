@@ -1,0 +1,46 @@
+using Microsoft.Extensions.Logging;
+
+namespace Signet.Server;
+
+/// <summary>Everything that the server writes to its log: event ids 2000 to 2999.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(2000, LogLevel.Information, "server is ready: trust domain {TrustDomain}, gRPC on {Listen}, admin on {Socket}")]
+    public static partial void ServerReady(this ILogger log, string trustDomain, string listen, string socket);
+
+    [LoggerMessage(2001, LogLevel.Information, "agent connected: {Agent}")]
+    public static partial void AgentConnected(this ILogger log, string agent);
+
+    [LoggerMessage(2002, LogLevel.Information, "agent disconnected: {Agent}")]
+    public static partial void AgentDisconnected(this ILogger log, string agent);
+
+    [LoggerMessage(2003, LogLevel.Warning, "agent {Agent} could not apply revision {Revision}: {Problem}")]
+    public static partial void AgentRefusedSnapshot(this ILogger log, string agent, ulong revision, string problem);
+
+    [LoggerMessage(2010, LogLevel.Information, "join token created by {Caller}, good until {ExpiresAt}")]
+    public static partial void JoinTokenCreated(this ILogger log, string caller, DateTimeOffset expiresAt);
+
+    [LoggerMessage(2011, LogLevel.Warning, "join token refused from {Caller}: unknown, used or expired")]
+    public static partial void JoinTokenRefused(this ILogger log, string caller);
+
+    [LoggerMessage(2012, LogLevel.Information, "agent attested: {Agent}, serial {Serial}, certificate until {NotAfter}")]
+    public static partial void AgentAttested(this ILogger log, string agent, string serial, DateTimeOffset notAfter);
+
+    [LoggerMessage(2020, LogLevel.Information, "authority {Step}: {Authority}, valid until {NotAfter}")]
+    public static partial void AuthorityTurned(this ILogger log, string step, string authority, DateTimeOffset notAfter);
+
+    [LoggerMessage(2021, LogLevel.Error, "authority rotation failed, will be tried again: {Reason}")]
+    public static partial void RotationFailed(this ILogger log, string reason);
+
+    [LoggerMessage(2022, LogLevel.Warning, "SVIDs may live {SvidTtl}, but the issuing authority guarantees only {Guaranteed}; some will be cut short; raise ca.ttl to at least {Advice} or lower svid.x509Ttl")]
+    public static partial void SvidTtlAboveGuarantee(this ILogger log, string svidTtl, string guaranteed, string advice);
+
+    [LoggerMessage(2023, LogLevel.Information, "server identity renewed: serial {Serial}, until {NotAfter}")]
+    public static partial void ServerIdentityRenewed(this ILogger log, string serial, DateTimeOffset notAfter);
+
+    [LoggerMessage(2030, LogLevel.Warning, "call {Method} by {Caller} refused: not open to this caller")]
+    public static partial void CallRefused(this ILogger log, string method, string caller);
+
+    [LoggerMessage(2031, LogLevel.Warning, "handshake refused: {Reason}")]
+    public static partial void HandshakeRefused(this ILogger log, string reason);
+}

@@ -1,0 +1,136 @@
+using System.Collections.Immutable;
+using Signet.Hosting;
+using Signet.Identity.Registration;
+using Signet.Identity.Spiffe;
+
+namespace Signet.Server.Registration;
+
+/// <summary>What became of one entry of a batch.</summary>
+public enum EntryOutcome
+{
+    Done,
+    AlreadyExists,
+    NotFound,
+    Invalid,
+}
+
+/// <summary>The outcome for one entry, the entry as it stands now, and the reason when it is not <see cref="EntryOutcome.Done"/>.</summary>
+public sealed record EntryResult(EntryOutcome Outcome, RegistrationEntry? Entry, string Reason);
+
+/// <summary>
+/// All registration entries in memory, written through to the store. Readers take the snapshot and no lock; writers go one at a time;
+/// <see cref="Changes"/> tells whoever distributes entries.
+/// </summary>
+public sealed class EntryDirectory
+{
+    private readonly TrustDomain _trustDomain;
+    private readonly IEntryStore _store;
+    private readonly TimeProvider _time;
+    private readonly SemaphoreSlim _writer = new(1, 1);
+    private ImmutableDictionary<string, RegistrationEntry> _entries;
+
+    private EntryDirectory(TrustDomain trustDomain, IEntryStore store, TimeProvider time, ImmutableDictionary<string, RegistrationEntry> entries)
+    {
+        _trustDomain = trustDomain;
+        _store = store;
+        _time = time;
+        _entries = entries;
+    }
+
+    /// <summary>Raised after entries were added, changed or removed.</summary>
+    public ChangeSignal Changes { get; } = new();
+
+    public IReadOnlyDictionary<string, RegistrationEntry> Entries => Volatile.Read(ref _entries);
+
+    public static async Task<EntryDirectory> LoadAsync(TrustDomain trustDomain, IEntryStore store, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var entries = await store.LoadAsync(cancellationToken).ConfigureAwait(false);
+        return new EntryDirectory(trustDomain, store, time, entries.ToImmutableDictionary(entry => entry.Id, StringComparer.Ordinal));
+    }
+
+    /// <summary>Registers new entries. One that says the same as an existing one is answered with that one.</summary>
+    public async Task<IReadOnlyList<EntryResult>> CreateAsync(IReadOnlyList<RegistrationEntry> wanted, CancellationToken cancellationToken)
+    {
+        await _writer.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var known = _entries.Values.ToDictionary(EntryKey.Of);
+            var results = new List<EntryResult>(wanted.Count);
+            var added = new List<RegistrationEntry>();
+            foreach (var entry in wanted)
+            {
+                if (Problem(entry) is { } problem)
+                {
+                    results.Add(new EntryResult(EntryOutcome.Invalid, null, problem));
+                }
+                else if (known.TryGetValue(EntryKey.Of(entry), out var same) || (entry.Id.Length > 0 && _entries.TryGetValue(entry.Id, out same)))
+                {
+                    results.Add(new EntryResult(EntryOutcome.AlreadyExists, same, $"entry {same.Id} says the same"));
+                }
+                else
+                {
+                    var created = entry with { Id = entry.Id.Length > 0 ? entry.Id : Guid.NewGuid().ToString(), CreatedAt = _time.GetUtcNow(), Revision = 0 };
+                    known.Add(EntryKey.Of(created), created);
+                    added.Add(created);
+                    results.Add(new EntryResult(EntryOutcome.Done, created, ""));
+                }
+            }
+
+            if (added.Count > 0)
+            {
+                await _store.SaveAsync(added, cancellationToken).ConfigureAwait(false);
+                Publish(_entries.AddRange(added.Select(entry => KeyValuePair.Create(entry.Id, entry))));
+            }
+
+            return results;
+        }
+        finally
+        {
+            _writer.Release();
+        }
+    }
+
+    public async Task<IReadOnlyList<EntryResult>> DeleteAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken)
+    {
+        await _writer.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var results = ids
+                .Select(id => _entries.TryGetValue(id, out var entry)
+                    ? new EntryResult(EntryOutcome.Done, entry, "")
+                    : new EntryResult(EntryOutcome.NotFound, null, $"there is no entry \"{Printable.Of(id)}\""))
+                .ToArray();
+            var gone = results.Where(result => result.Entry is not null).Select(result => result.Entry!.Id).ToArray();
+            if (gone.Length > 0)
+            {
+                await _store.DeleteAsync(gone, cancellationToken).ConfigureAwait(false);
+                Publish(_entries.RemoveRange(gone));
+            }
+
+            return results;
+        }
+        finally
+        {
+            _writer.Release();
+        }
+    }
+
+    private string? Problem(RegistrationEntry entry)
+    {
+        var problems = string.Join("; ", entry.Problems(_trustDomain));
+        return problems.Length > 0 ? problems : null;
+    }
+
+    private void Publish(ImmutableDictionary<string, RegistrationEntry> entries)
+    {
+        Volatile.Write(ref _entries, entries);
+        Changes.Raise();
+    }
+
+    /// <summary>Two entries with the same key would give the same workloads the same identity.</summary>
+    private readonly record struct EntryKey(SpiffeId SpiffeId, SpiffeId ParentId, string Selectors)
+    {
+        public static EntryKey Of(RegistrationEntry entry) => new(
+            entry.SpiffeId, entry.ParentId, string.Join('\n', entry.Selectors.Select(selector => selector.ToString()).Order(StringComparer.Ordinal).Distinct(StringComparer.Ordinal)));
+    }
+}

@@ -1,0 +1,14 @@
+using Signet.Identity.Registration;
+
+namespace Signet.Server.Registration;
+
+/// <summary>Keeps registration entries. Durable before a task completes.</summary>
+public interface IEntryStore
+{
+    Task<IReadOnlyList<RegistrationEntry>> LoadAsync(CancellationToken cancellationToken);
+
+    /// <summary>Adds the entries or replaces those with the same ID: all of them or none.</summary>
+    Task SaveAsync(IReadOnlyList<RegistrationEntry> entries, CancellationToken cancellationToken);
+
+    Task DeleteAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken);
+}

@@ -1,0 +1,94 @@
+using System.Net;
+using Signet.Authority.Rotation;
+using Signet.Hosting;
+using Signet.Hosting.Configuration;
+using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
+
+namespace Signet.Server;
+
+/// <summary>server.yaml, as a person wrote it, checked. Durations have their defaults in docs/reference/configuration.md.</summary>
+public sealed record ServerConfig
+{
+    private static readonly TimeSpan ShortestTtl = TimeSpan.FromSeconds(1);
+
+    public required TrustDomain TrustDomain { get; init; }
+
+    /// <summary>Where agents connect over TLS.</summary>
+    public required IPEndPoint Listen { get; init; }
+
+    /// <summary>Where operators on this machine connect.</summary>
+    public required string AdminSocket { get; init; }
+
+    /// <summary>Local users besides root and the server's own who may use the admin socket.</summary>
+    public required IReadOnlyList<uint> AdminUids { get; init; }
+
+    /// <summary>Metrics and health over HTTP.</summary>
+    public required IPEndPoint Metrics { get; init; }
+
+    public required string DataDir { get; init; }
+
+    public required string StorePath { get; init; }
+
+    public required AuthorityPlan Authority { get; init; }
+
+    /// <summary>The lifetime of workloads' X.509-SVIDs, agents' and the server's own.</summary>
+    public required TimeSpan X509Ttl { get; init; }
+
+    /// <summary>Reads every key; problems are collected by the section.</summary>
+    public static ServerConfig Read(ConfigSection root, Places places)
+    {
+        var trustDomain = root.RequiredTrustDomain("trustDomain");
+        var dataDir = root.FilePath("dataDir", places.ServerState);
+        var ca = root.Section("ca");
+        var subject = ca.Section("subject");
+        var svid = root.Section("svid");
+        var store = root.Section("store");
+        store.Choice("type", "sqlite", "sqlite");
+        root.Section("keys").Choice("type", "disk", "disk");
+        root.Section("attestation").Section("joinToken");
+        var keyType = KeyType.EcP256;
+        if (ca.Text("keyType") is { } name && !KeyTypes.TryParse(name, out keyType, out var problem))
+        {
+            ca.Problem("keyType", problem);
+        }
+
+        return new ServerConfig
+        {
+            TrustDomain = trustDomain,
+            Listen = root.ListenEndPoint("listen", "0.0.0.0:8081"),
+            AdminSocket = root.UnixPath("adminSocket", places.ServerSocket),
+            AdminUids = ReadUids(root.Section("admin")),
+            Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9901"),
+            DataDir = dataDir,
+            StorePath = Path.Combine(dataDir, store.Text("path", "signet.db")),
+            X509Ttl = svid.Duration("x509Ttl", TimeSpan.FromHours(1), ShortestTtl),
+            Authority = new AuthorityPlan
+            {
+                TrustDomain = trustDomain,
+                KeyType = keyType,
+                AnchorTtl = ca.Duration("anchorTtl", TimeSpan.FromDays(3650), ShortestTtl),
+                IssuingTtl = ca.Duration("ttl", TimeSpan.FromHours(24), ShortestTtl),
+                Subject = new CertificateSubject(subject.Text("country", ""), subject.Text("organization", "Signet"), subject.Text("commonName", "")),
+            },
+        };
+    }
+
+    private static List<uint> ReadUids(ConfigSection admin)
+    {
+        var uids = new List<uint>();
+        foreach (var text in admin.Texts("uids"))
+        {
+            if (uint.TryParse(text, out var uid))
+            {
+                uids.Add(uid);
+            }
+            else
+            {
+                admin.Problem("uids", $"\"{Printable.Of(text)}\" is not a user's number");
+            }
+        }
+
+        return uids;
+    }
+}

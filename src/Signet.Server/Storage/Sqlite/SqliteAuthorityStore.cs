@@ -1,0 +1,69 @@
+using Signet.Authority.Issuance;
+using Signet.Authority.Rotation;
+using Signet.Identity.X509;
+using static Signet.Server.Storage.Sqlite.SqliteCommands;
+
+namespace Signet.Server.Storage.Sqlite;
+
+/// <summary>What the authority must remember: its own generations, and every certificate it signed.</summary>
+internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthorityJournal, IIssuanceLog
+{
+    public async Task<IReadOnlyList<AuthorityRecord>> LoadAsync(CancellationToken cancellationToken) =>
+        await database.RunAsync(
+            (connection, transaction) => connection.Query(
+                transaction,
+                "SELECT * FROM authorities ORDER BY seq",
+                row => new AuthorityRecord(
+                    row.Text("id"),
+                    Enum.Parse<AuthorityTier>(row.Text("tier"), ignoreCase: true),
+                    Enum.Parse<AuthorityState>(row.Text("state"), ignoreCase: true),
+                    Certificate.Parse(row.Bytes("certificate")),
+                    row.Text("key_name"))),
+            cancellationToken).ConfigureAwait(false);
+
+    public Task SaveAsync(IReadOnlyList<AuthorityRecord> records, CancellationToken cancellationToken) =>
+        database.RunAsync(
+            (connection, transaction) =>
+            {
+                foreach (var record in records)
+                {
+                    connection.Execute(
+                        transaction,
+                        """
+                        INSERT INTO authorities (id, tier, state, certificate, key_name) VALUES ($id, $tier, $state, $certificate, $key_name)
+                        ON CONFLICT (id) DO UPDATE SET state = excluded.state
+                        """,
+                        ("$id", record.Id),
+                        ("$tier", record.Tier.ToString().ToLowerInvariant()),
+                        ("$state", record.State.ToString().ToLowerInvariant()),
+                        ("$certificate", record.Certificate.Der.ToArray()),
+                        ("$key_name", record.KeyName));
+                }
+            },
+            cancellationToken);
+
+    public Task DeleteAsync(string id, CancellationToken cancellationToken) =>
+        database.RunAsync(
+            (connection, transaction) => { connection.Execute(transaction, "DELETE FROM authorities WHERE id = $id", ("$id", id)); }, cancellationToken);
+
+    public Task AppendAsync(IReadOnlyList<IssuedCertificate> issued, CancellationToken cancellationToken) =>
+        database.RunAsync(
+            (connection, transaction) =>
+            {
+                foreach (var one in issued)
+                {
+                    connection.Execute(
+                        transaction,
+                        "INSERT INTO issued_certificates VALUES ($serial, $spiffe_id, $requested_by, $authority_id, $not_before, $not_after, $issued_at, $certificate)",
+                        ("$serial", one.Certificate.SerialHex),
+                        ("$spiffe_id", one.SpiffeId),
+                        ("$requested_by", one.RequestedBy),
+                        ("$authority_id", one.AuthorityId),
+                        ("$not_before", Millis(one.Certificate.NotBefore)),
+                        ("$not_after", Millis(one.Certificate.NotAfter)),
+                        ("$issued_at", Millis(one.IssuedAt)),
+                        ("$certificate", one.Certificate.Der.ToArray()));
+                }
+            },
+            cancellationToken);
+}

@@ -1,0 +1,89 @@
+using Microsoft.Data.Sqlite;
+
+namespace Signet.Server.Storage.Sqlite;
+
+/// <summary>
+/// One SQLite file, one connection, one caller at a time. Write-ahead logging: a process that is killed loses nothing that was committed.
+/// </summary>
+internal sealed class SqliteDatabase : IAsyncDisposable
+{
+    private const int DiskFull = 13;
+
+    private readonly SqliteConnection _connection;
+    private readonly SemaphoreSlim _lane = new(1, 1);
+
+    private SqliteDatabase(SqliteConnection connection) => _connection = connection;
+
+    /// <summary>Opens or creates the file and brings its schema up to date.</summary>
+    /// <exception cref="StoreException">It cannot be opened, or its schema is not one that this version knows.</exception>
+    public static SqliteDatabase Open(string path, TimeProvider time)
+    {
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false }.ToString());
+        try
+        {
+            connection.Open();
+            Execute(connection, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;");
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            SqliteSchema.Upgrade(connection, time);
+            return new SqliteDatabase(connection);
+        }
+        catch (SqliteException e)
+        {
+            connection.Dispose();
+            throw Explain(path, e);
+        }
+        catch (StoreException)
+        {
+            connection.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Runs the work alone, in one transaction that is committed when it returns.</summary>
+    public async Task<T> RunAsync<T>(Func<SqliteConnection, SqliteTransaction, T> work, CancellationToken cancellationToken)
+    {
+        await _lane.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            using var transaction = _connection.BeginTransaction(deferred: false);
+            var result = work(_connection, transaction);
+            transaction.Commit();
+            return result;
+        }
+        catch (SqliteException e)
+        {
+            throw Explain(_connection.DataSource, e);
+        }
+        finally
+        {
+            _lane.Release();
+        }
+    }
+
+    public Task RunAsync(Action<SqliteConnection, SqliteTransaction> work, CancellationToken cancellationToken) =>
+        RunAsync<object?>(
+            (connection, transaction) =>
+            {
+                work(connection, transaction);
+                return null;
+            },
+            cancellationToken);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _lane.WaitAsync().ConfigureAwait(false);
+        await _connection.DisposeAsync().ConfigureAwait(false);
+        _lane.Dispose();
+    }
+
+    internal static void Execute(SqliteConnection connection, string sql)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        command.ExecuteNonQuery();
+    }
+
+    private static StoreException Explain(string path, SqliteException e) => e.SqliteErrorCode == DiskFull
+        ? new StoreException(StoreProblem.Full, $"store {path}: the disk is full; nothing was changed; free some space and try again", e)
+        : new StoreException(StoreProblem.Unavailable, $"store {path}: {e.Message}", e);
+}
