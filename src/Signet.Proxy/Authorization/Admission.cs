@@ -17,6 +17,7 @@ public abstract record Admission
 
     /// <summary>The bytes are the application's; nobody is authenticated.</summary>
     /// <param name="MayBeHttp">Whether requests in them are read. TLS that passes through cannot be.</param>
+    /// <param name="Sni">The server name that TLS which passes through asks for.</param>
     /// <param name="Why">For the access log: by which rule it is not mutual TLS.</param>
     public sealed record Anonymous(bool MayBeHttp, string? Sni, string Why) : Admission;
 

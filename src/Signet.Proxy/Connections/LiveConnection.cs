@@ -26,6 +26,7 @@ public sealed class LiveConnection : IDisposable
     private Closure? _closure;
     private Peer? _peer;
     private Func<Closure?>? _recheck;
+    private int _isIdle;
 
     internal LiveConnection(long id, Direction direction, string listener, IPEndPoint source, TimeProvider time)
     {
@@ -62,6 +63,13 @@ public sealed class LiveConnection : IDisposable
 
     /// <summary>The policy that let it in, <c>namespace/name</c>; null when none had to.</summary>
     public string? Policy { get; internal set; }
+
+    /// <summary>Whether nothing is on it: it waits for its next request.</summary>
+    public bool IsIdle
+    {
+        get => Volatile.Read(ref _isIdle) != 0;
+        internal set => Interlocked.Exchange(ref _isIdle, value ? 1 : 0);
+    }
 
     /// <summary>Bytes of payload from the one who opened the connection.</summary>
     public long Received => Interlocked.Read(ref _received);

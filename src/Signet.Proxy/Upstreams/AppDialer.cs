@@ -1,0 +1,17 @@
+using System.Net;
+using Signet.Hosting.Configuration;
+using Signet.Proxy.Transport;
+
+namespace Signet.Proxy.Upstreams;
+
+/// <summary>Connects to the own application, in plaintext: nothing leaves the workload.</summary>
+internal sealed class AppDialer(EndPoint app, ProxyCore core) : IUpstreamDialer
+{
+    public async Task<DialOutcome> DialAsync(bool forHttp, CancellationToken cancellationToken)
+    {
+        var (transport, failure) = await Connector.ConnectAsync(app, core.Config.Timeouts.Connect, core.Time, cancellationToken).ConfigureAwait(false);
+        return transport is null
+            ? failure!
+            : new DialOutcome.Connected(new UpstreamConnection(new BufferedTransport(transport), EndPointText.Format(app), session: null, identity: null));
+    }
+}
