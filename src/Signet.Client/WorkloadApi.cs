@@ -10,10 +10,8 @@ public static class WorkloadApi
     public const string Header = "workload.spiffe.io";
 
     /// <summary>A channel to the Workload API. The caller disposes it.</summary>
-    public static GrpcChannel Connect(WorkloadApiAddress address, TimeProvider time) => address.UnixPath is { } path
-        ? GrpcChannel.ForUnixSocket(path, new GrpcChannelOptions { Time = time })
-        : GrpcChannel.ForPlaintext(address.Tcp!, new GrpcChannelOptions { Time = time });
+    public static GrpcChannel Connect(WorkloadApiAddress address, TimeProvider time) => GrpcChannel.ForUnixSocket(address.Path, time);
 
     public static CallOptions Options(CancellationToken cancellationToken) =>
-        new(new Metadata { { Header, "true" } }, cancellationToken: cancellationToken);
+        new(new Metadata { { Header, "true" } }, null, cancellationToken);
 }

@@ -113,7 +113,7 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
                 _channel?.Dispose();
                 _channelCredential = identity.Credential;
                 var credential = _channelCredential;
-                _channel = GrpcChannel.ForTls(host, port, () => SvidTls.Client(credential, serverName: "", JudgeServer), new GrpcChannelOptions { Time = time });
+                _channel = GrpcChannel.ForTls(host, port, () => SvidTls.Client(credential, serverName: "", JudgeServer), time);
             }
 
             return _channel;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using Signet.Authority.Keys;
 using Signet.Identity.Rotation;
 using Signet.Identity.X509;
@@ -14,9 +15,7 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys, IAuth
     {
         var keyName = NewKeyName("anchor", now);
         var key = await keys.GenerateAsync(keyName, plan.KeyType, cancellationToken).ConfigureAwait(false);
-        var certificate = CertificateTemplate
-            .Authority(plan.TrustDomain, KeyPair.ExportPublicKey(key), now - AuthorityPlan.Backdate, now + plan.AnchorTtl, Subject("trust anchor"), pathLength: null)
-            .SignSelf(key);
+        var certificate = Template(key, new Validity(now - AuthorityPlan.Backdate, now + plan.AnchorTtl), "trust anchor", pathLength: null).SignSelf(key);
         return await RememberAsync(AuthorityTier.Anchor, AuthorityState.Active, certificate, keyName, cancellationToken).ConfigureAwait(false);
     }
 
@@ -33,9 +32,7 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys, IAuth
 
         var keyName = NewKeyName("issuing", now);
         var key = await keys.GenerateAsync(keyName, plan.KeyType, cancellationToken).ConfigureAwait(false);
-        var certificate = CertificateTemplate
-            .Authority(plan.TrustDomain, KeyPair.ExportPublicKey(key), validity.NotBefore, validity.NotAfter, Subject("issuing authority"), IssuingPathLength)
-            .Sign(anchor.Certificate, anchorKey);
+        var certificate = Template(key, validity, "issuing authority", IssuingPathLength).Sign(anchor.Certificate, anchorKey);
         return await RememberAsync(AuthorityTier.Issuing, state, certificate, keyName, cancellationToken).ConfigureAwait(false);
     }
 
@@ -52,9 +49,15 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys, IAuth
         return record;
     }
 
-    // The two tiers never share a name: a certificate whose issuer and subject are equal counts as self-issued (RFC 5280 §6.1).
-    private CertificateSubject Subject(string role) =>
-        plan.Subject with { CommonName = $"{(plan.Subject.CommonName.Length > 0 ? plan.Subject.CommonName : plan.TrustDomain.Name)} {role}" };
+    private CertificateTemplate Template(AsymmetricAlgorithm key, Validity validity, string role, int? pathLength)
+    {
+        // The two tiers never share a name: a certificate whose issuer and subject are equal counts as self-issued (RFC 5280 §6.1).
+        var commonName = $"{(plan.Subject.CommonName.Length > 0 ? plan.Subject.CommonName : plan.TrustDomain.Name)} {role}";
+        return CertificateTemplate.Authority(plan.TrustDomain, KeyPair.ExportPublicKey(key), validity.NotBefore, validity.NotAfter, commonName, pathLength) with
+        {
+            Subject = plan.Subject.ToName(commonName),
+        };
+    }
 
     private static string NewKeyName(string tier, DateTimeOffset now) =>
         $"{tier}-{now.UtcDateTime.ToString("yyyyMMddHHmmss", CultureInfo.InvariantCulture)}-{Guid.NewGuid():N}";

@@ -27,4 +27,8 @@ public sealed record AuthorityPlan
 }
 
 /// <summary>The distinguished name of authorities; empty parts are left out (RFC 5280 §4.1.2.6).</summary>
-public sealed record CertificateSubject(string Country = "", string Organization = "Signet", string CommonName = "");
+public sealed record CertificateSubject(string Country = "", string Organization = "Signet", string CommonName = "")
+{
+    internal DistinguishedName ToName(string commonName) =>
+        DistinguishedName.Of([.. new[] { ("C", Country), ("O", Organization), ("CN", commonName) }.Where(part => part.Item2.Length > 0)]);
+}

@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+
 namespace Signet.Hosting.Files;
 
 /// <summary>Says why a file operation failed, without the path and the noise of the framework's message.</summary>
@@ -14,6 +16,7 @@ internal static class FileReason
         IOException { HResult: NoSpace } => "no space is left on the disk",
         IOException { HResult: OverQuota } => "the disk quota is used up",
         ArgumentException => "the path or the content is not text",
+        SocketException { SocketErrorCode: SocketError.AccessDenied } => "this process may not; check the owner and the mode of its folder",
         _ => e.Message,
     };
 }

@@ -46,13 +46,13 @@ public sealed class SigningRequest
     /// <summary>The DNS names that are asked for. Text from a stranger: use <see cref="Printable"/> before showing it.</summary>
     public IReadOnlyList<string> DnsNames { get; }
 
-    /// <summary>A request for the key, signed by it, with the SPIFFE ID as the only alternative name when there is one.</summary>
+    /// <summary>A request for the key, signed by it, with the SPIFFE ID and the DNS names as alternative names when there is an ID.</summary>
     /// <exception cref="CryptographicException">The key cannot sign.</exception>
-    public static byte[] Create(AsymmetricAlgorithm key, SpiffeId? id = null)
+    public static byte[] Create(AsymmetricAlgorithm key, SpiffeId? id = null, IReadOnlyList<string>? dnsNames = null)
     {
         var publicKey = PublicKey.Read(KeyPair.ExportPublicKey(key));
         var algorithm = SignatureAlgorithm.For(publicKey);
-        var info = EncodeInfo(publicKey, id);
+        var info = EncodeInfo(publicKey, id, dnsNames ?? []);
         var writer = new AsnWriter(AsnEncodingRules.DER);
         using (writer.PushSequence())
         {
@@ -170,7 +170,7 @@ public sealed class SigningRequest
         return names ?? [];
     }
 
-    private static byte[] EncodeInfo(PublicKey key, SpiffeId? id)
+    private static byte[] EncodeInfo(PublicKey key, SpiffeId? id, IReadOnlyList<string> dnsNames)
     {
         var writer = new AsnWriter(AsnEncodingRules.DER);
         using (writer.PushSequence())
@@ -188,7 +188,7 @@ public sealed class SigningRequest
                         using (writer.PushSetOf())
                         using (writer.PushSequence())
                         {
-                            ExtensionWriter.WriteAlternativeNames(writer, id, [], isCritical: true);
+                            ExtensionWriter.WriteAlternativeNames(writer, id, dnsNames, isCritical: true);
                         }
                     }
                 }

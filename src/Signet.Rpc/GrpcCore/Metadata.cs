@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections;
 using System.Text;
 
@@ -43,6 +44,9 @@ public sealed class Metadata : IReadOnlyCollection<Metadata.Entry>
     /// <summary>One name and its value. Immutable. <see cref="ToString"/> shows the name only: a value may be a credential.</summary>
     public sealed class Entry
     {
+        private static readonly SearchValues<char> KeyCharacters =
+            SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.");
+
         private readonly string? _text;
         private readonly byte[]? _bytes;
 
@@ -58,7 +62,7 @@ public sealed class Metadata : IReadOnlyCollection<Metadata.Entry>
                 throw new ArgumentException($"metadata \"{Key}\" ends in \"{BinaryHeaderSuffix}\"; give it bytes", nameof(value));
             }
 
-            if (value.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+            if (!IsText(value))
             {
                 throw new ArgumentException($"metadata \"{Key}\" has a value with characters outside printable ASCII", nameof(value));
             }
@@ -96,14 +100,12 @@ public sealed class Metadata : IReadOnlyCollection<Metadata.Entry>
 
         internal bool HasKey(string key) => string.Equals(Key, key, StringComparison.OrdinalIgnoreCase);
 
-        private static string NormalizedKey(string key)
-        {
-            if (key.Length == 0 || !key.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'))
-            {
-                throw new ArgumentException("a metadata name has ASCII letters, digits, '-', '_' and '.', and at least one of them", nameof(key));
-            }
+        internal static bool IsKey(ReadOnlySpan<char> key) => !key.IsEmpty && !key.ContainsAnyExcept(KeyCharacters);
 
-            return key.ToLowerInvariant();
-        }
+        internal static bool IsText(ReadOnlySpan<char> value) => !value.ContainsAnyExceptInRange(' ', '~');
+
+        private static string NormalizedKey(string key) => IsKey(key)
+            ? key.ToLowerInvariant()
+            : throw new ArgumentException("a metadata name has ASCII letters, digits, '-', '_' and '.', and at least one of them", nameof(key));
     }
 }

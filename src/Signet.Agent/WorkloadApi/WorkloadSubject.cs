@@ -1,0 +1,95 @@
+using Grpc.Core;
+using Microsoft.Extensions.Logging;
+using Signet.Agent.Attestation.Workload;
+using Signet.Agent.Identities;
+using Signet.Hosting.PeerCredentials;
+using Signet.Identity.Registration;
+
+namespace Signet.Agent.WorkloadApi;
+
+/// <summary>What a workload may have at one moment.</summary>
+/// <param name="Matching">The entries that fit it.</param>
+/// <param name="Svids">Their valid SVIDs; fewer while some are still being signed.</param>
+/// <param name="Snapshot">Where both come from.</param>
+internal sealed record Entitlement(IReadOnlyList<RegistrationEntry> Matching, IReadOnlyList<HeldSvid> Svids, IdentitySnapshot Snapshot);
+
+/// <summary>
+/// One attested caller and its standing: what it may have now, and again after each change, for as long as the process lives.
+/// </summary>
+internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector> selectors, IdentityCache cache, TimeProvider time)
+{
+    public int Pid => peer.Pid;
+
+    public IReadOnlySet<Selector> Selectors => selectors;
+
+    /// <summary>What the caller may have now.</summary>
+    /// <exception cref="RpcException">PERMISSION_DENIED: the process has ended, or no entry fits it.</exception>
+    public Entitlement Now()
+    {
+        if (!peer.IsAlive())
+        {
+            throw new RpcException(new Status(StatusCode.PermissionDenied, "the calling process has ended"));
+        }
+
+        var (snapshot, now) = (cache.Current, time.GetUtcNow());
+        var matching = snapshot.Matching(selectors, now);
+        return matching.Count > 0
+            ? new Entitlement(matching, snapshot.Svids(matching, now), snapshot)
+            : throw new RpcException(new Status(StatusCode.PermissionDenied, "no identity issued"));
+    }
+
+    /// <summary>
+    /// Calls <paramref name="send"/> at once and after each change for which <paramref name="fingerprint"/> answers something new, until
+    /// the call ends or the caller loses its standing.
+    /// </summary>
+    public async Task FollowAsync<T>(Func<Entitlement, T?> fingerprint, Func<Entitlement, Task> send, CancellationToken cancellationToken)
+        where T : class, IEquatable<T>
+    {
+        T? sent = null;
+        while (true)
+        {
+            var seen = cache.Changes.Version;
+            var entitlement = Now();
+            if (fingerprint(entitlement) is { } fresh && !fresh.Equals(sent))
+            {
+                await send(entitlement).ConfigureAwait(false);
+                sent = fresh;
+            }
+
+            await cache.Changes.WaitAsync(seen, cancellationToken).ConfigureAwait(false);
+        }
+    }
+}
+
+/// <summary>Attests whoever calls.</summary>
+internal sealed class WorkloadSubjects(WorkloadAttestor attestor, IdentityCache cache, TimeProvider time, ILogger<WorkloadSubjects> log)
+{
+    /// <exception cref="RpcException">UNAVAILABLE: the caller could not be attested.</exception>
+    public WorkloadSubject Of(ServerCallContext context)
+    {
+        var peer = context.PeerCredential();
+        var verdict = attestor.Attest(peer);
+        if (!verdict.IsAttested)
+        {
+            throw new RpcException(new Status(StatusCode.Unavailable, "the calling process could not be attested"));
+        }
+
+        var subject = new WorkloadSubject(peer, verdict.Selectors, cache, time);
+        Report(subject);
+        return subject;
+    }
+
+    private void Report(WorkloadSubject subject)
+    {
+        var selectors = string.Join(' ', subject.Selectors.Select(selector => selector.ToString()).Order(StringComparer.Ordinal));
+        var matching = cache.Current.Matching(subject.Selectors, time.GetUtcNow());
+        if (matching.Count > 0)
+        {
+            log.WorkloadServed(subject.Pid, string.Join(' ', matching.Select(entry => entry.SpiffeId.Uri)), selectors);
+        }
+        else
+        {
+            log.WorkloadWithoutIdentity(subject.Pid, selectors);
+        }
+    }
+}

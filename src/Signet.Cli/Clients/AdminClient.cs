@@ -1,0 +1,133 @@
+using System.Security.Cryptography;
+using Google.Protobuf;
+using Grpc.Core;
+using Signet.Identity.Registration;
+using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
+using Signet.Rpc;
+using Signet.Rpc.Wire;
+using Signet.Rpc.Wire.Spire.Server.Agent;
+using Signet.Rpc.Wire.Spire.Server.Bundle;
+using Signet.Rpc.Wire.Spire.Server.Entry;
+using Signet.Rpc.Wire.Spire.Server.SVID;
+using AgentApi = Signet.Rpc.Wire.Spire.Server.Agent.Agent;
+using BundleApi = Signet.Rpc.Wire.Spire.Server.Bundle.Bundle;
+using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
+
+namespace Signet.Cli.Clients;
+
+/// <summary>A join token as the server made it.</summary>
+internal sealed record CreatedToken(string Token, SpiffeId AgentId, SpiffeId? Alias, DateTimeOffset ExpiresAt)
+{
+    /// <summary>The ID under which entries for this agent are registered.</summary>
+    public SpiffeId ParentId => Alias ?? AgentId;
+}
+
+/// <summary>An attested agent as the server lists it.</summary>
+internal sealed record ListedAgent(SpiffeId Id, string Attestor, string Serial, DateTimeOffset NotAfter, bool Banned);
+
+/// <summary>The operator's side of the server's admin socket. What the server refuses, or what cannot be reached, is a <see cref="RpcException"/>.</summary>
+internal sealed class AdminClient(string socket, TimeProvider time) : IDisposable
+{
+    private const int Page = 500;
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
+
+    private readonly GrpcChannel _channel = GrpcChannel.ForUnixSocket(socket, time);
+
+    public async Task<X509Bundle> BundleAsync(CancellationToken cancellationToken)
+    {
+        var wire = await new BundleApi.BundleClient(_channel).GetBundleAsync(new GetBundleRequest(), Options(cancellationToken));
+        return SpireMapping.TryRead(wire, out var bundle, out var problem) ? bundle : throw Broken(problem);
+    }
+
+    public async Task<CreatedToken> CreateTokenAsync(TimeSpan ttl, SpiffeId? alias, CancellationToken cancellationToken)
+    {
+        var request = new CreateJoinTokenRequest { Ttl = (int)ttl.TotalSeconds, AgentId = alias?.ToWire() };
+        var token = await new AgentApi.AgentClient(_channel).CreateJoinTokenAsync(request, Options(cancellationToken));
+        var trustDomain = (await BundleAsync(cancellationToken).ConfigureAwait(false)).TrustDomain;
+        return new CreatedToken(
+            token.Value, ReservedIds.Agent(trustDomain, "join_token", token.Value), alias, DateTimeOffset.FromUnixTimeSeconds(token.ExpiresAt));
+    }
+
+    public async Task<IReadOnlyList<ListedAgent>> AgentsAsync(CancellationToken cancellationToken)
+    {
+        var agents = new List<ListedAgent>();
+        var request = new ListAgentsRequest { PageSize = Page };
+        do
+        {
+            var response = await new AgentApi.AgentClient(_channel).ListAgentsAsync(request, Options(cancellationToken));
+            foreach (var wire in response.Agents)
+            {
+                agents.Add(SpireMapping.TryRead(wire.Id, "id", out var id, out var problem)
+                    ? new ListedAgent(id, wire.AttestationType, wire.X509SvidSerialNumber, DateTimeOffset.FromUnixTimeSeconds(wire.X509SvidExpiresAt), wire.Banned)
+                    : throw Broken(problem));
+            }
+
+            request.PageToken = response.NextPageToken;
+        }
+        while (request.PageToken.Length > 0);
+
+        return agents;
+    }
+
+    public async Task<IReadOnlyList<RegistrationEntry>> EntriesAsync(SpiffeId? id, SpiffeId? parent, CancellationToken cancellationToken)
+    {
+        var entries = new List<RegistrationEntry>();
+        var request = new ListEntriesRequest { PageSize = Page };
+        if (id is not null || parent is not null)
+        {
+            request.Filter = new ListEntriesRequest.Types.Filter { BySpiffeId = id?.ToWire(), ByParentId = parent?.ToWire() };
+        }
+
+        do
+        {
+            var response = await new EntryApi.EntryClient(_channel).ListEntriesAsync(request, Options(cancellationToken));
+            entries.AddRange(response.Entries.Select(Read));
+            request.PageToken = response.NextPageToken;
+        }
+        while (request.PageToken.Length > 0);
+
+        return entries;
+    }
+
+    public async Task<RegistrationEntry> EntryAsync(string entryId, CancellationToken cancellationToken) =>
+        Read(await new EntryApi.EntryClient(_channel).GetEntryAsync(new GetEntryRequest { Id = entryId }, Options(cancellationToken)));
+
+    public async Task<RegistrationEntry> CreateEntryAsync(RegistrationEntry entry, CancellationToken cancellationToken)
+    {
+        var response = await new EntryApi.EntryClient(_channel).BatchCreateEntryAsync(
+            new BatchCreateEntryRequest { Entries = { entry.ToWire() } }, Options(cancellationToken));
+        var result = response.Results.Count == 1 ? response.Results[0] : throw Broken("the server did not answer for the entry");
+        return result.Status.Code == (int)StatusCode.OK ? Read(result.Entry) : throw new RpcException(new Status((StatusCode)result.Status.Code, result.Status.Message));
+    }
+
+    public async Task DeleteEntryAsync(string entryId, CancellationToken cancellationToken)
+    {
+        var response = await new EntryApi.EntryClient(_channel).BatchDeleteEntryAsync(
+            new BatchDeleteEntryRequest { Ids = { entryId } }, Options(cancellationToken));
+        var status = response.Results.Count == 1 ? response.Results[0].Status : throw Broken("the server did not answer for the entry");
+        if (status.Code != (int)StatusCode.OK)
+        {
+            throw new RpcException(new Status((StatusCode)status.Code, status.Message));
+        }
+    }
+
+    /// <summary>Has the server sign an SVID for a key made here.</summary>
+    public async Task<X509Svid> MintAsync(SpiffeId id, TimeSpan ttl, IReadOnlyList<string> dnsNames, CancellationToken cancellationToken)
+    {
+        AsymmetricAlgorithm key = KeyPair.Generate(KeyType.EcP256);
+        var request = new MintX509SVIDRequest { Csr = ByteString.CopyFrom(SigningRequest.Create(key, id, dnsNames)), Ttl = (int)ttl.TotalSeconds };
+        var response = await new SVID.SVIDClient(_channel).MintX509SVIDAsync(request, Options(cancellationToken));
+        return SpireMapping.TryReadChain(response.Svid?.CertChain ?? [], out var chain, out var problem) && X509Svid.TryCreate(chain, key, hint: null, out var svid, out problem)
+            ? svid
+            : throw Broken(problem);
+    }
+
+    public void Dispose() => _channel.Dispose();
+
+    private CallOptions Options(CancellationToken cancellationToken) => new(null, (time.GetUtcNow() + Timeout).UtcDateTime, cancellationToken);
+
+    private static RegistrationEntry Read(Rpc.Wire.Spire.Types.Entry wire) => SpireMapping.TryRead(wire, out var entry, out var problem) ? entry : throw Broken(problem);
+
+    private static RpcException Broken(string problem) => new(new Status(StatusCode.Internal, problem));
+}

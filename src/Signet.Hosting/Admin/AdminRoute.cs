@@ -1,0 +1,61 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Signet.Hosting.Admin;
+
+/// <summary>What an admin endpoint answers at one path.</summary>
+/// <param name="Method"><c>GET</c> or <c>POST</c>; HEAD follows GET.</param>
+/// <param name="Path">Exact, as <c>/config</c>.</param>
+/// <param name="Answer">Answers a request; may run at once for several.</param>
+public sealed record AdminRoute(string Method, string Path, Func<AdminRequest, CancellationToken, ValueTask<AdminAnswer>> Answer)
+{
+    /// <summary>A path to read.</summary>
+    public static AdminRoute Get(string path, Func<AdminRequest, AdminAnswer> answer) => new("GET", path, (request, _) => new(answer(request)));
+
+    /// <summary>A path that changes something.</summary>
+    public static AdminRoute Post(string path, Func<AdminRequest, CancellationToken, ValueTask<AdminAnswer>> answer) => new("POST", path, answer);
+
+    /// <summary><c>/live</c>: the process answers, so it lives.</summary>
+    public static AdminRoute Live { get; } = Get("/live", _ => AdminAnswer.Text(200, "live\n"));
+
+    /// <summary><c>/ready</c>: 200 when every condition holds, otherwise 503; which do and why, as JSON, either way.</summary>
+    public static AdminRoute Ready(ReadinessBoard board) => Get("/ready", _ =>
+    {
+        var conditions = board.Conditions;
+        var ready = conditions.All(condition => condition.State.IsReady);
+        return AdminAnswer.Json(ready ? 200 : 503, new JsonObject
+        {
+            ["ready"] = ready,
+            ["conditions"] = new JsonArray([.. conditions.Select(condition => new JsonObject
+            {
+                ["name"] = condition.Name,
+                ["ready"] = condition.State.IsReady,
+                ["reason"] = condition.State.Reason,
+            })]),
+        });
+    });
+}
+
+/// <summary>A request to an admin endpoint.</summary>
+/// <param name="Query">The query, the last value of each key.</param>
+/// <param name="Body">The JSON that was posted, or null.</param>
+public sealed record AdminRequest(IReadOnlyDictionary<string, string> Query, JsonNode? Body);
+
+/// <summary>An answer of an admin endpoint.</summary>
+/// <param name="Status">The HTTP status.</param>
+/// <param name="ContentType">The media type.</param>
+/// <param name="Body">The bytes.</param>
+public sealed record AdminAnswer(int Status, string ContentType, ReadOnlyMemory<byte> Body)
+{
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    /// <summary>Plain text.</summary>
+    public static AdminAnswer Text(int status, string text) => new(status, "text/plain; charset=utf-8", Encoding.UTF8.GetBytes(text));
+
+    /// <summary>JSON, indented for people.</summary>
+    public static AdminAnswer Json(int status, JsonNode json) => new(status, "application/json", Encoding.UTF8.GetBytes(json.ToJsonString(Indented) + "\n"));
+
+    /// <summary>A refusal: what is wrong, and what to do.</summary>
+    public static AdminAnswer Problem(int status, string error, string hint) => Json(status, new JsonObject { ["error"] = error, ["hint"] = hint });
+}

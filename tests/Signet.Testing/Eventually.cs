@@ -1,0 +1,28 @@
+using System.Diagnostics;
+
+namespace Signet.Testing;
+
+/// <summary>Waits for something that happens on another thread: polls with a deadline, so that a test never sleeps longer than it must.</summary>
+public static class Eventually
+{
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(5);
+
+    /// <exception cref="TimeoutException">The condition did not come true within 30 s.</exception>
+    public static Task IsTrueAsync(Func<bool> condition, string what) => IsTrueAsync(() => Task.FromResult(condition()), what);
+
+    /// <inheritdoc cref="IsTrueAsync(Func{bool}, string)"/>
+    public static async Task IsTrueAsync(Func<Task<bool>> condition, string what)
+    {
+        var watch = Stopwatch.StartNew();
+        while (!await condition())
+        {
+            if (watch.Elapsed > Deadline)
+            {
+                throw new TimeoutException($"waited {Deadline.TotalSeconds} s in vain for: {what}");
+            }
+
+            await Task.Delay(Pause);
+        }
+    }
+}
