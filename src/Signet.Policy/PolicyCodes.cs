@@ -13,4 +13,8 @@ public static class PolicyCodes
     public const string Unsupported = "SIG0007";
     public const string DeclaredTwice = "SIG0008";
     public const string HostBits = "SIG0009";
+    public const string TlsWithoutMode = "SIG0010";
+    public const string CredentialIgnored = "SIG0011";
+    public const string FieldWithoutEffect = "SIG0012";
+    public const string KeysOverPlaintext = "SIG0013";
 }

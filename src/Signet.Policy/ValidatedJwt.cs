@@ -20,10 +20,11 @@ public abstract record ClaimValue
 
     public sealed record Text(string Value) : ClaimValue;
 
+    /// <summary>The texts of a list; what else stands in it matches nothing.</summary>
     public sealed record List(IReadOnlyList<string> Values) : ClaimValue;
 
     public sealed record Map(IReadOnlyDictionary<string, ClaimValue> Members) : ClaimValue;
 
-    /// <summary>A number, a boolean, null, or a list with something else than text in it.</summary>
+    /// <summary>A number, a boolean or null.</summary>
     public sealed record Other : ClaimValue;
 }

@@ -16,10 +16,11 @@ public sealed class WorkloadPolicy
     private readonly Verdict? _unreadable;
     private readonly Dictionary<string, string> _needsMtls;
 
-    internal WorkloadPolicy(MeshSettings mesh, PeerAuthenticationScope peers, IReadOnlyList<AuthorizationPolicy> policies, PolicyObject? unreadable)
+    internal WorkloadPolicy(MeshSettings mesh, PeerAuthenticationScope peers, IReadOnlyList<AuthorizationPolicy> policies, IReadOnlyList<JwtRule> jwtRules, PolicyObject? unreadable)
     {
         (_mesh, _peers) = (mesh, peers);
         Policies = policies;
+        JwtRules = [.. jwtRules.OrderBy(rule => rule.Issuer, StringComparer.Ordinal)];
         _http = new RuleTable(policies, Protocol.Http, mesh);
         _tcp = new RuleTable(policies, Protocol.Tcp, mesh);
         _needsMtls = peers.Sources.ToDictionary(id => id, id => $"denied: {id} asks for mutual TLS and the peer has none", StringComparer.Ordinal);
@@ -33,6 +34,9 @@ public sealed class WorkloadPolicy
 
     /// <summary>The AuthorizationPolicies that cover the workload, by namespace and name.</summary>
     public IReadOnlyList<AuthorizationPolicy> Policies { get; }
+
+    /// <summary>The issuers whose tokens the workload believes, by issuer; see <see cref="Jwt.TokenVerifier"/>.</summary>
+    public IReadOnlyList<JwtRule> JwtRules { get; }
 
     /// <summary>What the workload's port does about mutual TLS, and which object says so.</summary>
     public PortMtls MtlsFor(int workloadPort) => _peers.For(workloadPort);

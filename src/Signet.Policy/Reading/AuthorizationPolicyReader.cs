@@ -9,7 +9,6 @@ internal static class AuthorizationPolicyReader
     public static readonly string[] SpecFields = ["selector", "targetRef", "targetRefs", "rules", "action", "provider"];
 
     private const int MaxRules = 512;
-    private const int MaxTargetRefs = 16;
     private const string DryRunAnnotation = "istio.io/dry-run";
 
     public static PolicyObject Read(Header header, Fields spec, ReadingContext context)
@@ -54,7 +53,7 @@ internal static class AuthorizationPolicyReader
             Action = action,
             Provider = provider ?? (action == PolicyAction.Custom ? "" : null),
             DryRun = ReadDryRun(header),
-            HasTargetRefs = ReadTargetRefs(spec, problems),
+            HasTargetRefs = context.HasTargetRefs(spec),
             Rules = [.. items.Take(MaxRules).Select((item, index) => new RuleReader(header.Namespace, action, context).Read(item, index)).OfType<Rule>()],
         };
     }
@@ -62,28 +61,4 @@ internal static class AuthorizationPolicyReader
     // Exactly the words that Istio takes for true; anything else enforces the policy.
     private static bool ReadDryRun(Header header) =>
         header.Annotations.TryGetValue(DryRunAnnotation, out var value) && value is "1" or "t" or "T" or "true" or "TRUE" or "True";
-
-    private static bool ReadTargetRefs(Fields spec, ProblemList problems)
-    {
-        string[] known = ["group", "kind", "name", "namespace"];
-        var refs = spec.Items("targetRefs");
-        var count = refs.Count + (spec.Has("targetRef") ? 1 : 0);
-        spec.Open("targetRef", known);
-        foreach (var item in refs.Take(MaxTargetRefs))
-        {
-            Fields.Open(item, "spec.targetRefs", problems, known);
-        }
-
-        if (refs.Count > MaxTargetRefs)
-        {
-            problems.Error(spec.LineOf("targetRefs"), PolicyCodes.BadValue, $"spec.targetRefs has {refs.Count} entries; the limit is {MaxTargetRefs}");
-        }
-
-        if (count > 0 && spec.Has("selector"))
-        {
-            problems.Error(spec.LineOf("selector"), PolicyCodes.BadValue, "spec.selector and spec.targetRefs exclude each other", "keep one of them");
-        }
-
-        return count > 0;
-    }
 }

@@ -51,6 +51,8 @@ internal static class ObjectReader
         {
             (Security, "PeerAuthentication") when version is "v1" or "v1beta1" => ReadOne(mapping, kind, mesh, problems, PeerAuthenticationReader.Read),
             (Security, "AuthorizationPolicy") when version is "v1" or "v1beta1" => ReadOne(mapping, kind, mesh, problems, AuthorizationPolicyReader.Read),
+            (Security, "RequestAuthentication") when version is "v1" or "v1beta1" => ReadOne(mapping, kind, mesh, problems, RequestAuthenticationReader.Read),
+            (Networking, "DestinationRule") when version is "v1" or "v1beta1" or "v1alpha3" => ReadOne(mapping, kind, mesh, problems, DestinationRuleReader.Read),
             (Security, "PeerAuthentication" or "AuthorizationPolicy" or "RequestAuthentication") =>
                 Refuse(mapping.Line, $"{kind} has no version \"{Printable.Of(version)}\"", $"write apiVersion: {Security}/v1", problems),
             (Networking, "DestinationRule") =>
@@ -102,6 +104,8 @@ internal static class ObjectReader
     private static Fields SpecOf(string kind, YamlMapping spec, ProblemList problems) => Fields.Open(spec, "spec", problems, kind switch
     {
         "PeerAuthentication" => PeerAuthenticationReader.SpecFields,
+        "RequestAuthentication" => RequestAuthenticationReader.SpecFields,
+        "DestinationRule" => DestinationRuleReader.SpecFields,
         _ => AuthorizationPolicyReader.SpecFields,
     })!;
 
@@ -168,7 +172,34 @@ internal sealed record Header(
 /// <summary>What the readers of a spec need besides it.</summary>
 internal sealed record ReadingContext(MeshSettings Mesh, ProblemList Problems)
 {
+    private const int MaxTargetRefs = 16;
+
     /// <summary>The labels that a workload selector asks for; empty when there is none.</summary>
     public IReadOnlyDictionary<string, string> Selector(Fields spec, string field = "selector") =>
         spec.Open(field, "matchLabels")?.TextMap("matchLabels") ?? new Dictionary<string, string>();
+
+    /// <summary>Whether the object names gateways or services instead of workloads.</summary>
+    public bool HasTargetRefs(Fields spec)
+    {
+        string[] known = ["group", "kind", "name", "namespace", "sectionName"];
+        var refs = spec.Items("targetRefs");
+        spec.Open("targetRef", known);
+        foreach (var item in refs.Take(MaxTargetRefs))
+        {
+            Fields.Open(item, "spec.targetRefs", Problems, known);
+        }
+
+        if (refs.Count > MaxTargetRefs)
+        {
+            Problems.Error(spec.LineOf("targetRefs"), PolicyCodes.BadValue, $"spec.targetRefs has {refs.Count} entries; the limit is {MaxTargetRefs}");
+        }
+
+        var any = refs.Count > 0 || spec.Has("targetRef");
+        if (any && spec.Has("selector"))
+        {
+            Problems.Error(spec.LineOf("selector"), PolicyCodes.BadValue, "spec.selector and spec.targetRefs exclude each other", "keep one of them");
+        }
+
+        return any;
+    }
 }

@@ -1,0 +1,151 @@
+using System.Globalization;
+using System.Text;
+using Signet.Identity.Spiffe;
+using Signet.Policy.Jwt;
+using Signet.Policy.Objects;
+using Signet.Policy.Yaml;
+
+namespace Signet.Policy.Reading;
+
+internal static class RequestAuthenticationReader
+{
+    public static readonly string[] SpecFields = ["selector", "targetRef", "targetRefs", "jwtRules"];
+
+    private const int MaxRules = 4096;
+
+    private static readonly CompositeFormat At = CompositeFormat.Parse("spec.jwtRules[{0}]");
+
+    public static PolicyObject Read(Header header, Fields spec, ReadingContext context)
+    {
+        var items = spec.Items("jwtRules");
+        if (items.Count > MaxRules)
+        {
+            context.Problems.Error(spec.LineOf("jwtRules"), PolicyCodes.BadValue, $"spec.jwtRules has {items.Count} rules; the limit is {MaxRules}");
+        }
+
+        return new RequestAuthentication
+        {
+            Namespace = header.Namespace,
+            Name = header.Name,
+            File = header.File,
+            Line = header.Line,
+            Created = header.Created,
+            Selector = context.Selector(spec),
+            HasTargetRefs = context.HasTargetRefs(spec),
+            Rules = [.. items.Take(MaxRules).Select((item, i) => ReadRule(item, string.Format(CultureInfo.InvariantCulture, At, i), context.Problems)).OfType<JwtRule>()],
+        };
+    }
+
+    private static JwtRule? ReadRule(YamlNode node, string path, ProblemList problems)
+    {
+        var rule = Fields.Open(
+            node, path, problems, "issuer", "audiences", "jwksUri", "jwks_uri", "jwks", "fromHeaders", "fromParams", "fromCookies", "forwardOriginalToken",
+            "outputPayloadToHeader", "outputClaimToHeaders", "spaceDelimitedClaims", "timeout");
+        var issuer = rule?.Text("issuer");
+        if (string.IsNullOrEmpty(issuer))
+        {
+            problems.Error(node.Line, PolicyCodes.BadValue, $"{path} has no issuer");
+            return null;
+        }
+
+        var spaced = rule!.Texts("spaceDelimitedClaims").Select(item => item.Value).ToList();
+        return new JwtRule
+        {
+            Line = node.Line,
+            Issuer = issuer,
+            Audiences = [.. rule.Texts("audiences").Select(item => item.Value)],
+            Jwks = ReadKeys(rule, problems),
+            JwksUri = ReadUri(rule, problems),
+            Timeout = ReadTimeout(rule, problems),
+            FromHeaders = [.. rule.Items("fromHeaders").Select(item => ReadHeader(item, rule.PathOf("fromHeaders"), problems)).OfType<JwtHeader>()],
+            FromParams = [.. rule.Texts("fromParams").Select(item => item.Value)],
+            FromCookies = [.. rule.Texts("fromCookies").Select(item => item.Value)],
+            ForwardOriginalToken = rule.Flag("forwardOriginalToken"),
+            OutputPayloadToHeader = rule.Text("outputPayloadToHeader"),
+            OutputClaimToHeaders = [.. rule.Items("outputClaimToHeaders").Select(item => ReadClaimToHeader(item, rule.PathOf("outputClaimToHeaders"), problems)).OfType<ClaimToHeader>()],
+            SpaceDelimitedClaims = [.. JwtRule.DefaultSpaceDelimited.Union(spaced, StringComparer.Ordinal)],
+        };
+    }
+
+    private static string? ReadKeys(Fields rule, ProblemList problems)
+    {
+        if (rule.Text("jwks") is not { } jwks)
+        {
+            return null;
+        }
+
+        if (!JsonWebKeys.TryParse(jwks, out _, out var problem))
+        {
+            problems.Error(rule.LineOf("jwks"), PolicyCodes.BadValue, $"{rule.PathOf("jwks")}: {problem}");
+        }
+
+        if (rule.Has("jwksUri") || rule.Has("jwks_uri"))
+        {
+            problems.Error(rule.LineOf("jwks"), PolicyCodes.BadValue, $"{rule.PathOf("jwks")} and jwksUri exclude each other", "keep one of them");
+        }
+
+        return jwks;
+    }
+
+    private static Uri? ReadUri(Fields rule, ProblemList problems)
+    {
+        var key = rule.Has("jwks_uri") ? "jwks_uri" : "jwksUri";
+        if (rule.Text(key) is not { } text)
+        {
+            return null;
+        }
+
+        if (Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.UserInfo.Length == 0)
+        {
+            if (uri.Scheme == "http")
+            {
+                problems.Warning(rule.LineOf(key), PolicyCodes.KeysOverPlaintext, $"{rule.PathOf(key)} fetches keys over plaintext: who sits between can make tokens", "write https://…");
+            }
+
+            return uri;
+        }
+
+        problems.Error(rule.LineOf(key), PolicyCodes.BadValue, $"{rule.PathOf(key)} is \"{Printable.Of(text)}\"; an https:// address was expected");
+        return null;
+    }
+
+    private static TimeSpan ReadTimeout(Fields rule, ProblemList problems)
+    {
+        if (rule.Text("timeout") is not { } text)
+        {
+            return TimeSpan.FromSeconds(5);
+        }
+
+        if (text.EndsWith('s') && double.TryParse(text.AsSpan(0, text.Length - 1), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds) && seconds is > 0 and <= 300)
+        {
+            return TimeSpan.FromSeconds(seconds);
+        }
+
+        problems.Error(rule.LineOf("timeout"), PolicyCodes.BadValue, $"{rule.PathOf("timeout")} is \"{Printable.Of(text)}\"; seconds like 5s were expected, at most 300s");
+        return TimeSpan.FromSeconds(5);
+    }
+
+    private static JwtHeader? ReadHeader(YamlNode node, string path, ProblemList problems)
+    {
+        var fields = Fields.Open(node, path, problems, "name", "prefix");
+        if (fields?.Text("name") is { Length: > 0 } name)
+        {
+            return new JwtHeader(name, fields.Text("prefix") ?? "");
+        }
+
+        problems.Error(node.Line, PolicyCodes.BadValue, $"{path} has an entry without a name");
+        return null;
+    }
+
+    private static ClaimToHeader? ReadClaimToHeader(YamlNode node, string path, ProblemList problems)
+    {
+        var fields = Fields.Open(node, path, problems, "header", "claim");
+        if (fields?.Text("header") is { Length: > 0 } header && fields.Text("claim") is { Length: > 0 } claim)
+        {
+            return new ClaimToHeader(header, claim);
+        }
+
+        problems.Error(node.Line, PolicyCodes.BadValue, $"{path} has an entry without header and claim");
+        return null;
+    }
+}
