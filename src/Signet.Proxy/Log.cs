@@ -38,9 +38,6 @@ internal static partial class Log
     [LoggerMessage(4022, LogLevel.Warning, "policy {Problem}")]
     public static partial void PolicyDoubtful(ILogger log, string problem);
 
-    [LoggerMessage(4023, LogLevel.Error, "policy folder {Folder} cannot be read, the last good policy stays: {Problem}")]
-    public static partial void PolicyUnreadable(ILogger log, string folder, string problem);
-
     [LoggerMessage(4030, LogLevel.Error, "access log {Path} cannot be written, records are dropped: {Problem}")]
     public static partial void AccessLogFailed(ILogger log, string path, string problem);
 }

@@ -4,25 +4,14 @@ using System.Net;
 namespace Signet.Proxy.Connections;
 
 /// <summary>
-/// The connections that live now. Every second those whose time is over are closed; when a policy or a bundle changes, every one is asked
-/// again whether it may go on. Thread-safe; dispose to stop the watch.
+/// The connections that live now. When time passes, those whose time is over are closed; when a policy or a bundle changes, every one is
+/// asked again whether it may go on. Thread-safe.
 /// </summary>
-public sealed class LiveConnections : IAsyncDisposable
+public sealed class LiveConnections(TimeProvider time)
 {
-    private static readonly TimeSpan SweepInterval = TimeSpan.FromSeconds(1);
-
     private readonly ConcurrentDictionary<long, LiveConnection> _all = new();
-    private readonly TimeProvider _time;
-    private readonly CancellationTokenSource _stop = new();
     private readonly Lock _recheckGate = new();
-    private readonly Task _sweep;
     private long _lastId;
-
-    public LiveConnections(TimeProvider time)
-    {
-        _time = time;
-        _sweep = SweepAsync(_stop.Token);
-    }
 
     /// <summary>A snapshot, oldest first.</summary>
     public IReadOnlyList<LiveConnection> All => [.. _all.Values.OrderBy(live => live.Id)];
@@ -31,7 +20,7 @@ public sealed class LiveConnections : IAsyncDisposable
 
     internal LiveConnection Open(Direction direction, string listener, IPEndPoint source)
     {
-        var live = new LiveConnection(Interlocked.Increment(ref _lastId), direction, listener, source, _time);
+        var live = new LiveConnection(Interlocked.Increment(ref _lastId), direction, listener, source, time);
         _all[live.Id] = live;
         return live;
     }
@@ -58,31 +47,30 @@ public sealed class LiveConnections : IAsyncDisposable
         }
     }
 
-    internal void CloseAll(RefusalReason reason, string detail)
+    /// <summary>Closes those whose deadline or peer's certificate has passed.</summary>
+    internal void Sweep()
     {
+        var now = time.GetUtcNow();
         foreach (var live in _all.Values)
+        {
+            live.Sweep(now);
+        }
+    }
+
+    /// <summary>Closes those that wait for a request that has not begun.</summary>
+    internal void CloseIdle(RefusalReason reason, string detail)
+    {
+        foreach (var live in _all.Values.Where(live => live.IsIdle))
         {
             live.Close(reason, detail);
         }
     }
 
-    public async ValueTask DisposeAsync()
+    internal void CloseAll(RefusalReason reason, string detail)
     {
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await _sweep.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _stop.Dispose();
-    }
-
-    private async Task SweepAsync(CancellationToken cancellationToken)
-    {
-        using var timer = new PeriodicTimer(SweepInterval, _time);
-        while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
+        foreach (var live in _all.Values)
         {
-            var now = _time.GetUtcNow();
-            foreach (var live in _all.Values)
-            {
-                live.Sweep(now);
-            }
+            live.Close(reason, detail);
         }
     }
 }

@@ -19,6 +19,7 @@ internal static class ForwardedClientCert
     private static string Quoted(string subject)
     {
         var quoted = new StringBuilder(subject.Length + 8);
+        Span<byte> bytes = stackalloc byte[4];
         foreach (var rune in subject.EnumerateRunes())
         {
             if (rune.Value is >= 0x20 and <= 0x7e)
@@ -27,7 +28,6 @@ internal static class ForwardedClientCert
                 continue;
             }
 
-            Span<byte> bytes = stackalloc byte[4];
             foreach (var value in bytes[..rune.EncodeToUtf8(bytes)])
             {
                 quoted.Append('\\').Append(Convert.ToHexStringLower([value]));

@@ -23,21 +23,19 @@ internal sealed class HttpExchange(
         forwarding.Clearance.Demand();
         for (var isRetry = false; ; isRetry = true)
         {
-            switch (await role.Pool.TakeAsync(fresh: isRetry, live.Token).ConfigureAwait(false))
+            var (outcome, era) = await role.Pool.TakeAsync(fresh: isRetry, live.Token).ConfigureAwait(false);
+            if (outcome is DialOutcome.Failed failed)
             {
-                case DialOutcome.Failed failed:
-                    record.Upstream = failed.Endpoint;
-                    return await FailAsync(failed.Reason, failed.Detail).ConfigureAwait(false);
+                record.Upstream = failed.Endpoint;
+                return await FailAsync(failed.Reason, failed.Detail).ConfigureAwait(false);
+            }
 
-                case DialOutcome.Connected { Connection: var upstream }:
-                    Note(upstream);
-                    var end = await RunAsync(upstream).ConfigureAwait(false);
-                    if (end == ExchangeEnd.Retry)
-                    {
-                        continue;
-                    }
-
-                    return end == ExchangeEnd.Reusable;
+            var upstream = ((DialOutcome.Connected)outcome).Connection;
+            Note(upstream);
+            var end = await RunAsync(upstream, era).ConfigureAwait(false);
+            if (end != ExchangeEnd.Retry)
+            {
+                return end == ExchangeEnd.Reusable;
             }
         }
     }
@@ -54,7 +52,7 @@ internal sealed class HttpExchange(
         Retry,
     }
 
-    private async Task<ExchangeEnd> RunAsync(UpstreamConnection upstream)
+    private async Task<ExchangeEnd> RunAsync(UpstreamConnection upstream, object era)
     {
         var givenBack = false;
         using var stopBody = CancellationTokenSource.CreateLinkedTokenSource(live.Token);
@@ -103,7 +101,7 @@ internal sealed class HttpExchange(
             if (answer.KeepAlive && body.IsCompletedSuccessfully && (await body.ConfigureAwait(false)).End == PumpEnd.Complete)
             {
                 givenBack = true;
-                await role.Pool.GiveBackAsync(upstream).ConfigureAwait(false);
+                await role.Pool.GiveBackAsync(upstream, era).ConfigureAwait(false);
             }
 
             return clientGoesOn ? ExchangeEnd.Reusable : ExchangeEnd.Final;

@@ -11,7 +11,7 @@ namespace Signet.Proxy.Listeners;
 /// One listening socket and the connections that came through it. Each connection has one owner, a task that the listener awaits; beyond
 /// the limit connections wait in the kernel's queue.
 /// </summary>
-internal sealed class Listener(string name, string option, IPEndPoint endPoint, Direction direction, ProxyCore core, Func<Socket, LiveConnection, Task> serve) : IDaemonPart
+internal sealed class Listener(string name, string option, IPEndPoint listen, Direction direction, ProxyCore core, Func<Socket, LiveConnection, Task> serve) : IDaemonPart
 {
     private const int Backlog = 1024;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(10);
@@ -30,7 +30,7 @@ internal sealed class Listener(string name, string option, IPEndPoint endPoint, 
     public Direction Direction => direction;
 
     /// <summary>Where it listens; the real port once it started.</summary>
-    public IPEndPoint LocalEndPoint { get; private set; } = endPoint;
+    public IPEndPoint LocalEndPoint { get; private set; } = listen;
 
     public bool IsAccepting => !_stopAccepting.IsCancellationRequested && _socket is not null;
 
@@ -50,16 +50,16 @@ internal sealed class Listener(string name, string option, IPEndPoint endPoint, 
 
     public Task StartAsync(CancellationToken cancellationToken)
     {
-        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        var socket = new Socket(listen.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            socket.Bind(endPoint);
+            socket.Bind(listen);
             socket.Listen(Backlog);
         }
         catch (SocketException e)
         {
             socket.Dispose();
-            throw new CannotListenException(endPoint, option, e);
+            throw new CannotListenException(listen, option, e);
         }
 
         _socket = socket;
@@ -98,6 +98,8 @@ internal sealed class Listener(string name, string option, IPEndPoint endPoint, 
         }
 
         _completion.TrySetResult();
+        _stopAccepting.Dispose();
+        _places.Dispose();
     }
 
     private async Task AcceptAsync()

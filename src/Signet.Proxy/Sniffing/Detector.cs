@@ -5,7 +5,7 @@ namespace Signet.Proxy.Sniffing;
 /// <summary>Reads a connection's first bytes until the sniffers know, or a deadline says that they never will.</summary>
 internal static class Detector
 {
-    /// <summary>What the peer begins with; "need more" means that it stayed silent, or stopped half-way, until the deadline.</summary>
+    /// <summary>What the peer begins with; "need more" means that it stayed silent until the deadline.</summary>
     /// <param name="from">The connection; every byte stays in it.</param>
     /// <param name="firstByte">How long the peer may stay silent; then it may be waiting for the server to speak.</param>
     /// <param name="whole">How long everything may take once it has begun to speak.</param>
@@ -21,9 +21,9 @@ internal static class Detector
             from,
             () => (sniff = TlsSniffer.Inspect(from.Available.Span)) is not TlsSniff.NeedMore,
             TlsSniffer.MaxHello, firstByte, whole, time, cancellationToken).ConfigureAwait(false);
-        return !ended ? sniff
-            : from.Available.IsEmpty ? null
-            : new TlsSniff.Malformed("the peer ended the connection in the middle of its ClientHello");
+        return from.Available.IsEmpty ? (ended ? null : sniff)
+            : sniff is not TlsSniff.NeedMore ? sniff
+            : new TlsSniff.Malformed(ended ? "the peer ended the connection in the middle of its ClientHello" : "the ClientHello was not complete before the deadline");
     }
 
     /// <summary>Whether the peer begins with HTTP/1; silence until the deadline is "no".</summary>

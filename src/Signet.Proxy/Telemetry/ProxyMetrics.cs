@@ -26,23 +26,23 @@ public sealed class ProxyMetrics : IDisposable
 
     public ProxyMetrics()
     {
-        _opened = _meter.CreateCounter<long>("signet_proxy_connections_opened", description: "Connections accepted.");
-        _closed = _meter.CreateCounter<long>("signet_proxy_connections_closed", description: "Connections ended.");
-        _handshakes = _meter.CreateCounter<long>("signet_proxy_handshakes", description: "TLS handshakes ended; result is \"ok\" or a refusal reason.");
-        _refusals = _meter.CreateCounter<long>("signet_proxy_refusals", description: "Connections and requests refused or failed, by reason.");
-        _requests = _meter.CreateCounter<long>("signet_proxy_requests", description: "HTTP requests answered.");
-        _denials = _meter.CreateCounter<long>("signet_proxy_policy_denials", description: "Connections and requests denied, by the deciding policy.");
-        _bytes = _meter.CreateCounter<long>("signet_proxy_bytes", unit: "By", description: "Payload moved.");
-        _recordsDropped = _meter.CreateCounter<long>("signet_proxy_access_records_dropped", description: "Access log lines lost because the log could not keep up.");
+        _opened = _meter.CreateCounter<long>("signet.proxy.connections.opened", description: "Connections accepted.");
+        _closed = _meter.CreateCounter<long>("signet.proxy.connections.closed", description: "Connections ended.");
+        _handshakes = _meter.CreateCounter<long>("signet.proxy.handshakes", description: "TLS handshakes ended; result is \"ok\" or a refusal reason.");
+        _refusals = _meter.CreateCounter<long>("signet.proxy.refusals", description: "Connections and requests refused or failed, by reason.");
+        _requests = _meter.CreateCounter<long>("signet.proxy.requests", description: "HTTP requests answered.");
+        _denials = _meter.CreateCounter<long>("signet.proxy.policy.denials", description: "Connections and requests denied, by the deciding policy.");
+        _bytes = _meter.CreateCounter<long>("signet.proxy.bytes", unit: "By", description: "Payload moved.");
+        _recordsDropped = _meter.CreateCounter<long>("signet.proxy.access_records.dropped", description: "Access log lines lost because the log could not keep up.");
     }
 
     /// <summary>Values that are read when somebody looks.</summary>
     internal void Observe(Func<DateTimeOffset?> certificateExpiry, Func<long> rotations, Func<int> connections)
     {
         _meter.CreateObservableGauge(
-            "signet_proxy_certificate_expiry_timestamp", () => certificateExpiry()?.ToUnixTimeSeconds() ?? 0, unit: "s", description: "When the own SVID ends, in Unix time; 0 without one.");
-        _meter.CreateObservableCounter("signet_proxy_rotations", rotations, description: "Times that the own SVID or the bundles were replaced.");
-        _meter.CreateObservableGauge("signet_proxy_connections_live", connections, description: "Connections open now.");
+            "signet.proxy.certificate.expiry_timestamp", () => certificateExpiry()?.ToUnixTimeSeconds() ?? 0, unit: "s", description: "When the own SVID ends, in Unix time; 0 without one.");
+        _meter.CreateObservableCounter("signet.proxy.rotations", rotations, description: "Times that the own SVID or the bundles were replaced.");
+        _meter.CreateObservableGauge("signet.proxy.connections.live", connections, description: "Connections open now.");
     }
 
     internal void Opened(LiveConnection live) => _opened.Add(1, Labels(live));

@@ -6,6 +6,9 @@ internal interface IUpstreamDialer
     /// <summary>Opens a connection, trying every address that there is.</summary>
     /// <exception cref="OperationCanceledException">The caller no longer wants it.</exception>
     Task<DialOutcome> DialAsync(bool forHttp, CancellationToken cancellationToken);
+
+    /// <summary>Stands for everything that a connection was opened under: own identity, bundles, policies. Another one needs another connection.</summary>
+    object Era { get; }
 }
 
 internal abstract record DialOutcome

@@ -8,7 +8,7 @@ namespace Signet.Proxy.Upstreams;
 /// A connection to the application or to an endpoint. While it is unused it listens: whatever arrives then, an end or bytes that nobody
 /// asked for, makes it unfit for the next request.
 /// </summary>
-internal sealed class UpstreamConnection(BufferedTransport transport, string endpoint, TlsSession? session, OwnIdentity? identity) : IAsyncDisposable
+internal sealed class UpstreamConnection(BufferedTransport transport, string endpoint, TlsSession? session) : IAsyncDisposable
 {
     private readonly CancellationTokenSource _disposed = new();
     private Task<bool>? _watch;
@@ -21,18 +21,14 @@ internal sealed class UpstreamConnection(BufferedTransport transport, string end
     /// <summary>The handshake's result; null for the plaintext to the own application.</summary>
     public TlsSession? Session => session;
 
-    /// <summary>The identity that the handshake presented and judged with; a newer one needs a new connection.</summary>
-    public OwnIdentity? Identity => identity;
-
     /// <summary>Whether a request was already answered on it.</summary>
     public bool IsReused { get; private set; }
 
     /// <summary>When it was last used, as a timestamp.</summary>
     public long IdleSince { get; private set; }
 
-    /// <summary>Whether an unused connection may take a request.</summary>
-    public bool IsFit(OwnIdentity? current, DateTimeOffset now) =>
-        _watch is { IsCompleted: false } && ReferenceEquals(identity, current) && (session is null || now < session.Peer.ExpiresAt);
+    /// <summary>Whether an unused connection is still as it was left, and its peer's certificate valid.</summary>
+    public bool IsSound(DateTimeOffset now) => _watch is { IsCompleted: false } && (session is null || now < session.Peer.ExpiresAt);
 
     /// <summary>The connection is unused from now on.</summary>
     public void Rest(long timestamp)

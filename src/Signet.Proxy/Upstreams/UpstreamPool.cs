@@ -1,37 +1,35 @@
-using Signet.Proxy.Tls;
-
 namespace Signet.Proxy.Upstreams;
 
 /// <summary>
 /// Keeps unused connections to one destination for the next request. One is only ever given to requests of the identity that opened it,
 /// and only comes back after a message whose end was certain. Thread-safe; dispose to close what is kept.
 /// </summary>
-internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core, bool usesIdentity) : IAsyncDisposable
+internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAsyncDisposable
 {
     private readonly Lock _gate = new();
-    private readonly List<UpstreamConnection> _unused = [];
+    private readonly List<(UpstreamConnection Connection, object Era)> _unused = [];
     private bool _isClosed;
 
-    private OwnIdentity? Identity => usesIdentity ? core.Identity.Current : null;
-
     /// <summary>A connection for one request: the one that was used last, or a new one.</summary>
-    public async Task<DialOutcome> TakeAsync(bool fresh, CancellationToken cancellationToken)
+    /// <returns>What came of it, and the era to give the connection back with.</returns>
+    public async Task<(DialOutcome Outcome, object Era)> TakeAsync(bool fresh, CancellationToken cancellationToken)
     {
-        while (!fresh && TakeUnused() is { } connection)
+        var era = dialer.Era;
+        while (!fresh && TakeUnused() is { } unused)
         {
-            if (connection.IsFit(Identity, core.Time.GetUtcNow()))
+            if (IsFit(unused, era))
             {
-                return new DialOutcome.Connected(connection);
+                return (new DialOutcome.Connected(unused.Connection), era);
             }
 
-            await connection.DisposeAsync().ConfigureAwait(false);
+            await unused.Connection.DisposeAsync().ConfigureAwait(false);
         }
 
-        return await dialer.DialAsync(forHttp: true, cancellationToken).ConfigureAwait(false);
+        return (await dialer.DialAsync(forHttp: true, cancellationToken).ConfigureAwait(false), era);
     }
 
     /// <summary>Gives a connection back after a message whose end was certain on both sides.</summary>
-    public async ValueTask GiveBackAsync(UpstreamConnection connection)
+    public async ValueTask GiveBackAsync(UpstreamConnection connection, object era)
     {
         if (connection.Transport.Available.IsEmpty)
         {
@@ -40,7 +38,7 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core, bool 
             {
                 if (!_isClosed && !core.IsDraining && _unused.Count < core.Config.Limits.IdleUpstreams)
                 {
-                    _unused.Add(connection);
+                    _unused.Add((connection, era));
                     return;
                 }
             }
@@ -52,16 +50,15 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core, bool 
     /// <summary>Closes what has ended, is too old, or belongs to an identity of the past.</summary>
     public async ValueTask SweepAsync()
     {
-        var now = core.Time.GetUtcNow();
-        List<UpstreamConnection> unfit;
+        var era = dialer.Era;
+        List<(UpstreamConnection Connection, object Era)> unfit;
         lock (_gate)
         {
-            unfit = _unused.FindAll(connection =>
-                !connection.IsFit(Identity, now) || core.Time.GetElapsedTime(connection.IdleSince) > core.Config.Timeouts.UpstreamIdle);
+            unfit = _unused.FindAll(unused => !IsFit(unused, era));
             _unused.RemoveAll(unfit.Contains);
         }
 
-        foreach (var connection in unfit)
+        foreach (var (connection, _) in unfit)
         {
             await connection.DisposeAsync().ConfigureAwait(false);
         }
@@ -69,7 +66,7 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core, bool 
 
     public async ValueTask DisposeAsync()
     {
-        List<UpstreamConnection> all;
+        List<(UpstreamConnection Connection, object Era)> all;
         lock (_gate)
         {
             _isClosed = true;
@@ -77,13 +74,18 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core, bool 
             _unused.Clear();
         }
 
-        foreach (var connection in all)
+        foreach (var (connection, _) in all)
         {
             await connection.DisposeAsync().ConfigureAwait(false);
         }
     }
 
-    private UpstreamConnection? TakeUnused()
+    private bool IsFit((UpstreamConnection Connection, object Era) unused, object era) =>
+        ReferenceEquals(unused.Era, era)
+        && unused.Connection.IsSound(core.Time.GetUtcNow())
+        && core.Time.GetElapsedTime(unused.Connection.IdleSince) <= core.Config.Timeouts.UpstreamIdle;
+
+    private (UpstreamConnection Connection, object Era)? TakeUnused()
     {
         lock (_gate)
         {
