@@ -17,4 +17,6 @@ public static class PolicyCodes
     public const string CredentialIgnored = "SIG0011";
     public const string FieldWithoutEffect = "SIG0012";
     public const string KeysOverPlaintext = "SIG0013";
+    public const string DryRunTypo = "SIG0014";
+    public const string NeverTriggered = "SIG0015";
 }

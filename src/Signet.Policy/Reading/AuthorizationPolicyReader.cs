@@ -39,7 +39,7 @@ internal static class AuthorizationPolicyReader
 
         if (items.Count == 0 && action is PolicyAction.Deny or PolicyAction.Custom)
         {
-            problems.Error(spec.Line, PolicyCodes.BadValue, $"a {action.ToString().ToUpperInvariant()} policy without rules never matches anything", "to match everything write rules: [{}]");
+            problems.Error(spec.Line, PolicyCodes.NeverTriggered, $"a {action.ToString().ToUpperInvariant()} policy without rules never matches anything", "to match everything write rules: [{}]");
         }
 
         return new AuthorizationPolicy
@@ -52,13 +52,30 @@ internal static class AuthorizationPolicyReader
             Selector = context.Selector(spec),
             Action = action,
             Provider = provider ?? (action == PolicyAction.Custom ? "" : null),
-            DryRun = ReadDryRun(header),
+            DryRun = ReadDryRun(header, problems),
             HasTargetRefs = context.HasTargetRefs(spec),
             Rules = [.. items.Take(MaxRules).Select((item, index) => new RuleReader(header.Namespace, action, context).Read(item, index)).OfType<Rule>()],
         };
     }
 
-    // Exactly the words that Istio takes for true; anything else enforces the policy.
-    private static bool ReadDryRun(Header header) =>
-        header.Annotations.TryGetValue(DryRunAnnotation, out var value) && value is "1" or "t" or "T" or "true" or "TRUE" or "True";
+    // Exactly the words that Istio takes for true; anything else enforces the policy, and a slip is told.
+    private static bool ReadDryRun(Header header, ProblemList problems)
+    {
+        foreach (var (name, value) in header.Annotations)
+        {
+            if (name == DryRunAnnotation)
+            {
+                if (value is not ("1" or "t" or "T" or "true" or "TRUE" or "True" or "0" or "f" or "F" or "false" or "FALSE" or "False"))
+                {
+                    problems.Warning(header.AnnotationsLine, PolicyCodes.DryRunTypo, $"the annotation {DryRunAnnotation} is \"{Printable.Of(value)}\", neither true nor false: the policy is enforced", "write \"true\"");
+                }
+            }
+            else if (Nearest.To(name, DryRunAnnotation) is not null)
+            {
+                problems.Warning(header.AnnotationsLine, PolicyCodes.DryRunTypo, $"the annotation {Printable.Of(name)} means nothing: the policy is enforced", $"write {DryRunAnnotation}: \"true\"");
+            }
+        }
+
+        return header.Annotations.TryGetValue(DryRunAnnotation, out var written) && written is "1" or "t" or "T" or "true" or "TRUE" or "True";
+    }
 }

@@ -1,0 +1,102 @@
+using System.CommandLine;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Signet.Policy;
+
+namespace Signet.Cli.Commands.Policy;
+
+/// <summary>How the policy commands answer: columns for people, JSON for scripts, <c>error:</c> and <c>hint:</c> for what went wrong.</summary>
+internal static class PolicyOutput
+{
+    private static readonly JsonWriterOptions JsonOptions = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Runs a command's body; what can't be read ends it with exit code 1.</summary>
+    public static int Run(ParseResult parsed, Func<TextWriter, int> body)
+    {
+        try
+        {
+            return body(parsed.InvocationConfiguration.Output);
+        }
+        catch (InputException bad)
+        {
+            WriteProblems(parsed, bad.Problems);
+            return 1;
+        }
+    }
+
+    /// <summary>Writes what is wrong to the error stream: one <c>error:</c> per problem, and its hint.</summary>
+    public static void WriteProblems(ParseResult parsed, IEnumerable<PolicyProblem> problems)
+    {
+        var error = parsed.InvocationConfiguration.Error;
+        foreach (var problem in problems.Where(problem => problem.Severity == PolicySeverity.Error))
+        {
+            error.WriteLine($"error: {(problem.File.Length == 0 ? problem.Message : problem.ToString())}");
+            if (problem.Hint is not null)
+            {
+                error.WriteLine($"hint: {problem.Hint}");
+            }
+        }
+    }
+
+    public static void WriteJson(TextWriter output, Action<Utf8JsonWriter> write)
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer, JsonOptions))
+        {
+            write(json);
+        }
+
+        output.WriteLine(Encoding.UTF8.GetString(buffer.GetBuffer(), 0, (int)buffer.Length));
+    }
+
+    /// <summary>Writes aligned columns; the last one is not padded.</summary>
+    public static void WriteColumns(TextWriter output, IReadOnlyList<string> head, IReadOnlyList<IReadOnlyList<string>> rows)
+    {
+        var widths = head.Select((title, i) => rows.Select(row => row[i].Length).Append(title.Length).Max()).ToList();
+        foreach (var row in rows.Prepend(head))
+        {
+            output.WriteLine(string.Join("  ", row.Select((cell, i) => i == row.Count - 1 ? cell : cell.PadRight(widths[i]))).TrimEnd());
+        }
+    }
+
+    public static string Name(MtlsMode mode) => mode switch
+    {
+        MtlsMode.Strict => "STRICT",
+        MtlsMode.Disable => "DISABLE",
+        _ => "PERMISSIVE",
+    };
+
+    public static string Name(ClientTlsMode mode) => mode switch
+    {
+        ClientTlsMode.Disable => "DISABLE",
+        ClientTlsMode.Simple => "SIMPLE",
+        ClientTlsMode.Mutual => "MUTUAL",
+        _ => "ISTIO_MUTUAL",
+    };
+
+    public static string Name(Stage stage) => stage switch
+    {
+        Stage.Request => "request",
+        Stage.PeerAuthentication => "peer-authentication",
+        Stage.Custom => "custom",
+        Stage.Deny => "deny",
+        Stage.Allow => "allow",
+        _ => "default",
+    };
+
+    public static string Name(PolicyAction action) => action switch
+    {
+        PolicyAction.Deny => "DENY",
+        PolicyAction.Audit => "AUDIT",
+        PolicyAction.Custom => "CUSTOM",
+        _ => "ALLOW",
+    };
+
+    public static string Name(PolicySeverity severity) => severity switch
+    {
+        PolicySeverity.Error => "error",
+        PolicySeverity.Warning => "warning",
+        _ => "info",
+    };
+}
