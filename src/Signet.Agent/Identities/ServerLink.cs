@@ -38,7 +38,7 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
             Params = new AttestAgentRequest.Types.Params
             {
                 Data = new AttestationData { Type = "join_token", Payload = ByteString.CopyFromUtf8(token) },
-                Params = new AgentX509SVIDParams { Csr = ByteString.CopyFrom(SigningRequest.Create(key)) },
+                Params_ = new AgentX509SVIDParams { Csr = ByteString.CopyFrom(SigningRequest.Create(key)) },
             },
         }).ConfigureAwait(false);
         if (!await call.ResponseStream.MoveNext(cancellationToken).ConfigureAwait(false) || call.ResponseStream.Current.Result is not { } result)

@@ -7,7 +7,7 @@ using Signet.Identity.Spiffe;
 namespace Signet.Cli.Demo;
 
 /// <summary>The demo's processes, from first to last, and the ways in which the demo looks at them.</summary>
-internal sealed class DemoMesh(DemoLayout layout) : IAsyncDisposable
+internal sealed class DemoMesh(DemoLayout layout, TimeProvider time) : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(100);
@@ -26,7 +26,7 @@ internal sealed class DemoMesh(DemoLayout layout) : IAsyncDisposable
 
     public async Task StartAgentAsync(CancellationToken cancellationToken)
     {
-        using var admin = new AdminClient(layout.ServerSocket, TimeProvider.System);
+        using var admin = new AdminClient(layout.ServerSocket, time);
         await File.WriteAllTextAsync(layout.BundleFile, (await admin.BundleAsync(cancellationToken).ConfigureAwait(false)).ToPem(), cancellationToken).ConfigureAwait(false);
         var token = await admin.CreateTokenAsync(TimeSpan.FromMinutes(5), alias: null, cancellationToken).ConfigureAwait(false);
         layout.WriteAgent(token.Token);
@@ -88,7 +88,7 @@ internal sealed class DemoMesh(DemoLayout layout) : IAsyncDisposable
         while (true)
         {
             var answer = await AskAsync(method, port, path, cancellationToken).ConfigureAwait(false);
-            if (awaited(answer.Status) || TimeProvider.System.GetUtcNow() > deadline)
+            if (awaited(answer.Status) || time.GetUtcNow() > deadline)
             {
                 return answer;
             }
@@ -98,17 +98,17 @@ internal sealed class DemoMesh(DemoLayout layout) : IAsyncDisposable
     }
 
     /// <summary>The first line, not counting those already there, that fits.</summary>
-    public static async Task<AccessLogLine> LineAsync(DemoWorkload workload, int skip, Func<AccessLogLine, bool> fits, CancellationToken cancellationToken)
+    public static async Task<AccessLogLine> LineAsync(DemoWorkload workload, int skip, Func<AccessLogLine, bool> fits, TimeProvider time, CancellationToken cancellationToken)
     {
-        var deadline = Deadline();
-        while (TimeProvider.System.GetUtcNow() <= deadline)
+        var deadline = time.GetUtcNow() + Patience;
+        while (time.GetUtcNow() <= deadline)
         {
             if (AccessLogLine.Read(workload.AccessLog, skip).FirstOrDefault(fits) is { } line)
             {
                 return line;
             }
 
-            await PauseAsync(cancellationToken).ConfigureAwait(false);
+            await Task.Delay(Glance, time, cancellationToken).ConfigureAwait(false);
         }
 
         throw new DemoException($"{workload.Name}'s access log {workload.AccessLog} did not get the line that was expected");
@@ -154,7 +154,7 @@ internal sealed class DemoMesh(DemoLayout layout) : IAsyncDisposable
         var process = _processes.Single(one => one.Name == name);
         var deadline = Deadline();
         var last = "no answer";
-        while (TimeProvider.System.GetUtcNow() <= deadline && !process.HasExited)
+        while (time.GetUtcNow() <= deadline && !process.HasExited)
         {
             try
             {
@@ -177,7 +177,7 @@ internal sealed class DemoMesh(DemoLayout layout) : IAsyncDisposable
         throw new DemoException($"{name} did not become ready ({(process.HasExited ? "it ended" : last.Trim())}); its log is {process.LogFile}");
     }
 
-    private static DateTimeOffset Deadline() => TimeProvider.System.GetUtcNow() + Patience;
+    private DateTimeOffset Deadline() => time.GetUtcNow() + Patience;
 
-    private static Task PauseAsync(CancellationToken cancellationToken) => Task.Delay(Glance, TimeProvider.System, cancellationToken);
+    private Task PauseAsync(CancellationToken cancellationToken) => Task.Delay(Glance, time, cancellationToken);
 }

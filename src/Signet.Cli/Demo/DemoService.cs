@@ -17,7 +17,7 @@ internal static class DemoService
     /// <param name="name">What it calls itself.</param>
     /// <param name="listen">Where it listens, plaintext.</param>
     /// <param name="next">What it asks before it answers: method and address, or null.</param>
-    public static async Task RunAsync(string name, IPEndPoint listen, (HttpMethod Method, Uri Address)? next, CancellationToken cancellationToken)
+    public static async Task RunAsync(string name, IPEndPoint listen, (HttpMethod Method, Uri Address)? next, TimeProvider time, CancellationToken cancellationToken)
     {
         using var http = new HttpClient { Timeout = Timeout };
         var builder = WebApplication.CreateSlimBuilder();
@@ -31,7 +31,7 @@ internal static class DemoService
             await context.Response.WriteAsync(below.Length > 0 ? $"{name} > {below}" : name, context.RequestAborted).ConfigureAwait(false);
         }));
         await app.StartAsync(cancellationToken).ConfigureAwait(false);
-        await Task.Delay(System.Threading.Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.Delay(System.Threading.Timeout.InfiniteTimeSpan, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await app.StopAsync(CancellationToken.None).ConfigureAwait(false);
     }
 

@@ -26,7 +26,7 @@ public sealed partial class Certificate
             throw new AsnContentException($"the serial number is longer than {MaxSerialLength} bytes");
         }
 
-        SerialHex = Convert.ToHexStringLower(Serial.Length > 1 && Serial.Span[0] == 0 ? Serial.Span[1..] : Serial.Span);
+        SerialHex = ToHex(Serial);
         if (!tbs.ReadEncodedValue().Span.SequenceEqual(algorithm.Der.Span))
         {
             // RFC 5280 §4.1.1.2
@@ -178,13 +178,20 @@ public sealed partial class Certificate
             case Oids.AuthorityKeyIdentifier:
                 AuthorityKeyIdentifier = ReadAuthorityKeyIdentifier(content, isCritical);
                 break;
+            case Oids.CrlDistributionPoints:
+                CrlUris = ReadCrlUris(content);
+                break;
+            case Oids.AuthorityInformationAccess:
+                CheckAccessDescriptions(content);
+                break;
         }
     }
 
-    internal static List<GeneralName> ReadNames(ReadOnlyMemory<byte> content)
+    internal static List<GeneralName> ReadNames(ReadOnlyMemory<byte> content) => ReadNames(Whole(content).ReadSequence());
+
+    private static List<GeneralName> ReadNames(AsnReader sequence)
     {
         // GeneralNames ::= SEQUENCE SIZE (1..MAX) OF GeneralName
-        var sequence = Whole(content).ReadSequence();
         var names = new List<GeneralName>(4);
         do
         {
@@ -301,6 +308,72 @@ public sealed partial class Certificate
 
         return new AuthorityKeyIdentifier(keyId, hasMore, isCritical);
     }
+
+    private static List<string> ReadCrlUris(ReadOnlyMemory<byte> content)
+    {
+        // CRLDistributionPoints ::= SEQUENCE SIZE (1..MAX) OF SEQUENCE { distributionPoint [0] OPTIONAL, reasons [1] OPTIONAL, cRLIssuer [2] OPTIONAL }
+        var points = Whole(content).ReadSequence();
+        var uris = new List<string>(1);
+        var nameTag = new Asn1Tag(TagClass.ContextSpecific, 0, isConstructed: true);
+        do
+        {
+            var point = points.ReadSequence();
+            var names = point.HasData && point.PeekTag() == nameTag ? ReadDistributionPointName(point.ReadSequence(nameTag)) : null;
+            var isWhole = !point.HasData;
+            while (point.HasData)
+            {
+                point.ReadEncodedValue();
+            }
+
+            // A point for some reasons only, or of another issuer, leads to lists that are not understood here.
+            if (names is not null && isWhole)
+            {
+                uris.AddRange(names);
+            }
+
+            if (uris.Count > MaxNames)
+            {
+                throw new AsnContentException($"it has more than {MaxNames} distribution points");
+            }
+        }
+        while (points.HasData);
+        return uris;
+    }
+
+    /// <summary>The URIs of a distribution point, or null when it has another kind of name.</summary>
+    internal static IReadOnlyList<string>? ReadDistributionPointName(AsnReader wrapper)
+    {
+        // DistributionPointName ::= CHOICE { fullName [0] GeneralNames, nameRelativeToCRLIssuer [1] RelativeDistinguishedName }
+        var fullName = new Asn1Tag(TagClass.ContextSpecific, 0, isConstructed: true);
+        if (wrapper.PeekTag() != fullName)
+        {
+            wrapper.ReadEncodedValue();
+            wrapper.ThrowIfNotEmpty();
+            return null;
+        }
+
+        var names = ReadNames(wrapper.ReadSequence(fullName));
+        wrapper.ThrowIfNotEmpty();
+        return names.TrueForAll(n => n.Kind == GeneralNameKind.Uri) ? names.ConvertAll(n => n.Text) : null;
+    }
+
+    private static void CheckAccessDescriptions(ReadOnlyMemory<byte> content)
+    {
+        // AuthorityInfoAccessSyntax ::= SEQUENCE SIZE (1..MAX) OF SEQUENCE { accessMethod OBJECT IDENTIFIER, accessLocation GeneralName }
+        var descriptions = Whole(content).ReadSequence();
+        do
+        {
+            var description = descriptions.ReadSequence();
+            description.ReadObjectIdentifier();
+            GeneralName.Read(description);
+            description.ThrowIfNotEmpty();
+        }
+        while (descriptions.HasData);
+    }
+
+    /// <summary>An integer's bytes in lower-case hex, without the byte that only carries the sign.</summary>
+    internal static string ToHex(ReadOnlyMemory<byte> integer) =>
+        Convert.ToHexStringLower(integer.Length > 1 && integer.Span[0] == 0 ? integer.Span[1..] : integer.Span);
 
     /// <summary>A reader over one value and nothing behind it.</summary>
     internal static AsnReader Whole(ReadOnlyMemory<byte> content)

@@ -127,6 +127,9 @@ public sealed partial class Certificate : IEquatable<Certificate>
     /// <summary>SHA-256 of the encoding in lower-case hex.</summary>
     public string Fingerprint => _fingerprint ??= Convert.ToHexStringLower(SHA256.HashData(Der.Span));
 
+    /// <summary>Where the issuer publishes its revocation lists (RFC 5280 §4.2.1.13).</summary>
+    public IReadOnlyList<string> CrlUris { get; private set; } = [];
+
     internal ReadOnlyMemory<byte> SignedPart { get; }
 
     internal ReadOnlyMemory<byte> Serial { get; }
@@ -141,6 +144,10 @@ public sealed partial class Certificate : IEquatable<Certificate>
 
     /// <summary>The extensions as they stand: identifier, whether critical, content.</summary>
     internal IReadOnlyList<(string Oid, bool IsCritical, ReadOnlyMemory<byte> Content)> Extensions { get; private set; } = [];
+
+    internal bool Has(string oid) => Extensions.Any(e => e.Oid == oid);
+
+    internal bool IsCritical(string oid) => Extensions.Any(e => e.Oid == oid && e.IsCritical);
 
     /// <summary>Whether the issuer's key made this certificate's signature. Names, dates and rights are not looked at.</summary>
     public bool IsSignedBy(Certificate issuer) => issuer.PublicKey.Verifies(SignedPart.Span, Signature.Span, SignatureAlgorithm);

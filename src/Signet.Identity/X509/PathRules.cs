@@ -1,20 +1,26 @@
 using System.Globalization;
+using Signet.Identity.Spiffe;
+using Signet.Identity.X509.Revocation;
 
 namespace Signet.Identity.X509;
 
 /// <summary>The rules of RFC 5280 §6.1 and of the profiles, as pure functions: null when the rule holds, otherwise the finding.</summary>
 internal static class PathRules
 {
+    private const int MaxShownNames = 5;
+
     /// <summary>Rules for an issuer that need no more than the certificate itself, so that a search can turn back early.</summary>
     public static PathFinding? CheckIssuer(Certificate issuer, Certificate child, PathRequest request) =>
         CheckStrength(issuer, child) ?? CheckRights(issuer, request) ?? CheckTime(issuer, request.At);
 
     /// <summary>Rules for a whole path whose signatures hold, leaf first, anchor last.</summary>
-    public static PathFinding? CheckPath(IReadOnlyList<Certificate> path, PathRequest request) =>
+    public static PathFinding? CheckPath(IReadOnlyList<Certificate> path, PathRequest request, Func<CertificateRevocationList, Certificate, bool> isSigned) =>
         CheckPathLengths(path)
         ?? CheckCriticalExtensions(path)
+        ?? NameConstraintRules.Check(path)
         ?? CheckPurposes(path, request)
         ?? CheckProfile(path, request)
+        ?? RevocationRules.Check(path, request, isSigned)
         ?? CheckTime(path[0], request.At)
         ?? CheckName(path[0], request);
 
@@ -90,7 +96,10 @@ internal static class PathRules
         return null;
     }
 
-    private static bool IsUnderstood(string oid) => oid is Oids.BasicConstraints or Oids.KeyUsage or Oids.ExtendedKeyUsage or Oids.SubjectAltName;
+    // Certificate policies are understood in that any policy will do, so nothing in them can refuse a path (RFC 5280 §6.1.1 (c)); policy
+    // constraints can, and are not. Key identifiers and access information must never be critical (§4.2.1.1, §4.2.1.2, §4.2.2.1).
+    private static bool IsUnderstood(string oid) => oid is Oids.BasicConstraints or Oids.KeyUsage or Oids.ExtendedKeyUsage or Oids.SubjectAltName
+        or Oids.NameConstraints or Oids.CertificatePolicies or Oids.PolicyMappings or Oids.InhibitAnyPolicy or Oids.CrlDistributionPoints or Oids.IssuerAltName;
 
     private static PathFinding? CheckPurposes(IReadOnlyList<Certificate> path, PathRequest request)
     {
@@ -124,10 +133,21 @@ internal static class PathRules
 
     private static PathFinding? CheckProfile(IReadOnlyList<Certificate> path, PathRequest request)
     {
-        if (request.Profile != PathProfile.Spiffe)
+        if (path[0] is { NameConstraints: not null, IsAuthority: false })
         {
-            return null;
+            return new(PathProblem.Profile, $"{path[0]} has name constraints, but is not an authority (RFC 5280 §4.2.1.10)");
         }
+
+        return request.Profile switch
+        {
+            PathProfile.Spiffe => CheckSpiffe(path),
+            PathProfile.WebPki => WebPkiProfile.Check(path),
+            _ => null,
+        };
+    }
+
+    private static PathFinding? CheckSpiffe(IReadOnlyList<Certificate> path)
+    {
 
         if (!X509SvidProfile.TryCheckLeaf(path[0], out var id, out var problem))
         {
@@ -149,11 +169,25 @@ internal static class PathRules
     {
         if (request.ExpectedId is { } expected && !leaf.UriNames.Contains(expected.Uri))
         {
-            return new(PathProblem.NameMismatch, $"{leaf} is not {expected}: it carries {(leaf.UriNames.Count > 0 ? Spiffe.Printable.Of(leaf.UriNames[0]) : "no SPIFFE ID")}");
+            return new(PathProblem.NameMismatch, $"{leaf} is not {expected}: it carries {Carried(leaf.UriNames)}");
+        }
+
+        if (request.DnsName is { } name && !HostName.IsCarriedBy(name, leaf))
+        {
+            return new(PathProblem.NameMismatch, $"{leaf} is not for the host \"{Printable.Of(name)}\": it carries {Carried([.. leaf.DnsNames, .. leaf.IpAddresses.Select(a => a.ToString())])}");
+        }
+
+        if (request.IpAddress is { } address && !HostName.IsCarriedBy(address, leaf))
+        {
+            return new(PathProblem.NameMismatch, $"{leaf} is not for the address {address}: it carries {Carried(leaf.IpAddresses.Select(a => a.ToString()).ToArray())}");
         }
 
         return null;
     }
+
+    private static string Carried(IReadOnlyList<string> names) => names.Count == 0
+        ? "no such name"
+        : string.Join(", ", names.Take(MaxShownNames).Select(n => $"\"{Printable.Of(n)}\"")) + (names.Count > MaxShownNames ? $" and {names.Count - MaxShownNames} more" : "");
 
     public static string Show(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 }

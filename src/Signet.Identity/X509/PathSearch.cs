@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Signet.Identity.X509.Revocation;
 
 namespace Signet.Identity.X509;
 
@@ -17,7 +18,7 @@ internal sealed class PathSearch(PathRequest request)
         OutOfBounds,
     }
 
-    private readonly Dictionary<(Certificate Child, Certificate Issuer), bool> _signatures = new(ByReference.Instance);
+    private readonly Dictionary<(object Signed, Certificate Issuer), bool> _signatures = new(ByReference.Instance);
     private readonly List<Certificate> _path = [request.Leaf];
     private (Progress Progress, PathFinding Finding)? _best;
     private int _steps;
@@ -56,7 +57,7 @@ internal sealed class PathSearch(PathRequest request)
                 continue;
             }
 
-            if (!isAnchor && _path.Count > request.MaxIntermediates)
+            if (!isAnchor && _path.Skip(1).Count(c => !c.IsSelfIssued) + (issuer.IsSelfIssued ? 0 : 1) > request.MaxIntermediates)
             {
                 Note(Progress.IssuerRefused, new(PathProblem.PathLength, $"the path from {request.Leaf} to a root has more than {request.MaxIntermediates} intermediates"));
                 continue;
@@ -87,7 +88,7 @@ internal sealed class PathSearch(PathRequest request)
 
     private bool IsComplete()
     {
-        if (PathRules.CheckPath(_path, request) is not { } refusal)
+        if (PathRules.CheckPath(_path, request, IsListSigned) is not { } refusal)
         {
             return true;
         }
@@ -138,26 +139,38 @@ internal sealed class PathSearch(PathRequest request)
 
     private bool IsSigned(Certificate child, Certificate issuer)
     {
-        if (!_signatures.TryGetValue((child, issuer), out var isSigned))
-        {
-            if (_signatures.Count == PathValidator.MaxSignatureChecks)
-            {
-                Exhaust($"finding a path took more than {PathValidator.MaxSignatureChecks} signature checks");
-                return false;
-            }
-
-            isSigned = child.IsSignedBy(issuer);
-            _signatures.Add((child, issuer), isSigned);
-        }
-
-        if (!isSigned)
+        var isSigned = IsSigned(child, issuer, static (c, i) => c.IsSignedBy(i));
+        if (!isSigned && !_isExhausted)
         {
             // Another key under the issuer's name is no forgery yet, but an authority that nobody here knows.
-            Note(IsLikely(issuer, child) ? Progress.IssuerRefused : Progress.NoIssuer, IsLikely(issuer, child)
+            var isLikely = IsLikely(issuer, child);
+            Note(isLikely ? Progress.IssuerRefused : Progress.NoIssuer, isLikely
                 ? new(PathProblem.BadSignature, $"the signature of {child} was not made by the key of {issuer}")
                 : PathFinding.UnknownAuthority(child));
         }
 
+        return isSigned;
+    }
+
+    private bool IsListSigned(CertificateRevocationList list, Certificate issuer) => IsSigned(list, issuer, static (l, i) => l.IsSignedBy(i));
+
+    /// <summary>Checks each pair once, and no more pairs than the limit.</summary>
+    private bool IsSigned<T>(T signed, Certificate issuer, Func<T, Certificate, bool> check)
+        where T : class
+    {
+        if (_signatures.TryGetValue((signed, issuer), out var isSigned))
+        {
+            return isSigned;
+        }
+
+        if (_signatures.Count == PathValidator.MaxSignatureChecks)
+        {
+            Exhaust($"finding a path took more than {PathValidator.MaxSignatureChecks} signature checks");
+            return false;
+        }
+
+        isSigned = check(signed, issuer);
+        _signatures.Add((signed, issuer), isSigned);
         return isSigned;
     }
 
@@ -192,15 +205,15 @@ internal sealed class PathSearch(PathRequest request)
     private static bool IsSameEntity(Certificate a, Certificate b) =>
         a.SubjectPublicKeyInfo.Span.SequenceEqual(b.SubjectPublicKeyInfo.Span) && a.SubjectName.Equals(b.SubjectName);
 
-    private sealed class ByReference : IEqualityComparer<(Certificate Child, Certificate Issuer)>
+    private sealed class ByReference : IEqualityComparer<(object Signed, Certificate Issuer)>
     {
         public static readonly ByReference Instance = new();
 
-        public bool Equals((Certificate Child, Certificate Issuer) x, (Certificate Child, Certificate Issuer) y) =>
-            ReferenceEquals(x.Child, y.Child) && ReferenceEquals(x.Issuer, y.Issuer);
+        public bool Equals((object Signed, Certificate Issuer) x, (object Signed, Certificate Issuer) y) =>
+            ReferenceEquals(x.Signed, y.Signed) && ReferenceEquals(x.Issuer, y.Issuer);
 
-        public int GetHashCode((Certificate Child, Certificate Issuer) pair) =>
-            HashCode.Combine(RuntimeHelpers.GetHashCode(pair.Child), RuntimeHelpers.GetHashCode(pair.Issuer));
+        public int GetHashCode((object Signed, Certificate Issuer) pair) =>
+            HashCode.Combine(RuntimeHelpers.GetHashCode(pair.Signed), RuntimeHelpers.GetHashCode(pair.Issuer));
     }
 }
 

@@ -1,4 +1,5 @@
 using Signet.Identity.Spiffe;
+using Signet.Identity.X509.Revocation;
 
 namespace Signet.Identity.X509;
 
@@ -61,7 +62,9 @@ public static class SvidVerifier
     /// <param name="bundles">Whom this side believes.</param>
     /// <param name="usage">What the peer is to this side.</param>
     /// <param name="now">The time at which the answer is wanted.</param>
-    public static PeerVerdict Verify(IReadOnlyList<Certificate> presented, TrustBundles bundles, CertificateUsage usage, DateTimeOffset now)
+    /// <param name="crls">Revocation lists; an issuer that has one here must have a current one. Null or none: revocation is not looked at.</param>
+    public static PeerVerdict Verify(
+        IReadOnlyList<Certificate> presented, TrustBundles bundles, CertificateUsage usage, DateTimeOffset now, IReadOnlyList<CertificateRevocationList>? crls = null)
     {
         if (presented.Count == 0)
         {
@@ -92,6 +95,8 @@ public static class SvidVerifier
             At = now,
             Profile = PathProfile.Spiffe,
             Usage = usage,
+            Crls = crls ?? [],
+            RevocationScope = RevocationScope.WherePublished,
         });
         return verdict.IsValid
             ? new PeerVerdict { Problem = PeerProblem.None, Reason = "", Id = id, ExpiresAt = verdict.ExpiresAt, Leaf = leaf, Path = verdict.Path }

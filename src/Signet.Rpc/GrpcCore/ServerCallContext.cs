@@ -20,6 +20,9 @@ public abstract class ServerCallContext
     /// <summary>Sent after the response, with the status.</summary>
     public Metadata ResponseTrailers { get; } = [];
 
+    /// <summary>What a filter found out and a handler wants to know. Not thread-safe.</summary>
+    public IDictionary<object, object> UserState { get; } = new Dictionary<object, object>();
+
     /// <summary>The status that a handler which returns normally ends with.</summary>
     public Status Status { get; set; } = Status.DefaultSuccess;
 

@@ -11,6 +11,7 @@ using Signet.Server.Attestation;
 using Signet.Server.Registration;
 using Selector = Signet.Identity.Registration.Selector;
 using Status = Grpc.Core.Status;
+using WireToken = Signet.Rpc.Wire.Spire.Types.JoinToken;
 
 namespace Signet.Server.Api;
 
@@ -34,7 +35,7 @@ internal sealed class AgentService(
             throw Rpcs.Invalid($"attestor \"{Printable.Of(joining.Data?.Type ?? "")}\" is not supported; use {JoinTokens.Attestor}");
         }
 
-        if (!SigningRequest.TryParse(joining.Params?.Csr.Memory ?? default, out var csr, out var problem))
+        if (!SigningRequest.TryParse(joining.Params_?.Csr.Memory ?? default, out var csr, out var problem))
         {
             throw Rpcs.Invalid($"CSR: {problem}");
         }
@@ -76,7 +77,7 @@ internal sealed class AgentService(
         return Task.FromResult(response);
     }
 
-    public override Task<JoinToken> CreateJoinToken(CreateJoinTokenRequest request, ServerCallContext context) =>
+    public override Task<WireToken> CreateJoinToken(CreateJoinTokenRequest request, ServerCallContext context) =>
         Rpcs.GuardAsync(async () =>
         {
             SpiffeId? alias = null;
@@ -103,7 +104,7 @@ internal sealed class AgentService(
 
             var token = await tokens.CreateAsync(request.Token, ttl, alias, context.CancellationToken).ConfigureAwait(false);
             log.JoinTokenCreated(CallerOf.Name(context), token.ExpiresAt);
-            return new JoinToken { Value = token.Token, ExpiresAt = token.ExpiresAt.ToUnixTimeSeconds() };
+            return new WireToken { Value = token.Token, ExpiresAt = token.ExpiresAt.ToUnixTimeSeconds() };
         });
 
     private async Task<AttestAgentResponse.Types.Result> JoinAsync(string token, SigningRequest csr, ServerCallContext context)

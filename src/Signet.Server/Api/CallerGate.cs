@@ -24,7 +24,7 @@ internal sealed class CallerGate(AgentDirectory agents, IReadOnlySet<uint> admin
             throw Rpcs.Denied("this call is not open to you");
         }
 
-        context.UserState[CallerOf.Key] = caller;
+        context.GetHttpContext().Items[CallerOf.Key] = caller;
         return ValueTask.CompletedTask;
     }
 
@@ -79,9 +79,9 @@ internal static class CallerOf
 {
     internal static readonly object Key = new();
 
-    public static string Name(ServerCallContext context) => ((Caller)context.UserState[Key]).Name;
+    public static string Name(ServerCallContext context) => ((Caller)context.GetHttpContext().Items[Key]!).Name;
 
     /// <summary>The agent's ID; methods for agents only are reached by agents only.</summary>
     public static SpiffeId Agent(ServerCallContext context) =>
-        context.UserState[Key] is Caller.Agent agent ? agent.Id : throw Rpcs.Denied("only an agent may call this");
+        context.GetHttpContext().Items[Key] is Caller.Agent agent ? agent.Id : throw Rpcs.Denied("only an agent may call this");
 }

@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Signet.Identity.Registration;
+using Signet.Identity.Spiffe;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Spire.Server.Entry;
 using Signet.Rpc.Wire.Spire.Types;
@@ -42,7 +43,7 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
     public override Task<Rpc.Wire.Spire.Types.Entry> GetEntry(GetEntryRequest request, ServerCallContext context) =>
         directory.Entries.TryGetValue(request.Id, out var entry)
             ? Task.FromResult(entry.ToWire())
-            : throw Rpcs.NotFound($"there is no entry \"{Identity.Spiffe.Printable.Of(request.Id)}\"");
+            : throw Rpcs.NotFound($"there is no entry \"{Printable.Of(request.Id)}\"");
 
     public override Task<BatchCreateEntryResponse> BatchCreateEntry(BatchCreateEntryRequest request, ServerCallContext context) =>
         Rpcs.GuardAsync(async () =>

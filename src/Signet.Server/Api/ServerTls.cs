@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 using Signet.Authority.Rotation;
 using Signet.Client.Tls;
 using Signet.Identity.X509;
-using Signet.Server.Identity;
+using Signet.Server.Upkeep;
 
 namespace Signet.Server.Api;
 

@@ -21,7 +21,7 @@ public sealed record EntryResult(EntryOutcome Outcome, RegistrationEntry? Entry,
 /// All registration entries in memory, written through to the store. Readers take the snapshot and no lock; writers go one at a time;
 /// <see cref="Changes"/> tells whoever distributes entries.
 /// </summary>
-public sealed class EntryDirectory
+public sealed class EntryDirectory : IDisposable
 {
     private readonly TrustDomain _trustDomain;
     private readonly IEntryStore _store;
@@ -114,6 +114,8 @@ public sealed class EntryDirectory
             _writer.Release();
         }
     }
+
+    public void Dispose() => _writer.Dispose();
 
     private string? Problem(RegistrationEntry entry)
     {

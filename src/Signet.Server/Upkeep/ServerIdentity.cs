@@ -5,7 +5,7 @@ using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 
-namespace Signet.Server.Identity;
+namespace Signet.Server.Upkeep;
 
 /// <summary>The server's own SVID, which it signs itself and renews at half of its life. One owner renews; any number read.</summary>
 public sealed class ServerIdentity(TrustDomain trustDomain, SvidIssuer issuer, TimeSpan ttl, TimeProvider time, Func<double> chance)

@@ -1,0 +1,29 @@
+# The doors of the project. `make demo` and `make test` are all a newcomer needs.
+CONFIGURATION ?= Release
+SIGNET := src/Signet.Cli/bin/$(CONFIGURATION)/net10.0/signet
+
+.PHONY: build test demo bench format clean
+
+build:
+	dotnet build Signet.slnx -c $(CONFIGURATION) -v quiet -nologo
+
+demo:
+	@eng/require-sdk
+	@dotnet build src/Signet.Cli -c $(CONFIGURATION) -v quiet -nologo
+	@$(SIGNET) demo $(DEMO)
+
+test:
+	@eng/require-sdk
+	@eng/install-peers
+	@eng/run-tests $(CONFIGURATION)
+
+bench:
+	@eng/require-sdk
+	@dotnet build bench/Signet.Benchmarks -c Release -v quiet -nologo
+	@bench/Signet.Benchmarks/bin/Release/net10.0/Signet.Benchmarks $(BENCH)
+
+format:
+	dotnet format Signet.slnx
+
+clean:
+	git clean -xdfq -e .vs -e .idea

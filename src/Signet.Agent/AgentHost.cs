@@ -1,0 +1,115 @@
+using Microsoft.Extensions.Logging;
+using Signet.Agent.Attestation;
+using Signet.Agent.Attestation.Workload;
+using Signet.Agent.Identities;
+using Signet.Agent.Sds;
+using Signet.Agent.WorkloadApi;
+using Signet.Hosting.Admin;
+using Signet.Hosting.Daemons;
+using Signet.Hosting.Files;
+using Signet.Hosting.Grpc;
+using Signet.Identity.X509;
+using Signet.Rpc.Wire.Envoy.Secret;
+using Signet.Rpc.Wire.Health;
+using Signet.Rpc.Wire.Spiffe;
+
+namespace Signet.Agent;
+
+/// <summary>The agent cannot begin; the message says what it needs.</summary>
+public sealed class AgentStartException(string message) : Exception(message);
+
+/// <summary>An agent, put together and not yet started. Whoever builds it disposes it.</summary>
+public sealed class AgentHost : IAsyncDisposable
+{
+    private readonly ServerLink _server;
+    private readonly IReadOnlyList<IAsyncDisposable> _owned;
+
+    private AgentHost(AgentConfig config, ServerLink server, ReadinessBoard readiness, AdminEndpoint admin, WorkloadEndpoint api, IReadOnlyList<BackgroundPart> loops)
+    {
+        Config = config;
+        Readiness = readiness;
+        Parts = [admin, .. loops, api];
+        _server = server;
+        _owned = [api, .. loops, admin];
+    }
+
+    public AgentConfig Config { get; }
+
+    /// <summary>What to start, in this order.</summary>
+    public IReadOnlyList<IDaemonPart> Parts { get; }
+
+    public ReadinessBoard Readiness { get; }
+
+    /// <summary>Resumes what was saved and wires the API; nothing listens or connects yet.</summary>
+    /// <exception cref="AgentStartException">There is no trust bundle to begin with, or it cannot be read.</exception>
+    /// <exception cref="PlaceException">A folder or file is not fit to hold keys.</exception>
+    public static AgentHost Build(AgentConfig config, TimeProvider time, Func<double> chance, ILoggerFactory logs)
+    {
+        // 1. Who this agent is.
+        PrivateFolder.Ensure(config.DataDir);
+        var identity = AgentIdentity.TryLoad(config.TrustDomain, config.DataDir, ReadBootstrap(config.BootstrapBundle), chance, out var problem)
+            ?? throw new AgentStartException(problem);
+
+        // 2. What it may hand out.
+        var server = new ServerLink(identity, config.Server.Host, config.Server.Port, time);
+        var sync = new NodeSync(identity, server, new NodeAttestor(config.JoinToken?.Reveal()), time, chance, logs.CreateLogger<NodeSync>());
+        var cache = new IdentityCache();
+        var keeper = new IdentityKeeper(sync, server, cache, time, chance, logs.CreateLogger<IdentityKeeper>());
+
+        // 3. To whom.
+        var attestor = new WorkloadAttestor(new UnixAttestor(), cache, logs.CreateLogger<WorkloadAttestor>());
+        var subjects = new WorkloadSubjects(attestor, cache, time, logs.CreateLogger<WorkloadSubjects>());
+        var health = new GrpcHealthService();
+        var api = new WorkloadEndpoint(
+            config.Socket,
+            services => services
+                .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects)), WorkloadHeader.CheckAsync)
+                .Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(new SdsService(subjects, cache, logs.CreateLogger<SdsService>())))
+                .Add(Health.Descriptor, Health.BindService(health))
+                .AddReflection(),
+            time,
+            logs);
+        var readiness = new ReadinessBoard("server");
+        var status = new AgentStatus(config, identity, sync, cache, readiness, time, logs.CreateLogger<AgentStatus>());
+        var admin = new AdminEndpoint(config.Metrics, "metrics", [AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
+        return new AgentHost(
+            config,
+            server,
+            readiness,
+            admin,
+            api,
+            [new BackgroundPart("node", sync.RunAsync), new BackgroundPart("identities", keeper.RunAsync), new BackgroundPart("status", status.RunAsync)]);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var owned in _owned)
+        {
+            await owned.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _server.Dispose();
+    }
+
+    private static IReadOnlyList<Certificate>? ReadBootstrap(string? path)
+    {
+        if (path is null)
+        {
+            return null;
+        }
+
+        string text;
+        try
+        {
+            text = File.ReadAllText(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new AgentStartException($"bootstrap bundle {path} cannot be read: {e.Message}");
+        }
+
+        return Pem.TryReadCertificates(text, out var anchors, out var problem)
+            ? anchors
+            : throw new AgentStartException($"bootstrap bundle {path}: {problem}");
+    }
+}

@@ -1,0 +1,134 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Signet.Authority.Issuance;
+using Signet.Authority.Rotation;
+using Signet.Hosting;
+using Signet.Hosting.Admin;
+using Signet.Hosting.Configuration;
+using Signet.Hosting.Daemons;
+using Signet.Hosting.Files;
+using Signet.Hosting.Grpc;
+using Signet.Rpc.Wire.Health;
+using Signet.Server.Api;
+using Signet.Server.Attestation;
+using Signet.Server.Upkeep;
+using Signet.Server.Keys;
+using Signet.Server.Registration;
+using Signet.Server.Storage.Sqlite;
+using AgentApi = Signet.Rpc.Wire.Spire.Server.Agent.Agent;
+using BundleApi = Signet.Rpc.Wire.Spire.Server.Bundle.Bundle;
+using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
+using NodeApi = Signet.Rpc.Wire.Node.Node;
+using SvidApi = Signet.Rpc.Wire.Spire.Server.SVID.SVID;
+
+namespace Signet.Server;
+
+/// <summary>A server, put together and not yet started. Whoever builds it disposes it.</summary>
+public sealed class ServerHost : IAsyncDisposable
+{
+    private readonly SqliteDatabase _database;
+    private readonly EntryDirectory _entries;
+    private readonly ApiEndpoint _api;
+    private readonly IReadOnlyList<IAsyncDisposable> _owned;
+
+    private ServerHost(
+        ServerConfig config, SqliteDatabase database, EntryDirectory entries, ApiEndpoint api, AdminEndpoint admin, BackgroundPart rotation, ReadinessBoard readiness)
+    {
+        Config = config;
+        Readiness = readiness;
+        Parts = [api, rotation, admin];
+        _database = database;
+        _entries = entries;
+        _api = api;
+        _owned = [admin, rotation, api];
+        Admin = admin;
+    }
+
+    public ServerConfig Config { get; }
+
+    /// <summary>What to start, in this order.</summary>
+    public IReadOnlyList<IDaemonPart> Parts { get; }
+
+    public ReadinessBoard Readiness { get; }
+
+    /// <summary>Metrics and health.</summary>
+    public AdminEndpoint Admin { get; }
+
+    /// <summary>Where agents connect; the real port once it started.</summary>
+    public IPEndPoint LocalEndPoint => _api.LocalEndPoint;
+
+    /// <summary>Opens the store, resumes the authorities and wires the API; nothing listens yet.</summary>
+    /// <exception cref="PlaceException">A folder or file is not fit to hold keys.</exception>
+    /// <exception cref="Storage.StoreException">The store cannot be opened.</exception>
+    /// <exception cref="Authority.Keys.KeyManagerException">The anchor's key is missing or cannot be used.</exception>
+    public static async Task<ServerHost> BuildAsync(ServerConfig config, TimeProvider time, Func<double> chance, ILoggerFactory logs, CancellationToken cancellationToken)
+    {
+        PrivateFolder.Ensure(config.DataDir);
+        var database = SqliteDatabase.Open(config.StorePath, time);
+        try
+        {
+            return await BuildAsync(config, database, time, chance, logs, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            await database.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var owned in _owned)
+        {
+            await owned.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _entries.Dispose();
+        await _database.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private static async Task<ServerHost> BuildAsync(
+        ServerConfig config, SqliteDatabase database, TimeProvider time, Func<double> chance, ILoggerFactory logs, CancellationToken cancellationToken)
+    {
+        // 1. Who signs.
+        var authorityStore = new SqliteAuthorityStore(database);
+        var keys = new DiskKeyManager(Path.Combine(config.DataDir, "keys"));
+        var authorities = await AuthorityRotation.ResumeAsync(config.Authority, keys, authorityStore, time, cancellationToken).ConfigureAwait(false);
+        var issuer = new SvidIssuer(authorities, authorityStore, time);
+        var identity = new ServerIdentity(config.TrustDomain, issuer, config.X509Ttl, time, chance);
+        await identity.RenewIfDueAsync(cancellationToken).ConfigureAwait(false);
+
+        // 2. Who may have what.
+        var agentStore = new SqliteAgentStore(database);
+        var agents = await AgentDirectory.LoadAsync(agentStore, cancellationToken).ConfigureAwait(false);
+        var entries = await EntryDirectory.LoadAsync(config.TrustDomain, new SqliteEntryStore(database), time, cancellationToken).ConfigureAwait(false);
+        var authorized = new AuthorizedEntries(config.TrustDomain, entries, agents, time);
+        var tokens = new JoinTokens(config.TrustDomain, agentStore, time);
+
+        // 3. Who is told.
+        var bundleChanges = new ChangeSignal();
+        var readiness = new ReadinessBoard("authority");
+        var rotation = new ServerUpkeep(config, authorities, identity, bundleChanges, agentStore, readiness, time, logs.CreateLogger<ServerUpkeep>());
+        var gate = new CallerGate(agents, AdminUids(config), time, logs.CreateLogger<CallerGate>());
+        var health = new GrpcHealthService();
+        var tls = new ServerTls(identity, authorities, time, logs.CreateLogger<ServerTls>());
+        var api = new ApiEndpoint(
+            config,
+            tls,
+            services => services
+                .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, tokens, agents, entries, issuer, config.X509Ttl, time, logs.CreateLogger<AgentService>())), gate.CheckAsync)
+                .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized)), gate.CheckAsync)
+                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config.TrustDomain, issuer, authorized, config.X509Ttl)), gate.CheckAsync)
+                .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(authorities)), gate.CheckAsync)
+                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, authorities, bundleChanges, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
+                .Add(Health.Descriptor, Health.BindService(health), gate.CheckAsync)
+                .AddReflection(gate.CheckAsync),
+            time,
+            logs);
+        var admin = new AdminEndpoint(config.Metrics, "metrics", [AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
+        return new ServerHost(config, database, entries, api, admin, new BackgroundPart("upkeep", rotation.RunAsync), readiness);
+    }
+
+    // Root and the server's own user; everybody else by name of number.
+    private static HashSet<uint> AdminUids(ServerConfig config) => [0, NativeUser.EffectiveId(), .. config.AdminUids];
+}
