@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using Signet.Client;
 using Signet.Hosting.Admin;
 using Signet.Hosting.Daemons;
+using Signet.Hosting.Telemetry;
 using Signet.Proxy.Admin;
 using Signet.Proxy.Config;
 using Signet.Proxy.Connections;
@@ -23,6 +24,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private const string PolicyCondition = "policy";
     private static readonly TimeSpan MaintenanceInterval = TimeSpan.FromSeconds(1);
 
+    private readonly MetricsCollector _collector = new();
     private readonly ProxyMetrics _metrics = new();
     private readonly IX509Source _source;
     private readonly bool _ownsSource;
@@ -58,7 +60,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
             AddOutbound(config.Outbound[i], $"outbound[{i}].listen");
         }
 
-        var pages = new AdminPages(_core, _listeners, Readiness, BeginDrainAsync);
+        var pages = new AdminPages(_core, _listeners, _collector, Readiness, BeginDrainAsync);
         _admin = new AdminEndpoint(config.Admin, "admin", pages.All, logs);
         _parts.Add(_admin);
         if (config.Metrics is { } metrics)
@@ -223,6 +225,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
 
     private async ValueTask ReleaseAsync()
     {
+        _listeners.ForEach(listener => listener.Dispose());
         foreach (var pool in _pools)
         {
             await pool.DisposeAsync().ConfigureAwait(false);
@@ -237,5 +240,6 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
 
         await _accessLog.DisposeAsync().ConfigureAwait(false);
         _metrics.Dispose();
+        _collector.Dispose();
     }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Signet.Hosting.Admin;
 using Signet.Hosting.Configuration;
+using Signet.Hosting.Telemetry;
 using Signet.Identity.X509;
 using Signet.Policy;
 using Signet.Proxy.Config;
@@ -12,7 +13,7 @@ using Signet.Proxy.Telemetry;
 namespace Signet.Proxy.Admin;
 
 /// <summary>What the proxy tells its operator. Everything is made from certificates, models and counters: no page can reach a key.</summary>
-internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listeners, ReadinessBoard readiness, Func<Task> drain)
+internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listeners, MetricsCollector metrics, ReadinessBoard readiness, Func<Task> drain)
 {
     /// <summary>For the loopback endpoint.</summary>
     public IReadOnlyList<AdminRoute> All =>
@@ -24,6 +25,7 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
         AdminRoute.Get("/connections", _ => AdminAnswer.Json(200, Connections())),
         AdminRoute.Get("/listeners", _ => AdminAnswer.Json(200, Listeners())),
         AdminRoute.Get("/stats", _ => AdminAnswer.Json(200, Stats())),
+        PrometheusText.Route(metrics),
         AdminRoute.Post("/drain", DrainAsync),
     ];
 
@@ -31,7 +33,7 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
     public IReadOnlyList<AdminRoute> ForProbes => [AdminRoute.Live, AdminRoute.Ready(readiness)];
 
     /// <summary>For scrapers from another machine.</summary>
-    public IReadOnlyList<AdminRoute> ForScrapers => [];
+    public IReadOnlyList<AdminRoute> ForScrapers => [PrometheusText.Route(metrics)];
 
     private JsonObject Certificates()
     {

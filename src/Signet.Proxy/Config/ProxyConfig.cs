@@ -1,6 +1,7 @@
 using System.Net;
 using Signet.Client;
 using Signet.Hosting.Configuration;
+using Signet.Hosting.Logging;
 using Signet.Identity.Spiffe;
 using Signet.Policy;
 
@@ -36,6 +37,8 @@ public sealed record ProxyConfig
     /// <summary>Where <c>/ready</c> and <c>/live</c> alone are served as well, for a probe from another machine; null: on the admin endpoint only.</summary>
     public IPEndPoint? Ready { get; init; }
 
+    public LogConfig Log { get; init; } = new();
+
     public AccessLogConfig AccessLog { get; init; } = new();
 
     public ProxyTimeouts Timeouts { get; init; } = new();
@@ -70,6 +73,7 @@ public sealed record ProxyConfig
             Admin = root.ListenEndPoint("admin", DefaultAdmin),
             Metrics = root.ListenEndPoint("metrics"),
             Ready = root.ListenEndPoint("ready"),
+            Log = LogConfig.Read(root.Section("log")),
             AccessLog = AccessLogConfig.Read(root.Section("accessLog")),
             Timeouts = ProxyTimeouts.Read(root.Section("timeouts")),
             Limits = ProxyLimits.Read(root.Section("limits")),

@@ -11,7 +11,7 @@ namespace Signet.Proxy.Listeners;
 /// One listening socket and the connections that came through it. Each connection has one owner, a task that the listener awaits; beyond
 /// the limit connections wait in the kernel's queue.
 /// </summary>
-internal sealed class Listener(string name, string option, IPEndPoint listen, Direction direction, ProxyCore core, Func<Socket, LiveConnection, Task> serve) : IDaemonPart
+internal sealed class Listener(string name, string option, IPEndPoint listen, Direction direction, ProxyCore core, Func<Socket, LiveConnection, Task> serve) : IDaemonPart, IDisposable
 {
     private const int Backlog = 1024;
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(10);
@@ -23,6 +23,7 @@ internal sealed class Listener(string name, string option, IPEndPoint listen, Di
     private readonly HashSet<Task> _owners = [];
     private readonly Lock _gate = new();
     private Socket? _socket;
+    private EndPoint? _bound;
     private Task _accepting = Task.CompletedTask;
 
     public string Name => name;
@@ -30,7 +31,7 @@ internal sealed class Listener(string name, string option, IPEndPoint listen, Di
     public Direction Direction => direction;
 
     /// <summary>Where it listens; the real port once it started.</summary>
-    public IPEndPoint LocalEndPoint { get; private set; } = listen;
+    public IPEndPoint LocalEndPoint => (IPEndPoint?)_bound ?? listen;
 
     public bool IsAccepting => !_stopAccepting.IsCancellationRequested && _socket is not null;
 
@@ -63,7 +64,7 @@ internal sealed class Listener(string name, string option, IPEndPoint listen, Di
         }
 
         _socket = socket;
-        LocalEndPoint = (IPEndPoint)socket.LocalEndPoint!;
+        _bound = socket.LocalEndPoint;
         _accepting = Task.Run(AcceptAsync, CancellationToken.None);
         Log.Listening(core.Logger, LocalEndPoint.ToString(), name);
         return Task.CompletedTask;
@@ -98,6 +99,11 @@ internal sealed class Listener(string name, string option, IPEndPoint listen, Di
         }
 
         _completion.TrySetResult();
+    }
+
+    /// <summary>Once it has stopped.</summary>
+    public void Dispose()
+    {
         _stopAccepting.Dispose();
         _places.Dispose();
     }
