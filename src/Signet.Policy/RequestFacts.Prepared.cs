@@ -28,7 +28,7 @@ public sealed partial class RequestFacts
     internal SpiffeId? AuthenticatedPeer { get; private set; }
 
     /// <summary>The path that policies are matched against.</summary>
-    internal ReadOnlySpan<char> NormalizedPath => _pathAsItIs is null ? _path.AsSpan(0, _pathLength) : _pathAsItIs;
+    public ReadOnlySpan<char> NormalizedPath => _pathAsItIs is null ? _path.AsSpan(0, _pathLength) : _pathAsItIs;
 
     internal List<CompiledRule> Matched { get; } = [];
 

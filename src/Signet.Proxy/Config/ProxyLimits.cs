@@ -1,0 +1,27 @@
+using Signet.Hosting.Configuration;
+
+namespace Signet.Proxy.Config;
+
+/// <summary>How much the proxy takes on at once. Beyond a limit others wait; nobody is refused for it.</summary>
+public sealed record ProxyLimits
+{
+    /// <summary>Connections per listener; further ones wait in the kernel's queue.</summary>
+    public int Connections { get; init; } = 10_000;
+
+    /// <summary>Handshakes of the whole proxy; further ones wait for their turn, within their deadline.</summary>
+    public int Handshakes { get; init; } = 256;
+
+    /// <summary>Unused connections kept per destination.</summary>
+    public int IdleUpstreams { get; init; } = 64;
+
+    internal static ProxyLimits Read(ConfigSection section)
+    {
+        var defaults = new ProxyLimits();
+        return new()
+        {
+            Connections = section.Integer("connections", defaults.Connections, 1, 1_000_000),
+            Handshakes = section.Integer("handshakes", defaults.Handshakes, 1, 100_000),
+            IdleUpstreams = section.Integer("idleUpstreams", defaults.IdleUpstreams, 0, 100_000),
+        };
+    }
+}

@@ -1,0 +1,53 @@
+using Signet.Hosting.Configuration;
+
+namespace Signet.Proxy.Config;
+
+/// <summary>How long the proxy waits for others. Each is checked once a second, so an end may come up to a second late.</summary>
+public sealed record ProxyTimeouts
+{
+    /// <summary>For the first bytes of an inbound connection.</summary>
+    public TimeSpan Detection { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>For the first byte where the server may be the one that speaks first (tcp and auto ports that take plaintext).</summary>
+    public TimeSpan ServerFirst { get; init; } = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>For a TLS handshake, waiting for its turn included.</summary>
+    public TimeSpan Handshake { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>For a TCP connection to the application or to an endpoint.</summary>
+    public TimeSpan Connect { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>For a whole request head, from its first byte on.</summary>
+    public TimeSpan RequestHead { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>For the next request on a connection.</summary>
+    public TimeSpan KeepAlive { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>For the next byte of a request or response in flight.</summary>
+    public TimeSpan StreamIdle { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>For the next byte of a TCP connection or an upgraded one, in either direction.</summary>
+    public TimeSpan TcpIdle { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>How long an unused connection to the application or an endpoint is kept; shorter than common servers keep theirs.</summary>
+    public TimeSpan UpstreamIdle { get; init; } = TimeSpan.FromSeconds(4);
+
+    internal static ProxyTimeouts Read(ConfigSection section)
+    {
+        var defaults = new ProxyTimeouts();
+        return new()
+        {
+            Detection = Of("detection", defaults.Detection),
+            ServerFirst = Of("serverFirst", defaults.ServerFirst),
+            Handshake = Of("handshake", defaults.Handshake),
+            Connect = Of("connect", defaults.Connect),
+            RequestHead = Of("requestHead", defaults.RequestHead),
+            KeepAlive = Of("keepAlive", defaults.KeepAlive),
+            StreamIdle = Of("streamIdle", defaults.StreamIdle),
+            TcpIdle = Of("tcpIdle", defaults.TcpIdle),
+            UpstreamIdle = Of("upstreamIdle", defaults.UpstreamIdle),
+        };
+
+        TimeSpan Of(string key, TimeSpan fallback) => section.Duration(key, fallback, TimeSpan.FromMilliseconds(10), TimeSpan.FromDays(30));
+    }
+}

@@ -1,0 +1,164 @@
+using System.Net;
+using Signet.Proxy.Tls;
+
+namespace Signet.Proxy.Connections;
+
+public enum Direction
+{
+    Inbound,
+    Outbound,
+}
+
+/// <summary>
+/// One connection while it lives: who is on it, what it moved, until when it may go on as it is. Its owner serves it; anyone may close it
+/// with a reason, once. Thread-safe.
+/// </summary>
+public sealed class LiveConnection : IDisposable
+{
+    private readonly CancellationTokenSource _closed = new();
+    private readonly TimeProvider _time;
+    private readonly long _opened;
+    private long _received;
+    private long _sent;
+    private long _deadline = long.MaxValue;
+    private int _deadlineReason;
+    private long _idle;
+    private Closure? _closure;
+    private Peer? _peer;
+    private Func<Closure?>? _recheck;
+    private int _isIdle;
+
+    internal LiveConnection(long id, Direction direction, string listener, IPEndPoint source, TimeProvider time)
+    {
+        (Id, Direction, Listener, Source, _time) = (id, direction, listener, source, time);
+        _opened = time.GetTimestamp();
+        Opened = time.GetUtcNow();
+    }
+
+    /// <summary>Why a connection was closed by the proxy.</summary>
+    public sealed record Closure(RefusalReason Reason, string Detail);
+
+    public long Id { get; }
+
+    public Direction Direction { get; }
+
+    public string Listener { get; }
+
+    /// <summary>The address of who opened it.</summary>
+    public IPEndPoint Source { get; }
+
+    public DateTimeOffset Opened { get; }
+
+    public TimeSpan Age => _time.GetElapsedTime(_opened);
+
+    /// <summary>The authenticated peer: inbound the client, outbound the server; null while there is none.</summary>
+    public Peer? Peer
+    {
+        get => Volatile.Read(ref _peer);
+        internal set => Volatile.Write(ref _peer, value);
+    }
+
+    /// <summary>For people: <c>http</c>, <c>tcp</c>, or null while unknown.</summary>
+    public string? Protocol { get; internal set; }
+
+    /// <summary>The policy that let it in, <c>namespace/name</c>; null when none had to.</summary>
+    public string? Policy { get; internal set; }
+
+    /// <summary>Whether nothing is on it: it waits for its next request.</summary>
+    public bool IsIdle
+    {
+        get => Volatile.Read(ref _isIdle) != 0;
+        internal set => Interlocked.Exchange(ref _isIdle, value ? 1 : 0);
+    }
+
+    /// <summary>Bytes of payload from the one who opened the connection.</summary>
+    public long Received => Interlocked.Read(ref _received);
+
+    /// <summary>Bytes of payload to the one who opened the connection.</summary>
+    public long Sent => Interlocked.Read(ref _sent);
+
+    /// <summary>Cancelled when someone closes the connection; <see cref="Closed"/> then says why.</summary>
+    public CancellationToken Token => _closed.Token;
+
+    public Closure? Closed => Volatile.Read(ref _closure);
+
+    /// <summary>
+    /// Asks again what was decided when the connection began, against what holds now: null when it may go on. Called by one thread at a
+    /// time, while the owner leaves the facts alone. Null while nothing long-lived was decided.
+    /// </summary>
+    internal Func<Closure?>? Recheck
+    {
+        get => Volatile.Read(ref _recheck);
+        set => Volatile.Write(ref _recheck, value);
+    }
+
+    internal void CountReceived(int bytes)
+    {
+        Interlocked.Add(ref _received, bytes);
+        Touch();
+    }
+
+    internal void CountSent(int bytes)
+    {
+        Interlocked.Add(ref _sent, bytes);
+        Touch();
+    }
+
+    /// <summary>From now on the connection is closed with the reason when the time has passed, unless another deadline replaces this one.</summary>
+    internal void CloseAfter(TimeSpan span, RefusalReason reason)
+    {
+        Volatile.Write(ref _idle, 0);
+        Volatile.Write(ref _deadline, long.MaxValue);
+        Volatile.Write(ref _deadlineReason, (int)reason);
+        Volatile.Write(ref _deadline, _time.GetTimestamp() + Ticks(span));
+    }
+
+    /// <summary>From now on the connection is closed when no payload has moved for this long.</summary>
+    internal void CloseWhenIdleFor(TimeSpan span)
+    {
+        CloseAfter(span, RefusalReason.IdleTimeout);
+        Volatile.Write(ref _idle, Ticks(span));
+    }
+
+    /// <summary>Closes the connection; its owner gets an <see cref="OperationCanceledException"/>. Only the first reason counts.</summary>
+    internal void Close(RefusalReason reason, string detail)
+    {
+        if (Interlocked.CompareExchange(ref _closure, new Closure(reason, detail), null) is null)
+        {
+            try
+            {
+                _closed.Cancel();
+            }
+            catch (ObjectDisposedException)
+            {
+                // It has just ended by itself.
+            }
+        }
+    }
+
+    /// <summary>Closes the connection if its time is over.</summary>
+    internal void Sweep(DateTimeOffset now)
+    {
+        if (Peer is { } peer && now > peer.ExpiresAt)
+        {
+            Close(RefusalReason.PeerExpired, $"the certificate of {peer.Id} expired at {peer.ExpiresAt:O}");
+        }
+        else if (_time.GetTimestamp() > Volatile.Read(ref _deadline))
+        {
+            var reason = (RefusalReason)Volatile.Read(ref _deadlineReason);
+            Close(reason, reason == RefusalReason.IdleTimeout ? "nothing moved for too long" : "the deadline has passed");
+        }
+    }
+
+    public void Dispose() => _closed.Dispose();
+
+    private void Touch()
+    {
+        if (Volatile.Read(ref _idle) is > 0 and var idle)
+        {
+            Volatile.Write(ref _deadline, _time.GetTimestamp() + idle);
+        }
+    }
+
+    private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * _time.TimestampFrequency);
+}

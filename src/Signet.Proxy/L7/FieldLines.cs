@@ -1,0 +1,86 @@
+using System.Buffers;
+using System.Text;
+
+namespace Signet.Proxy.L7;
+
+/// <summary>
+/// Reads header and trailer fields strictly (RFC 9110 §5, RFC 9112 §5). Values are kept as Latin-1, so that bytes above 0x7f leave as they came.
+/// </summary>
+internal static class FieldLines
+{
+    // tchar (RFC 9110 §5.6.2)
+    private static readonly SearchValues<byte> TokenBytes =
+        SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
+
+    private static readonly SearchValues<byte> ForbiddenInValue =
+        SearchValues.Create([.. Enumerable.Range(0, 32).Where(b => b != '\t').Select(b => (byte)b), 0x7f]);
+
+    public static bool IsToken(ReadOnlySpan<byte> bytes) => !bytes.IsEmpty && bytes.IndexOfAnyExcept(TokenBytes) < 0;
+
+    /// <summary>Takes one line, without its CR LF, from the front. The scanner has made sure that there is one.</summary>
+    public static ReadOnlySpan<byte> TakeLine(ref ReadOnlySpan<byte> section)
+    {
+        var end = section.IndexOf("\r\n"u8);
+        var line = section[..end];
+        section = section[(end + 2)..];
+        return line;
+    }
+
+    /// <summary>Reads the fields up to the empty line.</summary>
+    public static bool TryRead(ReadOnlySpan<byte> section, List<KeyValuePair<string, string>> fields, out HttpProblem problem)
+    {
+        problem = default;
+        while (true)
+        {
+            var line = TakeLine(ref section);
+            if (line.IsEmpty)
+            {
+                return true;
+            }
+
+            if (fields.Count == HttpLimits.MaxHeaders)
+            {
+                problem = HttpProblem.TooManyHeaders;
+                return false;
+            }
+
+            // field-line = field-name ":" OWS field-value OWS; no whitespace before the colon, no line that continues another
+            if (line[0] is (byte)' ' or (byte)'\t')
+            {
+                problem = HttpProblem.HeaderFolded;
+                return false;
+            }
+
+            var colon = line.IndexOf((byte)':');
+            if (colon <= 0 || !IsToken(line[..colon]))
+            {
+                problem = HttpProblem.HeaderNameMalformed;
+                return false;
+            }
+
+            var value = line[(colon + 1)..].Trim(" \t"u8);
+            if (value.IndexOfAny(ForbiddenInValue) is >= 0 and var at)
+            {
+                problem = value[at] == '\r' ? HttpProblem.BareCarriageReturn : HttpProblem.ControlCharacter;
+                return false;
+            }
+
+            fields.Add(new(Encoding.ASCII.GetString(line[..colon]), Encoding.Latin1.GetString(value)));
+        }
+    }
+
+    /// <summary>The values of a comma-separated field, in lower case and without empty ones, over all its lines.</summary>
+    public static IEnumerable<string> ListOf(IReadOnlyList<KeyValuePair<string, string>> fields, string name)
+    {
+        foreach (var (key, value) in fields)
+        {
+            if (key.Equals(name, StringComparison.OrdinalIgnoreCase))
+            {
+                foreach (var part in value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+                {
+                    yield return part.ToLowerInvariant();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+using System.Collections.Frozen;
+
+namespace Signet.Proxy.L7;
+
+/// <summary>
+/// Which fields of a message go on to the next hop. Hop-by-hop fields end here (RFC 9110 §7.6.1); fields that say who the peer is are
+/// ours alone, and whoever tries to slip them in by another way is refused.
+/// </summary>
+internal static class ForwardedHeaders
+{
+    public const string ClientCertificate = "x-forwarded-client-cert";
+    public const string RequestId = "x-request-id";
+
+    private static readonly FrozenSet<string> HopByHop = new[]
+    {
+        "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "transfer-encoding", "upgrade", "http2-settings",
+        ClientCertificate,
+    }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>Fields that decide where a message ends, where it goes and whose it is.</summary>
+    private static readonly FrozenSet<string> Protected = new[]
+    {
+        "host", "content-length", "transfer-encoding", ClientCertificate, RequestId, "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded",
+    }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+
+    private static readonly FrozenSet<string> ForbiddenInTrailers = Protected.Concat(HopByHop).Concat(
+    [
+        "authorization", "cookie", "set-cookie", "content-type", "content-encoding", "content-range", "expect", "trailer",
+    ]).ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>
+    /// Refuses <c>x_forwarded_client_cert</c>, which many frameworks take for <c>x-forwarded-client-cert</c>; <c>Connection: host</c>, which
+    /// asks a hop to remove what others rely on; and a repeated request ID.
+    /// </summary>
+    public static bool TryCheck(IReadOnlyList<KeyValuePair<string, string>> headers, out HttpProblem problem)
+    {
+        problem = HttpProblem.HeaderImitated;
+        var requestIds = 0;
+        foreach (var (name, _) in headers)
+        {
+            if (name.Contains('_', StringComparison.Ordinal) && Protected.Contains(name.Replace('_', '-')))
+            {
+                return false;
+            }
+
+            if (name.Equals(RequestId, StringComparison.OrdinalIgnoreCase) && ++requestIds > 1)
+            {
+                problem = HttpProblem.HeaderRepeated;
+                return false;
+            }
+        }
+
+        problem = HttpProblem.HeaderNominated;
+        return !FieldLines.ListOf(headers, "Connection").Any(Protected.Contains);
+    }
+
+    /// <summary>The fields that go on, in order.</summary>
+    public static List<KeyValuePair<string, string>> EndToEnd(IReadOnlyList<KeyValuePair<string, string>> headers)
+    {
+        var nominated = FieldLines.ListOf(headers, "Connection").ToHashSet(StringComparer.OrdinalIgnoreCase);
+        var kept = new List<KeyValuePair<string, string>>(headers.Count + 2);
+        foreach (var field in headers)
+        {
+            if (!HopByHop.Contains(field.Key) && !nominated.Contains(field.Key))
+            {
+                kept.Add(field);
+            }
+        }
+
+        return kept;
+    }
+
+    public static bool MayBeTrailers(IReadOnlyList<KeyValuePair<string, string>> trailers) =>
+        !trailers.Any(field => ForbiddenInTrailers.Contains(field.Key) || ForbiddenInTrailers.Contains(field.Key.Replace('_', '-')));
+}

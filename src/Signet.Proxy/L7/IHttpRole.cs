@@ -1,0 +1,26 @@
+using Signet.Proxy.Authorization;
+using Signet.Proxy.Telemetry;
+using Signet.Proxy.Upstreams;
+
+namespace Signet.Proxy.L7;
+
+/// <summary>What differs between requests from peers to the own application and requests from it to a service.</summary>
+internal interface IHttpRole
+{
+    UpstreamPool Pool { get; }
+
+    /// <summary>A record that says everything about the connection and nothing yet about a request.</summary>
+    AccessRecord NewRecord();
+
+    /// <summary>Decides about a request, by exactly the fields that would be forwarded, and notes the verdict in the record.</summary>
+    /// <returns>Leave to forward, and the request line and fields to forward; or null.</returns>
+    Forwarding? Judge(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record);
+
+    /// <summary>Lets a connection that is about to stop being HTTP be asked again about its last request; null asks no more.</summary>
+    void KeepAsking(bool aboutLastRequest);
+}
+
+/// <param name="Clearance">Leave to forward.</param>
+/// <param name="Path">The path as it was judged, with the query as it came.</param>
+/// <param name="Fields">The header fields as they were judged, and those that the proxy adds.</param>
+internal sealed record Forwarding(Clearance Clearance, string Path, List<KeyValuePair<string, string>> Fields);

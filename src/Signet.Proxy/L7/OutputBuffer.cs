@@ -1,0 +1,129 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using Signet.Proxy.Transport;
+
+namespace Signet.Proxy.L7;
+
+/// <summary>
+/// Gathers a message's head and the payload that is already there, so that a small message leaves in one write. Whoever is about to wait
+/// for more input flushes first. The buffer comes from the shared pool; dispose to give it back.
+/// </summary>
+internal sealed class OutputBuffer(ITransport to) : IDisposable
+{
+    private const int Capacity = 32 * 1024;
+    private const int ChunkOverhead = 16;
+    private const int DirectWrite = 8 * 1024;
+
+    private byte[]? _buffer;
+    private int _length;
+
+    /// <summary>Bytes handed to the transport so far.</summary>
+    public long Written { get; private set; }
+
+    /// <summary>Writes a request's head.</summary>
+    public ValueTask WriteRequestHeadAsync(string method, string path, IReadOnlyList<KeyValuePair<string, string>> fields, CancellationToken cancellationToken) =>
+        WriteHeadAsync($"{method} {path} HTTP/1.1\r\n", fields, cancellationToken);
+
+    /// <summary>Writes a response's head.</summary>
+    public ValueTask WriteResponseHeadAsync(int status, string phrase, IReadOnlyList<KeyValuePair<string, string>> fields, CancellationToken cancellationToken) =>
+        WriteHeadAsync(string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 {status} {phrase}\r\n"), fields, cancellationToken);
+
+    /// <summary>Writes payload, as one or more chunks if so asked. An empty payload writes nothing: in chunks it would be the end.</summary>
+    public async ValueTask WritePayloadAsync(ReadOnlyMemory<byte> payload, bool asChunks, CancellationToken cancellationToken)
+    {
+        if (!asChunks && payload.Length >= DirectWrite)
+        {
+            await FlushAsync(cancellationToken).ConfigureAwait(false);
+            await to.WriteAsync(payload, cancellationToken).ConfigureAwait(false);
+            Written += payload.Length;
+            return;
+        }
+
+        while (!payload.IsEmpty)
+        {
+            var overhead = asChunks ? ChunkOverhead : 0;
+            if (Capacity - _length <= overhead)
+            {
+                await FlushAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            var part = payload[..Math.Min(payload.Length, Capacity - _length - overhead)];
+            if (asChunks)
+            {
+                Append(string.Create(CultureInfo.InvariantCulture, $"{part.Length:x}\r\n"));
+            }
+
+            part.Span.CopyTo(Room(part.Length));
+            _length += part.Length;
+            if (asChunks)
+            {
+                Append("\r\n");
+            }
+
+            payload = payload[part.Length..];
+        }
+    }
+
+    /// <summary>Writes the last chunk and the trailer fields.</summary>
+    public async ValueTask WriteLastChunkAsync(IReadOnlyList<KeyValuePair<string, string>> trailers, CancellationToken cancellationToken)
+    {
+        await WriteHeadAsync("0\r\n", trailers, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Hands over what was gathered.</summary>
+    public async ValueTask FlushAsync(CancellationToken cancellationToken)
+    {
+        if (_length > 0)
+        {
+            var length = _length;
+            _length = 0;
+            await to.WriteAsync(_buffer.AsMemory(0, length), cancellationToken).ConfigureAwait(false);
+            Written += length;
+        }
+    }
+
+    public void Dispose()
+    {
+        if (_buffer is { } buffer)
+        {
+            _buffer = null;
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private async ValueTask WriteHeadAsync(string startLine, IReadOnlyList<KeyValuePair<string, string>> fields, CancellationToken cancellationToken)
+    {
+        await AppendAsync(startLine, cancellationToken).ConfigureAwait(false);
+        foreach (var (name, value) in fields)
+        {
+            await AppendAsync(name, cancellationToken).ConfigureAwait(false);
+            await AppendAsync(": ", cancellationToken).ConfigureAwait(false);
+            await AppendAsync(value, cancellationToken).ConfigureAwait(false);
+            await AppendAsync("\r\n", cancellationToken).ConfigureAwait(false);
+        }
+
+        await AppendAsync("\r\n", cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Text that may be longer than the buffer.</summary>
+    private async ValueTask AppendAsync(string text, CancellationToken cancellationToken)
+    {
+        var rest = text.AsMemory();
+        while (!rest.IsEmpty)
+        {
+            if (_length == Capacity)
+            {
+                await FlushAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            var part = rest[..Math.Min(rest.Length, Capacity - _length)];
+            Append(part.Span);
+            rest = rest[part.Length..];
+        }
+    }
+
+    private void Append(ReadOnlySpan<char> text) => _length += Encoding.Latin1.GetBytes(text, Room(text.Length));
+
+    private Span<byte> Room(int count) => (_buffer ??= ArrayPool<byte>.Shared.Rent(Capacity)).AsSpan(_length, count);
+}

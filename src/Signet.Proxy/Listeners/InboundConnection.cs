@@ -1,0 +1,270 @@
+using System.Net;
+using System.Net.Sockets;
+using Signet.Identity.X509;
+using Signet.Policy;
+using Signet.Proxy.Authorization;
+using Signet.Proxy.Config;
+using Signet.Proxy.Connections;
+using Signet.Proxy.L4;
+using Signet.Proxy.L7;
+using Signet.Proxy.Sniffing;
+using Signet.Proxy.Telemetry;
+using Signet.Proxy.Tls;
+using Signet.Proxy.Transport;
+using Signet.Proxy.Upstreams;
+
+namespace Signet.Proxy.Listeners;
+
+/// <summary>
+/// One connection from a peer to the workload, from its first byte to its last. The order is the proxy's whole promise: look, admit,
+/// authenticate, authorise, and only then move bytes.
+/// </summary>
+internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, IUpstreamDialer app, ProxyCore core, Socket socket, LiveConnection live) : IHttpRole
+{
+    private readonly RequestFacts _facts = new();
+    private TlsSession? _session;
+    private OwnIdentity? _self;
+    private string? _sni;
+    private string? _why;
+    private bool _isHttp;
+
+    public UpstreamPool Pool => pool;
+
+    public async Task RunAsync()
+    {
+        var started = core.Time.GetTimestamp();
+        var record = NewRecord();
+        await using var raw = new BufferedTransport(new SocketTransport(socket));
+        try
+        {
+            await ServeAsync(raw, record).ConfigureAwait(false);
+        }
+        catch (IOException e)
+        {
+            record.Detail ??= e.Message;
+        }
+        catch (OperationCanceledException) when (live.Closed is { } closed)
+        {
+            record.Refuse(closed.Reason, closed.Detail);
+        }
+        finally
+        {
+            if (_session is { Transport: var inside })
+            {
+                await inside.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+
+        (record.BytesReceived, record.BytesSent) = (live.Received, live.Sent);
+        record.Duration = core.Time.GetElapsedTime(started);
+        core.Metrics.Closed(live, record);
+
+        // The requests of an HTTP connection have their own lines.
+        if (!_isHttp)
+        {
+            core.AccessLog.Write(record);
+        }
+    }
+
+    private async Task ServeAsync(BufferedTransport raw, AccessRecord record)
+    {
+        // 1. Without an identity nothing is let in, whatever the port's mode.
+        if (!core.Identity.TryUse(out var identity, out var reason, out var detail) || core.Model is not { } model)
+        {
+            record.Refuse(reason, detail.Length > 0 ? detail : "no policy is in force yet");
+            raw.Abort();
+            return;
+        }
+
+        // 2. Look.
+        var mode = model.Policy.MtlsFor(port.Port).Mode;
+        if (await LookAsync(raw, mode).ConfigureAwait(false) is not { } sniff)
+        {
+            record.Detail = "the peer connected and left without a byte";
+            return;
+        }
+
+        // 3. Admit. 4. Authenticate.
+        var stream = raw;
+        IReadOnlyList<string>? offered = null;
+        var mayBeHttp = true;
+        switch (Admission.Decide(mode, sniff, port.Protocol))
+        {
+            case Admission.Refuse refuse:
+                record.Refuse(refuse.Reason, refuse.Detail);
+                raw.Abort();
+                return;
+
+            case Admission.Anonymous anonymous:
+                (_sni, _why, mayBeHttp) = (anonymous.Sni, anonymous.Why, anonymous.MayBeHttp);
+                break;
+
+            case Admission.Terminate terminate:
+                (_sni, offered) = (terminate.Sni, terminate.Alpn);
+                var outcome = await HandshakeAsync(raw, identity!, offered).ConfigureAwait(false);
+                if (outcome is TlsOutcome.Refused refused)
+                {
+                    record.Sni = _sni;
+                    record.Refuse(refused.Reason, refused.Detail);
+                    raw.Abort();
+                    return;
+                }
+
+                (_session, _self) = (((TlsOutcome.Established)outcome).Session, identity);
+                live.Peer = _session.Peer;
+                stream = new BufferedTransport(_session.Transport);
+                break;
+        }
+
+        SetConnectionFacts();
+        Describe(record);
+        if (_session is not null)
+        {
+            live.Recheck = CheckTrust;
+        }
+
+        // 5. Authorise: each request of HTTP, the connection as a whole otherwise.
+        _isHttp = mayBeHttp && await IsHttpAsync(stream, offered).ConfigureAwait(false);
+        live.Protocol = record.Protocol = _isHttp ? "http" : "tcp";
+        if (_isHttp)
+        {
+            await new HttpServer(core, live, stream, this).RunAsync().ConfigureAwait(false);
+        }
+        else
+        {
+            await RelayAsync(stream, record).ConfigureAwait(false);
+        }
+    }
+
+    private Task<TlsSniff?> LookAsync(BufferedTransport raw, MtlsMode mode)
+    {
+        // Nothing that a declared TCP application's client may say changes what a DISABLE port does, so nobody has to wait for it.
+        if (mode == MtlsMode.Disable && port.Protocol == AppProtocol.Tcp)
+        {
+            return Task.FromResult<TlsSniff?>(TlsSniff.NeedMore.Instance);
+        }
+
+        var timeouts = core.Config.Timeouts;
+        var mayServerBeFirst = mode != MtlsMode.Strict && port.Protocol != AppProtocol.Http;
+        return Detector.DetectTlsAsync(raw, mayServerBeFirst ? timeouts.ServerFirst : timeouts.Detection, timeouts.Detection, core.Time, live.Token);
+    }
+
+    private Task<TlsOutcome> HandshakeAsync(BufferedTransport raw, OwnIdentity identity, IReadOnlyList<string> offered)
+    {
+        var forHttp = port.Protocol == AppProtocol.Http || (port.Protocol == AppProtocol.Auto && MeshAlpn.SaysHttp(offered) != false);
+        var setup = new TlsServerSetup(identity.Credential, MeshAlpn.Select(offered, forHttp), presented => Judge(presented, identity));
+        return Handshake.RunAsync(core, Direction.Inbound, token => core.Tls.AcceptAsync(raw, setup, token), live.Token);
+    }
+
+    private Judgement Judge(IReadOnlyList<Certificate> presented, OwnIdentity identity) =>
+        PeerJudge.Judge(presented, identity.Context.Bundles, CertificateUsage.Client, expected: null, core.Time.GetUtcNow());
+
+    private async Task<bool> IsHttpAsync(BufferedTransport stream, IReadOnlyList<string>? offered) => port.Protocol switch
+    {
+        AppProtocol.Http => true,
+        AppProtocol.Tcp => false,
+        _ => (offered is null ? null : MeshAlpn.SaysHttp(offered))
+            ?? await Detector.DetectHttpAsync(stream, core.Config.Timeouts.ServerFirst, core.Config.Timeouts.Detection, core.Time, live.Token).ConfigureAwait(false),
+    };
+
+    private async Task RelayAsync(BufferedTransport stream, AccessRecord record)
+    {
+        _facts.Protocol = Signet.Policy.Protocol.Tcp;
+        var decision = core.Model!.Policy.Decide(_facts);
+        record.Verdict = decision.Verdict;
+        if (decision.Permit is not { } permit)
+        {
+            record.Refusal = RefusalReason.PolicyDenied;
+            stream.Abort();
+            return;
+        }
+
+        live.Policy = permit.Policy;
+        var dialled = await app.DialAsync(forHttp: false, live.Token).ConfigureAwait(false);
+        if (dialled is DialOutcome.Failed failed)
+        {
+            record.Upstream = failed.Endpoint;
+            record.Refuse(failed.Reason, failed.Detail);
+            stream.Abort();
+            return;
+        }
+
+        await using var upstream = ((DialOutcome.Connected)dialled).Connection;
+        record.Upstream = upstream.Endpoint;
+        live.CloseWhenIdleFor(core.Config.Timeouts.TcpIdle);
+        KeepAsking(aboutLastRequest: true);
+        record.Detail = await Relay.RunAsync(Clearance.Inbound(permit), stream, upstream.Transport, live, live.Token).ConfigureAwait(false) ?? _why;
+    }
+
+    public Forwarding? Judge(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record)
+    {
+        _facts.ResetRequest();
+        (_facts.Protocol, _facts.Method, _facts.Host, _facts.Path, _facts.Headers) = (Signet.Policy.Protocol.Http, head.Method, head.Host, head.Path, fields);
+        var decision = core.Model!.Policy.Decide(_facts);
+        record.Verdict = decision.Verdict;
+        if (decision.Permit is not { } permit)
+        {
+            record.Refusal = RefusalReason.PolicyDenied;
+            return null;
+        }
+
+        live.Policy = permit.Policy;
+        var query = head.Path.IndexOf('?', StringComparison.Ordinal);
+        var path = query < 0 ? _facts.NormalizedPath.ToString() : string.Concat(_facts.NormalizedPath, head.Path.AsSpan(query));
+        if (_session is { Peer: var peer })
+        {
+            fields.Add(new(ForwardedHeaders.ClientCertificate, ForwardedClientCert.Of(_self!.Id, peer)));
+        }
+
+        return new Forwarding(Clearance.Inbound(permit), path, fields);
+    }
+
+    public void KeepAsking(bool aboutLastRequest) =>
+        live.Recheck = aboutLastRequest ? () => CheckTrust() ?? CheckPolicy() : _session is null ? null : CheckTrust;
+
+    public AccessRecord NewRecord()
+    {
+        var record = new AccessRecord
+        {
+            Time = core.Time.GetUtcNow(),
+            Direction = Direction.Inbound,
+            Listener = live.Listener,
+            Source = live.Source,
+            DestinationPort = port.Port,
+            DestinationIp = (socket.LocalEndPoint as IPEndPoint)?.Address,
+            DestinationWorkload = core.Config.Workload,
+        };
+        Describe(record);
+        return record;
+    }
+
+    private void Describe(AccessRecord record)
+    {
+        record.Protocol = _isHttp ? "http" : record.Protocol;
+        record.Sni = _sni;
+        if (_session is not null)
+        {
+            record.Note(_session);
+        }
+    }
+
+    private void SetConnectionFacts()
+    {
+        (_facts.Peer, _facts.MutualTls) = (_session?.Peer.Id, _session is not null);
+        _facts.SourceIp = Unmapped(live.Source.Address);
+        _facts.RemoteIp = _facts.SourceIp;
+        _facts.DestinationIp = socket.LocalEndPoint is IPEndPoint local ? Unmapped(local.Address) : null;
+        (_facts.DestinationPort, _facts.Sni) = (port.Port, _sni);
+    }
+
+    /// <summary>Whether the peer would still be believed in a handshake now.</summary>
+    private LiveConnection.Closure? CheckTrust() =>
+        _session is { } session && core.Identity.Current is { } identity && Judge(session.Peer.Presented, identity) is { Peer: null } no
+            ? new(no.Reason == RefusalReason.PeerCertificateExpired ? RefusalReason.PeerExpired : RefusalReason.PeerNoLongerTrusted, no.Detail)
+            : null;
+
+    private LiveConnection.Closure? CheckPolicy() =>
+        core.Model?.Policy.Decide(_facts) is { Permit: null } denied ? new(RefusalReason.PolicyChanged, denied.Verdict.Reason) : null;
+
+    private static IPAddress Unmapped(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+}

@@ -1,0 +1,43 @@
+using Microsoft.Extensions.Logging;
+
+namespace Signet.Proxy;
+
+/// <summary>Everything that the proxy writes to its log: event ids 4000 to 4999. Single connections and requests are in the access log.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(4000, LogLevel.Information, "listening on {EndPoint} as {Listener}")]
+    public static partial void Listening(ILogger log, string endPoint, string listener);
+
+    [LoggerMessage(4001, LogLevel.Warning, "{Listener} cannot accept connections, tries again in {Pause}: {Problem}")]
+    public static partial void AcceptFailed(ILogger log, string listener, string pause, string problem);
+
+    [LoggerMessage(4002, LogLevel.Error, "connection {Connection} on {Listener} ended by a defect in the proxy")]
+    public static partial void ConnectionFailed(ILogger log, long connection, string listener, Exception exception);
+
+    [LoggerMessage(4003, LogLevel.Information, "draining: no new connections, {Count} under way")]
+    public static partial void Draining(ILogger log, int count);
+
+    [LoggerMessage(4004, LogLevel.Warning, "drained as long as allowed, {Count} connections are closed now")]
+    public static partial void DrainCutShort(ILogger log, int count);
+
+    [LoggerMessage(4010, LogLevel.Information, "identity is {SpiffeId}, serial {Serial}, until {NotAfter}")]
+    public static partial void IdentityChanged(ILogger log, string spiffeId, string serial, DateTimeOffset notAfter);
+
+    [LoggerMessage(4011, LogLevel.Warning, "identity was withdrawn, connections are refused until there is a new one: {Problem}")]
+    public static partial void IdentityWithdrawn(ILogger log, string problem);
+
+    [LoggerMessage(4012, LogLevel.Error, "identity {SpiffeId} cannot be used, the previous one stays: {Problem}")]
+    public static partial void IdentityUnusable(ILogger log, string spiffeId, string problem);
+
+    [LoggerMessage(4020, LogLevel.Information, "policy is in force: {Count} objects from {Folder}")]
+    public static partial void PolicyLoaded(ILogger log, int count, string folder);
+
+    [LoggerMessage(4021, LogLevel.Error, "policy {Problem}; what it covers is denied until it can be understood")]
+    public static partial void PolicyNotUnderstood(ILogger log, string problem);
+
+    [LoggerMessage(4022, LogLevel.Warning, "policy {Problem}")]
+    public static partial void PolicyDoubtful(ILogger log, string problem);
+
+    [LoggerMessage(4030, LogLevel.Error, "access log {Path} cannot be written, records are dropped: {Problem}")]
+    public static partial void AccessLogFailed(ILogger log, string path, string problem);
+}

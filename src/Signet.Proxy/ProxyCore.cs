@@ -1,0 +1,48 @@
+using Microsoft.Extensions.Logging;
+using Signet.Proxy.Config;
+using Signet.Proxy.Connections;
+using Signet.Proxy.Telemetry;
+using Signet.Proxy.Tls;
+
+namespace Signet.Proxy;
+
+/// <summary>What every connection's owner works with.</summary>
+internal sealed class ProxyCore(
+    ProxyConfig config, IdentityState identity, ITlsEngine tls, LiveConnections connections, AccessLog accessLog, ProxyMetrics metrics, TimeProvider time, ILogger logger)
+{
+    private ProxyModel? _model;
+    private int _isDraining;
+
+    public ProxyConfig Config => config;
+
+    public IdentityState Identity => identity;
+
+    public ITlsEngine Tls => tls;
+
+    public LiveConnections Connections => connections;
+
+    public AccessLog AccessLog => accessLog;
+
+    public ProxyMetrics Metrics => metrics;
+
+    public TimeProvider Time => time;
+
+    public ILogger Logger => logger;
+
+    /// <summary>Turns for handshakes.</summary>
+    public SemaphoreSlim Handshakes { get; } = new(config.Limits.Handshakes);
+
+    /// <summary>The current policies; null until policies and trust domain are both known, and then nothing is let in.</summary>
+    public ProxyModel? Model
+    {
+        get => Volatile.Read(ref _model);
+        set => Volatile.Write(ref _model, value);
+    }
+
+    /// <summary>Whether connections should end as soon as what is on them has ended.</summary>
+    public bool IsDraining
+    {
+        get => Volatile.Read(ref _isDraining) != 0;
+        set => Interlocked.Exchange(ref _isDraining, value ? 1 : 0);
+    }
+}

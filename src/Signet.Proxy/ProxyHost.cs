@@ -1,0 +1,245 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging;
+using Signet.Client;
+using Signet.Hosting.Admin;
+using Signet.Hosting.Daemons;
+using Signet.Hosting.Telemetry;
+using Signet.Proxy.Admin;
+using Signet.Proxy.Config;
+using Signet.Proxy.Connections;
+using Signet.Proxy.Listeners;
+using Signet.Proxy.Telemetry;
+using Signet.Proxy.Tls;
+using Signet.Proxy.Upstreams;
+
+namespace Signet.Proxy;
+
+/// <summary>
+/// The proxy beside one workload: inbound and outbound listeners, identity, policy, admin. Start it once and stop it once; stopping drains.
+/// </summary>
+public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
+{
+    private const string IdentityCondition = "identity";
+    private const string PolicyCondition = "policy";
+    private static readonly TimeSpan MaintenanceInterval = TimeSpan.FromSeconds(1);
+
+    private readonly MetricsCollector _collector = new();
+    private readonly ProxyMetrics _metrics = new();
+    private readonly IX509Source _source;
+    private readonly bool _ownsSource;
+    private readonly AccessLog _accessLog;
+    private readonly IdentityState _identity;
+    private readonly PolicyState _policy;
+    private readonly ProxyCore _core;
+    private readonly List<Listener> _listeners = [];
+    private readonly List<UpstreamPool> _pools = [];
+    private readonly List<IDaemonPart> _parts = [];
+    private readonly AdminEndpoint _admin;
+    private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _isStopped;
+
+    private ProxyHost(ProxyConfig config, TimeProvider time, ILoggerFactory logs, IX509Source? source, ITlsEngine tls)
+    {
+        var logger = logs.CreateLogger("Signet.Proxy");
+        _accessLog = new AccessLog(config.AccessLog, _metrics, logger);
+        _ownsSource = source is null;
+        _source = source ?? SourceOf(config.Identity, time);
+        _identity = new IdentityState(_source, time, logger);
+        _core = new ProxyCore(config, _identity, tls, new LiveConnections(time), _accessLog, _metrics, time, logger);
+        _policy = new PolicyState(_core);
+        _metrics.Observe(() => _identity.Current?.ExpiresAt, () => _identity.Rotations, () => _core.Connections.Count);
+
+        for (var i = 0; i < config.Inbound.Count; i++)
+        {
+            AddInbound(config.Inbound[i], $"inbound[{i}].listen");
+        }
+
+        for (var i = 0; i < config.Outbound.Count; i++)
+        {
+            AddOutbound(config.Outbound[i], $"outbound[{i}].listen");
+        }
+
+        var pages = new AdminPages(_core, _listeners, _collector, Readiness, BeginDrainAsync);
+        _admin = new AdminEndpoint(config.Admin, "admin", pages.All, logs);
+        _parts.Add(_admin);
+        if (config.Metrics is { } metrics)
+        {
+            _parts.Add(new AdminEndpoint(metrics, "metrics", pages.ForScrapers, logs));
+        }
+
+        if (config.Ready is { } ready)
+        {
+            _parts.Add(new AdminEndpoint(ready, "ready", pages.ForProbes, logs));
+        }
+
+        _parts.Add(new BackgroundPart("proxy maintenance", MaintainAsync));
+        _parts.AddRange(_listeners);
+        _identity.Changed = () =>
+        {
+            _policy.IdentityChanged();
+            Recheck();
+        };
+        _policy.Changed = Recheck;
+        Recheck();
+    }
+
+    /// <summary>Puts a proxy together; nothing listens yet. It follows its identity and policies from now on, so dispose it.</summary>
+    /// <param name="config">What a person wrote, checked.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logs">Where it logs.</param>
+    /// <param name="source">Its identity; null takes the one that the configuration names. Not disposed.</param>
+    /// <param name="tls">The TLS engine; null takes the platform's.</param>
+    /// <exception cref="IOException">The policy folder or the access log cannot be opened; the message says which and why.</exception>
+    public static ProxyHost Build(ProxyConfig config, TimeProvider time, ILoggerFactory logs, IX509Source? source = null, ITlsEngine? tls = null) =>
+        new(config, time, logs, source, tls ?? new SslStreamEngine());
+
+    public string Name => "proxy";
+
+    public Task Completion => _completion.Task;
+
+    /// <summary>Ready once there is a valid identity and policies are in force.</summary>
+    public ReadinessBoard Readiness { get; } = new(IdentityCondition, PolicyCondition);
+
+    /// <summary>Where the listeners listen, by name; with real ports once started.</summary>
+    public IReadOnlyDictionary<string, IPEndPoint> Listening => _listeners.ToDictionary(listener => listener.Name, listener => listener.LocalEndPoint);
+
+    /// <summary>Where the admin endpoint listens; the real port once started.</summary>
+    public IPEndPoint AdminEndPoint => _admin.LocalEndPoint;
+
+    /// <summary>The connections of this moment.</summary>
+    public LiveConnections Connections => _core.Connections;
+
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        foreach (var part in _parts)
+        {
+            await part.StartAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Takes no new connections, waits until those under way have ended or the token fires, closes what is left, and stops.</summary>
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        if (Interlocked.Exchange(ref _isStopped, 1) != 0)
+        {
+            return;
+        }
+
+        await BeginDrainAsync().ConfigureAwait(false);
+        try
+        {
+            foreach (var listener in _listeners)
+            {
+                await listener.StopAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            Log.DrainCutShort(_core.Logger, _core.Connections.Count);
+            _core.Connections.CloseAll(RefusalReason.Draining, "the proxy stops and the connection did not end in time");
+            foreach (var listener in _listeners)
+            {
+                await listener.StopAsync(CancellationToken.None).ConfigureAwait(false);
+            }
+        }
+
+        foreach (var part in Enumerable.Reverse(_parts).Except(_listeners))
+        {
+            await part.StopAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+
+        await ReleaseAsync().ConfigureAwait(false);
+        _completion.TrySetResult();
+    }
+
+    /// <summary>Stops at once.</summary>
+    public async ValueTask DisposeAsync() => await StopAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
+
+    private static IX509Source SourceOf(IdentityConfig identity, TimeProvider time) => identity switch
+    {
+        IdentityConfig.Files files => new X509FileSource(files.Certificate, files.Key, files.Roots, time),
+        IdentityConfig.Socket socket => new X509Source(socket.Address, time),
+        _ => throw new ArgumentOutOfRangeException(nameof(identity)),
+    };
+
+    private void AddInbound(InboundConfig port, string option)
+    {
+        var app = new AppDialer(port.App, _core);
+        var pool = new UpstreamPool(app, _core);
+        _pools.Add(pool);
+        _listeners.Add(new Listener(port.Name, option, port.Listen, Direction.Inbound, _core, (socket, live) => new InboundConnection(port, pool, app, _core, socket, live).RunAsync()));
+    }
+
+    private void AddOutbound(OutboundConfig service, string option)
+    {
+        var dialer = new MeshDialer(service, _core);
+        var pool = new UpstreamPool(dialer, _core);
+        _pools.Add(pool);
+        _listeners.Add(new Listener(service.Name, option, service.Listen, Direction.Outbound, _core, (socket, live) => new OutboundConnection(service, pool, dialer, _core, socket, live).RunAsync()));
+    }
+
+    /// <summary>No new connections; those that wait for a request end now, the others after their last byte.</summary>
+    private async Task BeginDrainAsync()
+    {
+        Log.Draining(_core.Logger, _core.Connections.Count);
+        _core.IsDraining = true;
+        Readiness.Set(DaemonHost.ReadinessName, Hosting.Admin.Readiness.NotReady("draining"));
+        foreach (var listener in _listeners)
+        {
+            await listener.StopAcceptingAsync().ConfigureAwait(false);
+        }
+
+        _core.Connections.CloseIdle(RefusalReason.Draining, "the proxy drains");
+    }
+
+    private async Task MaintainAsync(CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(MaintenanceInterval, _core.Time);
+        while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
+        {
+            _core.Connections.Sweep();
+            ShowReadiness();
+            foreach (var pool in _pools)
+            {
+                await pool.SweepAsync().ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>Something that decisions rest on has changed: ask every live connection again.</summary>
+    private void Recheck()
+    {
+        ShowReadiness();
+        _core.Connections.RecheckAll();
+    }
+
+    private void ShowReadiness()
+    {
+        var hasIdentity = _identity.TryUse(out _, out var reason, out var detail);
+        Readiness.Set(IdentityCondition, hasIdentity ? new Readiness(true, _identity.Problem ?? "ok") : Hosting.Admin.Readiness.NotReady($"{reason}: {detail}"));
+        Readiness.Set(PolicyCondition, _core.Model is not { } model
+            ? Hosting.Admin.Readiness.NotReady("the trust domain is not known before the first SVID")
+            : new Readiness(true, _policy.Problem ?? model.Complaint ?? "ok"));
+    }
+
+    private async ValueTask ReleaseAsync()
+    {
+        _listeners.ForEach(listener => listener.Dispose());
+        foreach (var pool in _pools)
+        {
+            await pool.DisposeAsync().ConfigureAwait(false);
+        }
+
+        await _policy.DisposeAsync().ConfigureAwait(false);
+        _identity.Dispose();
+        if (_ownsSource)
+        {
+            await ((IAsyncDisposable)_source).DisposeAsync().ConfigureAwait(false);
+        }
+
+        await _accessLog.DisposeAsync().ConfigureAwait(false);
+        _metrics.Dispose();
+        _collector.Dispose();
+    }
+}

@@ -1,0 +1,50 @@
+namespace Signet.Proxy;
+
+/// <summary>
+/// Every reason for which the proxy refuses, ends or fails a connection or a request. Closed: each has a sentence in
+/// docs/reference/refusals.md, a value of the <c>reason</c> label of metrics, and a test that provokes it.
+/// </summary>
+public enum RefusalReason
+{
+    // --- this proxy's own identity
+    WaitingForSvid,
+    OwnSvidExpired,
+
+    // --- before TLS
+    PlaintextRefused,
+    DetectionTimeout,
+    MalformedClientHello,
+
+    // --- the handshake
+    HandshakeTimeout,
+    HandshakeFailed,
+    PeerCertificateMissing,
+    PeerCertificateInvalid,
+    PeerCertificateNotYetValid,
+    PeerCertificateExpired,
+    PeerAuthorityUnknown,
+    PeerTrustDomainUnknown,
+    PeerNotAWorkload,
+    PeerIdentityUnexpected,
+
+    // --- authorisation
+    PolicyDenied,
+    ClientTlsUnsupported,
+
+    // --- connections that were allowed once
+    PolicyChanged,
+    PeerNoLongerTrusted,
+    PeerExpired,
+    IdleTimeout,
+    Draining,
+
+    // --- HTTP
+    MalformedRequest,
+    RequestHeadTimeout,
+
+    // --- the other side of the proxy
+    UpstreamConnectFailed,
+    UpstreamConnectTimeout,
+    UpstreamClosed,
+    UpstreamMalformed,
+}

@@ -1,0 +1,45 @@
+namespace Signet.Proxy;
+
+/// <summary>What is known of each refusal reason beside its name.</summary>
+public static class Refusals
+{
+    /// <summary>Where in a connection's life it belongs, as the access log's <c>stage</c> says it.</summary>
+    public static string StageOf(RefusalReason reason) => reason switch
+    {
+        RefusalReason.WaitingForSvid or RefusalReason.OwnSvidExpired => "identity",
+        RefusalReason.PlaintextRefused => "peer-authentication",
+        RefusalReason.DetectionTimeout or RefusalReason.MalformedClientHello => "detection",
+        RefusalReason.HandshakeTimeout or RefusalReason.HandshakeFailed or RefusalReason.PeerCertificateMissing or RefusalReason.PeerCertificateInvalid
+            or RefusalReason.PeerCertificateNotYetValid or RefusalReason.PeerCertificateExpired or RefusalReason.PeerAuthorityUnknown
+            or RefusalReason.PeerTrustDomainUnknown or RefusalReason.PeerNotAWorkload or RefusalReason.PeerIdentityUnexpected => "handshake",
+        RefusalReason.PolicyDenied or RefusalReason.PolicyChanged or RefusalReason.ClientTlsUnsupported => "policy",
+        RefusalReason.PeerNoLongerTrusted or RefusalReason.PeerExpired => "handshake",
+        RefusalReason.IdleTimeout or RefusalReason.Draining => "connection",
+        RefusalReason.MalformedRequest or RefusalReason.RequestHeadTimeout => "request",
+        RefusalReason.UpstreamConnectFailed or RefusalReason.UpstreamConnectTimeout or RefusalReason.UpstreamClosed or RefusalReason.UpstreamMalformed => "upstream",
+        _ => throw new ArgumentOutOfRangeException(nameof(reason)),
+    };
+
+    /// <summary>The status of a response that the proxy itself makes.</summary>
+    internal static int Status(RefusalReason reason) => reason switch
+    {
+        RefusalReason.PolicyDenied => 403,
+        RefusalReason.RequestHeadTimeout => 408,
+        RefusalReason.MalformedRequest => 400,
+        RefusalReason.UpstreamConnectTimeout => 504,
+        RefusalReason.UpstreamMalformed or RefusalReason.UpstreamClosed => 502,
+        _ => 503,
+    };
+
+    /// <summary>The stable code that a client sees: which side of the mesh it should look at, and nothing about policy.</summary>
+    internal static string PublicCode(RefusalReason reason) => reason switch
+    {
+        RefusalReason.PolicyDenied => "denied",
+        RefusalReason.RequestHeadTimeout => "request_timeout",
+        RefusalReason.MalformedRequest => "malformed_request",
+        RefusalReason.WaitingForSvid or RefusalReason.OwnSvidExpired => "no_identity",
+        RefusalReason.UpstreamConnectFailed or RefusalReason.UpstreamConnectTimeout => "upstream_unreachable",
+        RefusalReason.UpstreamMalformed or RefusalReason.UpstreamClosed => "upstream_failed",
+        _ => "upstream_refused",
+    };
+}

@@ -1,0 +1,100 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using System.Globalization;
+using Signet.Policy;
+using Signet.Proxy.Connections;
+
+namespace Signet.Proxy.Telemetry;
+
+/// <summary>
+/// What the proxy counts. Labels only take values that the operator or the code chose, never a peer, so their number is bounded.
+/// </summary>
+public sealed class ProxyMetrics : IDisposable
+{
+    /// <summary>The meter's name, for whoever exports.</summary>
+    public const string MeterName = "Signet.Proxy";
+
+    private readonly Meter _meter = new(MeterName);
+    private readonly Counter<long> _opened;
+    private readonly Counter<long> _closed;
+    private readonly Counter<long> _handshakes;
+    private readonly Counter<long> _refusals;
+    private readonly Counter<long> _requests;
+    private readonly Counter<long> _denials;
+    private readonly Counter<long> _bytes;
+    private readonly Counter<long> _recordsDropped;
+
+    public ProxyMetrics()
+    {
+        _opened = _meter.CreateCounter<long>("signet.proxy.connections.opened", description: "Connections accepted.");
+        _closed = _meter.CreateCounter<long>("signet.proxy.connections.closed", description: "Connections ended.");
+        _handshakes = _meter.CreateCounter<long>("signet.proxy.handshakes", description: "TLS handshakes ended; result is \"ok\" or a refusal reason.");
+        _refusals = _meter.CreateCounter<long>("signet.proxy.refusals", description: "Connections and requests refused or failed, by reason.");
+        _requests = _meter.CreateCounter<long>("signet.proxy.requests", description: "HTTP requests answered.");
+        _denials = _meter.CreateCounter<long>("signet.proxy.policy.denials", description: "Connections and requests denied, by the deciding policy.");
+        _bytes = _meter.CreateCounter<long>("signet.proxy.bytes", unit: "By", description: "Payload moved.");
+        _recordsDropped = _meter.CreateCounter<long>("signet.proxy.access_records.dropped", description: "Access log lines lost because the log could not keep up.");
+    }
+
+    /// <summary>Values that are read when somebody looks.</summary>
+    internal void Observe(Func<DateTimeOffset?> certificateExpiry, Func<long> rotations, Func<int> connections)
+    {
+        _meter.CreateObservableGauge(
+            "signet.proxy.certificate.expiry_timestamp", () => certificateExpiry()?.ToUnixTimeSeconds() ?? 0, unit: "s", description: "When the own SVID ends, in Unix time; 0 without one.");
+        _meter.CreateObservableCounter("signet.proxy.rotations", rotations, description: "Times that the own SVID or the bundles were replaced.");
+        _meter.CreateObservableGauge("signet.proxy.connections.live", connections, description: "Connections open now.");
+    }
+
+    internal void Opened(LiveConnection live) => _opened.Add(1, Labels(live));
+
+    internal void Closed(LiveConnection live, AccessRecord record)
+    {
+        var labels = Labels(live);
+        labels.Add("reason", record.Refusal?.ToString() ?? "none");
+        _closed.Add(1, labels);
+    }
+
+    internal void Handshake(Direction direction, RefusalReason? refusal) =>
+        _handshakes.Add(1, new("side", direction == Direction.Inbound ? "server" : "client"), new("result", refusal?.ToString() ?? "ok"));
+
+    /// <summary>Counts what a finished record says.</summary>
+    internal void Count(AccessRecord record)
+    {
+        var direction = new KeyValuePair<string, object?>("direction", Name(record.Direction));
+        if (record.Refusal is { } refusal)
+        {
+            _refusals.Add(1, direction, new("reason", refusal.ToString()));
+        }
+
+        if (record.Refusal is RefusalReason.PolicyDenied or RefusalReason.PolicyChanged)
+        {
+            _denials.Add(1, direction, new("policy", record.Verdict?.Policy ?? "none"), new("stage", record.Verdict is { } verdict ? StageName(verdict.Stage) : "none"));
+        }
+
+        if (record.Method is not null)
+        {
+            _requests.Add(1, direction, new("code", record.Code?.ToString(CultureInfo.InvariantCulture) ?? "none"), new("verdict", record.Refusal == RefusalReason.PolicyDenied ? "deny" : "allow"));
+        }
+
+        _bytes.Add(record.BytesReceived, direction, new("way", "received"));
+        _bytes.Add(record.BytesSent, direction, new("way", "sent"));
+    }
+
+    internal void RecordDropped() => _recordsDropped.Add(1);
+
+    public void Dispose() => _meter.Dispose();
+
+    internal static string Name(Direction direction) => direction == Direction.Inbound ? "inbound" : "outbound";
+
+    internal static string StageName(Stage stage) => stage switch
+    {
+        Stage.Request => "request",
+        Stage.PeerAuthentication => "peer-authentication",
+        Stage.Custom => "custom",
+        Stage.Deny => "deny",
+        Stage.Allow => "allow",
+        _ => "default",
+    };
+
+    private static TagList Labels(LiveConnection live) => new([new("direction", Name(live.Direction)), new("listener", live.Listener)]);
+}

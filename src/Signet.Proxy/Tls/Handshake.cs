@@ -1,0 +1,35 @@
+using Signet.Hosting.Configuration;
+using Signet.Proxy.Connections;
+
+namespace Signet.Proxy.Tls;
+
+/// <summary>Runs a handshake in its turn and within its deadline, and counts how it ended.</summary>
+internal static class Handshake
+{
+    public static async Task<TlsOutcome> RunAsync(
+        ProxyCore core, Direction direction, Func<CancellationToken, Task<TlsOutcome>> handshake, CancellationToken cancellationToken)
+    {
+        using var deadline = new CancellationTokenSource(core.Config.Timeouts.Handshake, core.Time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        TlsOutcome outcome;
+        try
+        {
+            await core.Handshakes.WaitAsync(both.Token).ConfigureAwait(false);
+            try
+            {
+                outcome = await handshake(both.Token).ConfigureAwait(false);
+            }
+            finally
+            {
+                core.Handshakes.Release();
+            }
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            outcome = new TlsOutcome.Refused(RefusalReason.HandshakeTimeout, $"the handshake took longer than {DurationText.Format(core.Config.Timeouts.Handshake)}", null);
+        }
+
+        core.Metrics.Handshake(direction, (outcome as TlsOutcome.Refused)?.Reason);
+        return outcome;
+    }
+}

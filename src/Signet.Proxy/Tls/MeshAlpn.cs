@@ -1,0 +1,37 @@
+namespace Signet.Proxy.Tls;
+
+/// <summary>The ALPN names by which mesh proxies know each other; Istio's, so that its proxies and ours can talk.</summary>
+public static class MeshAlpn
+{
+    private const string Istio = "istio";
+    private const string PeerExchange = "istio-peer-exchange";
+    private const string Http10 = "istio-http/1.0";
+    private const string Http11 = "istio-http/1.1";
+    private const string Http2 = "istio-h2";
+    private const string PlainHttp11 = "http/1.1";
+
+    /// <summary>
+    /// What a client offers for TCP. Not <c>istio-peer-exchange</c>: who negotiates that name must also speak the metadata exchange at the
+    /// start of the stream, which Signet does not.
+    /// </summary>
+    public static IReadOnlyList<string> OfferTcp { get; } = [Istio];
+
+    /// <summary>What a client offers for HTTP/1.1.</summary>
+    public static IReadOnlyList<string> OfferHttp { get; } = [Http11, Istio, PlainHttp11];
+
+    /// <summary>Whether a ClientHello with these names is meant for the proxy and not for the application behind it.</summary>
+    public static bool IsForProxy(IReadOnlyList<string> offered) => offered.Any(name => name is Istio or PeerExchange or Http10 or Http11 or Http2);
+
+    /// <summary>The name that the server selects; null selects none, which every client accepts.</summary>
+    public static string? Select(IReadOnlyList<string> offered, bool forHttp)
+    {
+        string[] preferred = forHttp ? [PlainHttp11, Http11, Istio] : [Istio];
+        return preferred.FirstOrDefault(offered.Contains);
+    }
+
+    /// <summary>What the client's offer says about the stream inside: HTTP/1, not HTTP/1, or nothing.</summary>
+    public static bool? SaysHttp(IReadOnlyList<string> offered) =>
+        offered.Any(name => name is Http10 or Http11) ? true
+        : offered.Any(name => name is Istio or PeerExchange) ? false
+        : null;
+}

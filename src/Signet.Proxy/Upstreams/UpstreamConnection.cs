@@ -1,0 +1,65 @@
+using Signet.Proxy.L7;
+using Signet.Proxy.Tls;
+using Signet.Proxy.Transport;
+
+namespace Signet.Proxy.Upstreams;
+
+/// <summary>
+/// A connection to the application or to an endpoint. While it is unused it listens: whatever arrives then, an end or bytes that nobody
+/// asked for, makes it unfit for the next request.
+/// </summary>
+internal sealed class UpstreamConnection(BufferedTransport transport, string endpoint, TlsSession? session) : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _disposed = new();
+    private Task<bool>? _watch;
+
+    public BufferedTransport Transport => transport;
+
+    /// <summary>The address, for logs.</summary>
+    public string Endpoint => endpoint;
+
+    /// <summary>The handshake's result; null for the plaintext to the own application.</summary>
+    public TlsSession? Session => session;
+
+    /// <summary>Whether a request was already answered on it.</summary>
+    public bool IsReused { get; private set; }
+
+    /// <summary>When it was last used, as a timestamp.</summary>
+    public long IdleSince { get; private set; }
+
+    /// <summary>Whether an unused connection is still as it was left, and its peer's certificate valid.</summary>
+    public bool IsSound(DateTimeOffset now) => _watch is { IsCompleted: false } && (session is null || now < session.Peer.ExpiresAt);
+
+    /// <summary>The connection is unused from now on.</summary>
+    public void Rest(long timestamp)
+    {
+        transport.ReleaseIfEmpty();
+        (IsReused, IdleSince) = (true, timestamp);
+        _watch = transport.ReadMoreAsync(HttpLimits.MaxHead, _disposed.Token).AsTask();
+    }
+
+    /// <summary>Reads more behind what is available; the first read after a rest is the one that was already waiting.</summary>
+    public async ValueTask<bool> ReadMoreAsync(int limit, CancellationToken cancellationToken)
+    {
+        if (_watch is { } watch)
+        {
+            _watch = null;
+            await using var registration = cancellationToken.UnsafeRegister(state => ((CancellationTokenSource)state!).Cancel(), _disposed).ConfigureAwait(false);
+            return await watch.ConfigureAwait(false);
+        }
+
+        return await transport.ReadMoreAsync(limit, cancellationToken).ConfigureAwait(false);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _disposed.CancelAsync().ConfigureAwait(false);
+        await transport.DisposeAsync().ConfigureAwait(false);
+        if (_watch is { } watch)
+        {
+            await ((Task)watch).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        _disposed.Dispose();
+    }
+}

@@ -1,0 +1,102 @@
+namespace Signet.Proxy.Upstreams;
+
+/// <summary>
+/// Keeps unused connections to one destination for the next request. One is only ever given to requests of the identity that opened it,
+/// and only comes back after a message whose end was certain. Thread-safe; dispose to close what is kept.
+/// </summary>
+internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAsyncDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly List<(UpstreamConnection Connection, object Era)> _unused = [];
+    private bool _isClosed;
+
+    /// <summary>A connection for one request: the one that was used last, or a new one.</summary>
+    /// <returns>What came of it, and the era to give the connection back with.</returns>
+    public async Task<(DialOutcome Outcome, object Era)> TakeAsync(bool fresh, CancellationToken cancellationToken)
+    {
+        var era = dialer.Era;
+        while (!fresh && TakeUnused() is { } unused)
+        {
+            if (IsFit(unused, era))
+            {
+                return (new DialOutcome.Connected(unused.Connection), era);
+            }
+
+            await unused.Connection.DisposeAsync().ConfigureAwait(false);
+        }
+
+        return (await dialer.DialAsync(forHttp: true, cancellationToken).ConfigureAwait(false), era);
+    }
+
+    /// <summary>Gives a connection back after a message whose end was certain on both sides.</summary>
+    public async ValueTask GiveBackAsync(UpstreamConnection connection, object era)
+    {
+        if (connection.Transport.Available.IsEmpty)
+        {
+            connection.Rest(core.Time.GetTimestamp());
+            lock (_gate)
+            {
+                if (!_isClosed && !core.IsDraining && _unused.Count < core.Config.Limits.IdleUpstreams)
+                {
+                    _unused.Add((connection, era));
+                    return;
+                }
+            }
+        }
+
+        await connection.DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Closes what has ended, is too old, or belongs to an identity of the past.</summary>
+    public async ValueTask SweepAsync()
+    {
+        var era = dialer.Era;
+        List<(UpstreamConnection Connection, object Era)> unfit;
+        lock (_gate)
+        {
+            unfit = _unused.FindAll(unused => !IsFit(unused, era));
+            _unused.RemoveAll(unfit.Contains);
+        }
+
+        foreach (var (connection, _) in unfit)
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        List<(UpstreamConnection Connection, object Era)> all;
+        lock (_gate)
+        {
+            _isClosed = true;
+            all = [.. _unused];
+            _unused.Clear();
+        }
+
+        foreach (var (connection, _) in all)
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private bool IsFit((UpstreamConnection Connection, object Era) unused, object era) =>
+        ReferenceEquals(unused.Era, era)
+        && unused.Connection.IsSound(core.Time.GetUtcNow())
+        && core.Time.GetElapsedTime(unused.Connection.IdleSince) <= core.Config.Timeouts.UpstreamIdle;
+
+    private (UpstreamConnection Connection, object Era)? TakeUnused()
+    {
+        lock (_gate)
+        {
+            if (_unused.Count == 0)
+            {
+                return null;
+            }
+
+            var last = _unused[^1];
+            _unused.RemoveAt(_unused.Count - 1);
+            return last;
+        }
+    }
+}

@@ -1,0 +1,118 @@
+using System.Security.Cryptography;
+using Signet.Client;
+using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
+
+namespace Signet.Testing;
+
+/// <summary>
+/// A trust domain of a test: an anchor, an issuing authority below it, and as many SVIDs as wanted, all in memory. Thread-safe.
+/// </summary>
+public sealed class TestAuthority
+{
+    private static readonly TimeSpan Life = TimeSpan.FromHours(1);
+
+    private readonly AsymmetricAlgorithm _issuingKey = KeyPair.Generate(KeyType.EcP256);
+    private readonly DateTimeOffset _now;
+
+    /// <param name="now">The middle of every lifetime that is not given.</param>
+    /// <param name="trustDomain">Whose authority it is.</param>
+    public TestAuthority(DateTimeOffset now, string trustDomain = "example.org")
+    {
+        _now = now;
+        TrustDomain = TrustDomain.Parse(trustDomain);
+        var anchorKey = KeyPair.Generate(KeyType.EcP256);
+        Anchor = CertificateTemplate.Authority(TrustDomain, KeyPair.ExportPublicKey(anchorKey), now.AddDays(-100), now.AddDays(100), "anchor").SignSelf(anchorKey);
+        Issuing = CertificateTemplate.Authority(TrustDomain, KeyPair.ExportPublicKey(_issuingKey), now.AddDays(-50), now.AddDays(50), "issuing", pathLength: 0).Sign(Anchor, anchorKey);
+    }
+
+    public TrustDomain TrustDomain { get; }
+
+    /// <summary>The root, in the bundle.</summary>
+    public Certificate Anchor { get; }
+
+    /// <summary>The intermediate, in every chain.</summary>
+    public Certificate Issuing { get; }
+
+    public X509Bundle Bundle => X509Bundle.Create(TrustDomain, [Anchor]);
+
+    /// <summary>A new key and SVID; valid from an hour before to an hour after now unless said otherwise.</summary>
+    /// <param name="path">As <c>/ns/default/sa/web</c>.</param>
+    /// <param name="notBefore">The first second.</param>
+    /// <param name="notAfter">The last second.</param>
+    public X509Svid Svid(string path, DateTimeOffset? notBefore = null, DateTimeOffset? notAfter = null)
+    {
+        var key = KeyPair.Generate(KeyType.EcP256);
+        var leaf = CertificateTemplate
+            .Leaf(SpiffeId.Of(TrustDomain, path), KeyPair.ExportPublicKey(key), notBefore ?? _now - Life, notAfter ?? _now + Life)
+            .Sign(Issuing, _issuingKey);
+        return X509Svid.TryCreate([leaf, Issuing], key, hint: null, out var svid, out var problem) ? svid : throw new InvalidOperationException(problem);
+    }
+
+    /// <summary>An SVID with the bundles that its holder believes: the own one, and others'.</summary>
+    public X509Context Context(X509Svid svid, params TestAuthority[] others) =>
+        new([svid], TrustBundles.Of([Bundle, .. others.Select(other => other.Bundle)]));
+
+    /// <inheritdoc cref="Svid"/>
+    public X509Context Context(string path) => Context(Svid(path));
+}
+
+/// <summary>An identity that changes when the test says so.</summary>
+public sealed class TestIdentity(X509Context? first = null) : IX509Source
+{
+    private readonly List<Action> _callbacks = [];
+    private X509Context? _current = first;
+
+    public X509Context? Current => Volatile.Read(ref _current);
+
+    public string? Problem => Current is null ? "the test gave none" : null;
+
+    /// <summary>Rotates, withdraws (null) or gives back.</summary>
+    public void Publish(X509Context? context)
+    {
+        Volatile.Write(ref _current, context);
+        Action[] callbacks;
+        lock (_callbacks)
+        {
+            callbacks = [.. _callbacks];
+        }
+
+        foreach (var callback in callbacks)
+        {
+            callback();
+        }
+    }
+
+    public async Task<X509Context> WaitAsync(CancellationToken cancellationToken)
+    {
+        var given = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var subscription = OnChange(() => given.TrySetResult());
+        if (Current is null)
+        {
+            await given.Task.WaitAsync(cancellationToken);
+        }
+
+        return Current!;
+    }
+
+    public IDisposable OnChange(Action changed)
+    {
+        lock (_callbacks)
+        {
+            _callbacks.Add(changed);
+        }
+
+        return new Subscription(this, changed);
+    }
+
+    private sealed class Subscription(TestIdentity owner, Action changed) : IDisposable
+    {
+        public void Dispose()
+        {
+            lock (owner._callbacks)
+            {
+                owner._callbacks.Remove(changed);
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+using Signet.Identity.Spiffe;
+using Signet.Proxy.L7;
+using Signet.Proxy.Tls;
+using Signet.Testing;
+
+namespace Signet.UnitTests.Proxy.L7;
+
+public sealed class ForwardingTests
+{
+    private static readonly DateTimeOffset Now = new(2030, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    [Fact]
+    public void Keeps_hop_by_hop_fields_and_those_that_Connection_names_from_the_next_hop()
+    {
+        var kept = ForwardedHeaders.EndToEnd(Fields(
+            "Host: a", "Connection: keep-alive, X-Private", "Keep-Alive: 5", "TE: trailers", "Upgrade: h2c", "HTTP2-Settings: x", "Proxy-Authorization: x", "Transfer-Encoding: chunked",
+            "X-Private: 1", "X-Public: 2", "Trailer: x-sum"));
+
+        Assert.Equal(["Host", "X-Public", "Trailer"], kept.Select(field => field.Key));
+    }
+
+    [Fact]
+    public void Drops_a_client_certificate_that_the_sender_claims()
+    {
+        var kept = ForwardedHeaders.EndToEnd(Fields("Host: a", "X-Forwarded-Client-Cert: By=spiffe://a/b", "x-forwarded-client-cert: URI=spiffe://a/admin"));
+
+        Assert.Equal(["Host"], kept.Select(field => field.Key));
+    }
+
+    [Fact]
+    public void Writes_the_peer_as_Envoy_does()
+    {
+        var svid = new TestAuthority(Now).Svid("/ns/default/sa/web");
+        var peer = new Peer(svid.Id, svid.Chain, svid.NotAfter);
+
+        Assert.Equal(
+            $"By=spiffe://example.org/ns/default/sa/orders;Hash={svid.Leaf.Fingerprint};Subject=\"O=Signet\";URI=spiffe://example.org/ns/default/sa/web",
+            ForwardedClientCert.Of(SpiffeId.Parse("spiffe://example.org/ns/default/sa/orders"), peer));
+    }
+
+    [Theory]
+    [InlineData("abc-123", true)]
+    [InlineData("", false)]
+    [InlineData("with space", false)]
+    [InlineData("with\"quote", false)]
+    public void Takes_over_a_request_ID_only_when_it_is_a_plain_word(string given, bool isKept)
+    {
+        var fields = Fields("Host: a", "X-Request-ID: " + given).ToList();
+        var id = RequestId.Take(fields);
+
+        Assert.Equal(isKept, id == given);
+        Assert.Equal(id, Assert.Single(fields, field => field.Key.Equals("x-request-id", StringComparison.OrdinalIgnoreCase)).Value);
+    }
+
+    [Fact]
+    public void Makes_a_new_request_ID_when_there_is_none()
+    {
+        var fields = new List<KeyValuePair<string, string>>();
+
+        Assert.NotEqual(RequestId.Take([]), RequestId.Take(fields));
+        Assert.Single(fields);
+    }
+
+    private static List<KeyValuePair<string, string>> Fields(params string[] lines) =>
+        [.. lines.Select(line => new KeyValuePair<string, string>(line[..line.IndexOf(':')], line[(line.IndexOf(':') + 1)..].Trim()))];
+}
