@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Net;
 using Signet.Cli.Demo;
 using Signet.Cli.Output;
-using Spectre.Console;
 
 namespace Signet.Cli.Commands;
 
@@ -16,9 +15,9 @@ internal static class DemoCommand
         var command = new Command("demo", "A whole mesh on this machine, step by step, with evidence. Example: signet demo --once") { once, keep };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            var console = AnsiConsole.Create(new AnsiConsoleSettings());
-            console.Profile.Width = Math.Max(console.Profile.Width, 160);
-            var stage = new DemoStage(console, waitForKey: !parsed.GetValue(once) && !Console.IsInputRedirected);
+            var ink = Ink.For(!Console.IsOutputRedirected, Environment.GetEnvironmentVariable);
+            var waits = !parsed.GetValue(once) && !Console.IsInputRedirected;
+            var stage = new DemoStage(parsed.InvocationConfiguration.Output, ink, () => Pause(waits));
             var folder = Directory.CreateTempSubdirectory("signet-demo-").FullName;
             var layout = new DemoLayout(folder);
             await using var mesh = new DemoMesh(layout, context.Time);
@@ -43,6 +42,16 @@ internal static class DemoCommand
             }
         });
         return command;
+    }
+
+    private static void Pause(bool waits)
+    {
+        if (waits)
+        {
+            Console.Write("   press a key for the next step …");
+            Console.ReadKey(intercept: true);
+            Console.WriteLine();
+        }
     }
 
     public static Command Service(CliContext context)

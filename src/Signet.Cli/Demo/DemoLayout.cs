@@ -10,6 +10,10 @@ internal sealed class DemoLayout
 {
     public const string TrustDomain = "demo.signet";
     public const string Namespace = "shop";
+
+    /// <summary>The policy that refuses web at payments.</summary>
+    public const string RefusingPolicy = "payments-refuses-others";
+
     private const string Program = "signet";
 
     private readonly IReadOnlyList<int> _ports = DemoPorts.Take(18);
@@ -66,9 +70,9 @@ internal sealed class DemoLayout
         {
             var target = Path.Combine(folder, Path.GetRelativePath(AppContext.BaseDirectory, source));
             Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-            if (!HardLink.TryCreate(source, target))
+            if (!System.IO.File.Exists(target) && !HardLink.TryCreate(source, target))
             {
-                System.IO.File.Copy(source, target, overwrite: true);
+                System.IO.File.Copy(source, target);
             }
         }
 
@@ -156,6 +160,18 @@ internal sealed class DemoLayout
           rules:
           - from:
             - source: {"{"}principals: ["{Orders.Principal}"]{"}"}
+            to:
+            - operation: {"{"}methods: ["POST"], paths: ["/charge"]{"}"}
+        ---
+        apiVersion: security.istio.io/v1
+        kind: AuthorizationPolicy
+        metadata: {"{"}name: {RefusingPolicy}, namespace: {Namespace}{"}"}
+        spec:
+          selector: {"{"}matchLabels: {"{"}app: payments{"}"}{"}"}
+          action: DENY
+          rules:
+          - from:
+            - source: {"{"}notPrincipals: ["{Orders.Principal}"]{"}"}
             to:
             - operation: {"{"}methods: ["POST"], paths: ["/charge"]{"}"}
         """);

@@ -1,34 +1,35 @@
-using Spectre.Console;
+using Signet.Cli.Output;
 
 namespace Signet.Cli.Demo;
 
 /// <summary>What the person in front of the demo sees: numbered steps, evidence, and whether each held.</summary>
-internal sealed class DemoStage(IAnsiConsole console, bool waitForKey)
+/// <param name="output">Where it is told.</param>
+/// <param name="ink">Colour, if <paramref name="output"/> takes any.</param>
+/// <param name="pause">Called before each step but the first, for somebody who wants to read.</param>
+internal sealed class DemoStage(TextWriter output, Ink ink, Action pause)
 {
+    private const int NameWidth = 16;
+
     private int _step;
 
+    /// <summary>How many claims held so far.</summary>
     public int Held { get; private set; }
 
-    public void Say(string text) => console.WriteLine(text);
+    public void Say(string text) => output.WriteLine(text);
 
     public void Step(string title)
     {
-        if (waitForKey && _step > 0)
+        if (_step > 0)
         {
-            console.Markup("[grey]  press a key for the next step …[/]");
-            console.Input.ReadKey(intercept: true);
-            console.WriteLine();
+            pause();
         }
 
-        console.WriteLine();
-        console.MarkupLine($"[bold]{++_step}. {title.EscapeMarkup()}[/]");
+        output.WriteLine();
+        output.WriteLine(ink.Of($"{++_step}. {title}", Tone.Strong));
     }
 
-    /// <summary>A fact that was seen.</summary>
-    public void Evidence(string name, string value) => console.MarkupLine($"   [grey]{name.EscapeMarkup(),-12}[/] {value.EscapeMarkup()}");
-
-    /// <summary>A line as it stands in somebody's log.</summary>
-    public void Quote(string source, string line) => console.MarkupLine($"   [grey]{source.EscapeMarkup(),-12}[/] [italic]{line.EscapeMarkup()}[/]");
+    /// <summary>A fact that was seen, or a line as it stands in somebody's log.</summary>
+    public void Evidence(string name, string value) => output.WriteLine($"   {ink.Of(name.PadRight(NameWidth), Tone.Faint)}{value}");
 
     /// <summary>Tells that something held, or ends the demo with what was seen instead.</summary>
     /// <exception cref="DemoException">It did not hold.</exception>
@@ -36,11 +37,11 @@ internal sealed class DemoStage(IAnsiConsole console, bool waitForKey)
     {
         if (!held)
         {
-            console.MarkupLine($"   [red]✗ {what.EscapeMarkup()}[/]");
+            output.WriteLine($"   {ink.Of($"✗ {what}", Tone.Bad)}");
             throw new DemoException(seen.Length > 0 ? $"{what}: {seen}" : what);
         }
 
         Held++;
-        console.MarkupLine($"   [green]✓[/] {what.EscapeMarkup()}");
+        output.WriteLine($"   {ink.Of("✓", Tone.Good)} {what}");
     }
 }
