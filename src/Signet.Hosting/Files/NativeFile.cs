@@ -15,9 +15,6 @@ internal static partial class NativeFile
     /// <param name="IsFile">Whether it is an ordinary file.</param>
     public readonly record struct Facts(uint Owner, UnixFileMode Mode, bool IsSocket, bool IsFile);
 
-    /// <summary>The user that this process acts as.</summary>
-    public static uint EffectiveUser => EffectiveUserId();
-
     /// <summary>What lies at the path, or null when nothing does.</summary>
     /// <exception cref="IOException">The path can't be looked at.</exception>
     public static Facts? Look(string path, bool followLink)
@@ -61,9 +58,6 @@ internal static partial class NativeFile
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int StatX(int folder, string path, int flags, uint mask, out StatXAnswer answer);
-
-    [LibraryImport("libc", EntryPoint = "geteuid")]
-    private static partial uint EffectiveUserId();
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags);

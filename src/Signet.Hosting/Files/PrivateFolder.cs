@@ -22,9 +22,9 @@ public static class PrivateFolder
                 throw new PlaceException("folder", path, "vanished while it was looked at; start again");
             }
 
-            if (facts.Owner != NativeFile.EffectiveUser)
+            if (facts.Owner != NativeUser.EffectiveId())
             {
-                throw new PlaceException("folder", path, $"belongs to user {facts.Owner}, not to user {NativeFile.EffectiveUser} who runs this; change its owner or choose another folder");
+                throw new PlaceException("folder", path, $"belongs to user {facts.Owner}, not to user {NativeUser.EffectiveId()} who runs this; change its owner or choose another folder");
             }
 
             if ((facts.Mode & OthersMayWrite) != 0)

@@ -20,7 +20,7 @@ internal static class LogText
         var line = new StringBuilder(256);
         line.Append(entry.Time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture)).Append(' ');
         line.Append(LevelName(entry.Level).PadRight(5)).Append(' ').Append(Area(entry.Category)).Append("  ");
-        Append(line, entry.Message);
+        line.Append(OneLine.Of(Cut(entry.Message)));
         foreach (var (name, value) in entry.Fields)
         {
             // What the message already says is not said twice.
@@ -99,36 +99,10 @@ internal static class LogText
         line.Append(' ').Append(name).Append('=');
         if (value.Length > 0 && !value.AsSpan().ContainsAny(" \"=\t\r\n"))
         {
-            Append(line, value);
+            line.Append(OneLine.Of(Cut(value)));
             return;
         }
 
-        line.Append('"');
-        Append(line, value.Replace("\\", @"\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal));
-        line.Append('"');
-    }
-
-    private static void Append(StringBuilder line, string text)
-    {
-        foreach (var rune in Cut(text).EnumerateRunes())
-        {
-            switch (Rune.GetUnicodeCategory(rune))
-            {
-                case UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator
-                    or UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned:
-                    line.Append(rune.Value switch
-                    {
-                        '\n' => "\\n",
-                        '\r' => "\\r",
-                        '\t' => "\\t",
-                        < 0x10000 => "\\u" + rune.Value.ToString("x4", CultureInfo.InvariantCulture),
-                        _ => "\\U" + rune.Value.ToString("x8", CultureInfo.InvariantCulture),
-                    });
-                    break;
-                default:
-                    line.Append(rune);
-                    break;
-            }
-        }
+        line.Append('"').Append(OneLine.Of(Cut(value).Replace("\\", @"\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal))).Append('"');
     }
 }

@@ -11,7 +11,7 @@ public sealed partial class ReloadableTests : IAsyncDisposable
 {
     private static readonly Dictionary<string, string> Environment = [];
 
-    private readonly TemporaryFolder _folder = new();
+    private readonly TestFolder _folder = new();
     private readonly ManualTimeProvider _clock = new();
     private readonly ConcurrentQueue<string> _changes = new();
     private Reloadable<string>? _config;
@@ -58,7 +58,7 @@ public sealed partial class ReloadableTests : IAsyncDisposable
     {
         Start("name: one");
 
-        File.Delete(_folder["server.yaml"]);
+        File.Delete(_folder.File("server.yaml"));
         await Eventually.IsTrueAsync(() => Tick(() => _config!.Problems.Count == 1), "a problem");
 
         Assert.Contains("there is no such file", _config!.Problems[0].Message);
@@ -68,9 +68,9 @@ public sealed partial class ReloadableTests : IAsyncDisposable
     [Fact]
     public async Task Reads_again_on_a_hangup_because_a_secret_elsewhere_may_have_changed()
     {
-        File.WriteAllText(_folder["secret"], "old");
+        File.WriteAllText(_folder.File("secret"), "old");
         Start("name: file:secret", root => root.RequiredSecret("name").Reveal());
-        File.WriteAllText(_folder["secret"], "new");
+        File.WriteAllText(_folder.File("secret"), "new");
         Assert.Equal("old", _config!.Current);
 
         Assert.Equal(0, Kill(System.Environment.ProcessId, HangUp));
@@ -87,19 +87,19 @@ public sealed partial class ReloadableTests : IAsyncDisposable
     [Fact]
     public void Does_not_start_without_its_file()
     {
-        var e = Assert.Throws<ConfigException>(() => ConfigFile.Read(_folder["server.yaml"], Environment, root => root.Text("a")));
+        var e = Assert.Throws<ConfigException>(() => ConfigFile.Read(_folder.File("server.yaml"), Environment, root => root.Text("a")));
 
-        Assert.Equal($"{_folder["server.yaml"]}: cannot be read: there is no such file or folder", e.Message);
+        Assert.Equal($"{_folder.File("server.yaml")}: cannot be read: there is no such file or folder", e.Message);
     }
 
     [Fact]
     public void Does_not_take_for_text_what_is_not()
     {
-        File.WriteAllBytes(_folder["server.yaml"], [0x80]);
-        Assert.Contains("is not UTF-8 text", Assert.Throws<ConfigException>(() => ConfigFile.Read(_folder["server.yaml"], Environment, root => root.Text("a"))).Message);
+        File.WriteAllBytes(_folder.File("server.yaml"), [0x80]);
+        Assert.Contains("is not UTF-8 text", Assert.Throws<ConfigException>(() => ConfigFile.Read(_folder.File("server.yaml"), Environment, root => root.Text("a"))).Message);
 
-        File.WriteAllBytes(_folder["server.yaml"], new byte[ConfigDocument.MaxBytes + 1]);
-        Assert.Contains("larger than 1MiB", Assert.Throws<ConfigException>(() => ConfigFile.Read(_folder["server.yaml"], Environment, root => root.Text("a"))).Message);
+        File.WriteAllBytes(_folder.File("server.yaml"), new byte[ConfigDocument.MaxBytes + 1]);
+        Assert.Contains("larger than 1MiB", Assert.Throws<ConfigException>(() => ConfigFile.Read(_folder.File("server.yaml"), Environment, root => root.Text("a"))).Message);
     }
 
     private const int HangUp = 1;
@@ -110,10 +110,10 @@ public sealed partial class ReloadableTests : IAsyncDisposable
     private void Start(string yaml, Func<ConfigSection, string>? read = null)
     {
         Write(yaml);
-        _config = Reloadable<string>.Start(_folder["server.yaml"], Environment, read ?? (root => root.RequiredText("name")), _changes.Enqueue, _clock, NullLogger.Instance);
+        _config = Reloadable<string>.Start(_folder.File("server.yaml"), Environment, read ?? (root => root.RequiredText("name")), _changes.Enqueue, _clock, NullLogger.Instance);
     }
 
-    private void Write(string yaml) => File.WriteAllText(_folder["server.yaml"], yaml);
+    private void Write(string yaml) => File.WriteAllText(_folder.File("server.yaml"), yaml);
 
     private Task BecomesAsync(string name) => Eventually.IsTrueAsync(() => Tick(() => _config!.Current == name), name);
 

@@ -9,7 +9,7 @@ namespace Signet.FunctionalTests.Hosting.Daemons;
 
 public sealed class ServiceManagerTests : IDisposable
 {
-    private readonly TemporaryFolder _folder = new();
+    private readonly TestFolder _folder = new();
     private readonly Socket _systemd = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { ReceiveTimeout = 30_000 };
 
     public void Dispose()
@@ -23,7 +23,7 @@ public sealed class ServiceManagerTests : IDisposable
     [InlineData(true)]
     public async Task Hears_when_a_daemon_starts_lives_and_stops(bool isAbstract)
     {
-        var name = isAbstract ? $"@signet-{Guid.NewGuid()}" : _folder["notify"];
+        var name = isAbstract ? $"@signet-{Guid.NewGuid()}" : _folder.File("notify");
         _systemd.Bind(new UnixDomainSocketEndPoint(isAbstract ? "\0" + name[1..] : name));
         var manager = new ServiceManager(new Dictionary<string, string> { ["NOTIFY_SOCKET"] = name, ["WATCHDOG_USEC"] = "10000000" }, 42);
         var clock = new ManualTimeProvider();
@@ -41,7 +41,7 @@ public sealed class ServiceManagerTests : IDisposable
     [Fact]
     public void Does_not_hurt_a_daemon_by_its_absence()
     {
-        new ServiceManager(new Dictionary<string, string> { ["NOTIFY_SOCKET"] = _folder["nobody"] }, 42).Ready();
+        new ServiceManager(new Dictionary<string, string> { ["NOTIFY_SOCKET"] = _folder.File("nobody") }, 42).Ready();
         new ServiceManager(new Dictionary<string, string>(), 42).Ready();
     }
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Signet.Hosting.Files;
+using Signet.Testing;
 
 namespace Signet.FunctionalTests.Hosting.Files;
 
@@ -8,35 +9,35 @@ public sealed class PrivateFileTests : IDisposable
     private const UnixFileMode Mode0600 = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private const UnixFileMode Mode0700 = Mode0600 | UnixFileMode.UserExecute;
 
-    private readonly TemporaryFolder _folder = new();
+    private readonly TestFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
 
     [Fact]
     public void Writes_a_file_that_only_its_owner_may_read()
     {
-        PrivateFile.WriteAtomically(_folder["key.pem"], "first"u8);
+        PrivateFile.WriteAtomically(_folder.File("key.pem"), "first"u8);
 
-        Assert.Equal("first", File.ReadAllText(_folder["key.pem"]));
-        Assert.Equal(Mode0600, File.GetUnixFileMode(_folder["key.pem"]));
+        Assert.Equal("first", File.ReadAllText(_folder.File("key.pem")));
+        Assert.Equal(Mode0600, File.GetUnixFileMode(_folder.File("key.pem")));
         Assert.Single(Directory.GetFileSystemEntries(_folder.Path));
     }
 
     [Fact]
     public void Replaces_a_file_that_others_could_read_by_one_that_they_cannot()
     {
-        File.WriteAllText(_folder["key.pem"], "old");
-        File.SetUnixFileMode(_folder["key.pem"], Mode0600 | UnixFileMode.OtherRead);
+        File.WriteAllText(_folder.File("key.pem"), "old");
+        File.SetUnixFileMode(_folder.File("key.pem"), Mode0600 | UnixFileMode.OtherRead);
 
-        PrivateFile.WriteAtomically(_folder["key.pem"], "new"u8);
+        PrivateFile.WriteAtomically(_folder.File("key.pem"), "new"u8);
 
-        Assert.Equal(("new", Mode0600), (File.ReadAllText(_folder["key.pem"]), File.GetUnixFileMode(_folder["key.pem"])));
+        Assert.Equal(("new", Mode0600), (File.ReadAllText(_folder.File("key.pem")), File.GetUnixFileMode(_folder.File("key.pem"))));
     }
 
     [Fact]
     public void Keeps_the_old_file_whole_when_the_disk_is_full_or_the_folder_closed()
     {
-        var folder = _folder["disk"];
+        var folder = _folder.File("disk");
         Directory.CreateDirectory(folder);
         using var disk = SmallDisk.TryMount(folder);
         var path = Path.Combine(folder, "key.pem");
@@ -59,19 +60,19 @@ public sealed class PrivateFileTests : IDisposable
     [Fact]
     public void Names_the_file_it_cannot_write()
     {
-        var e = Assert.Throws<PlaceException>(() => PrivateFile.WriteAtomically(_folder["missing/key.pem"], "x"u8));
+        var e = Assert.Throws<PlaceException>(() => PrivateFile.WriteAtomically(_folder.File("missing/key.pem"), "x"u8));
 
-        Assert.Equal($"file {_folder["missing/key.pem"]} cannot be written: there is no such file or folder", e.Message);
+        Assert.Equal($"file {_folder.File("missing/key.pem")} cannot be written: there is no such file or folder", e.Message);
     }
 
     [Fact]
     public void Makes_a_folder_for_its_owner_only()
     {
-        PrivateFolder.Ensure(_folder["lib/signet/server"]);
-        PrivateFolder.Ensure(_folder["lib/signet/server"]);
+        PrivateFolder.Ensure(_folder.File("lib/signet/server"));
+        PrivateFolder.Ensure(_folder.File("lib/signet/server"));
 
-        Assert.Equal(Mode0700, File.GetUnixFileMode(_folder["lib/signet/server"]));
-        Assert.Equal(UnixFileMode.None, File.GetUnixFileMode(_folder["lib/signet"]) & (UnixFileMode.GroupWrite | UnixFileMode.OtherWrite));
+        Assert.Equal(Mode0700, File.GetUnixFileMode(_folder.File("lib/signet/server")));
+        Assert.Equal(UnixFileMode.None, File.GetUnixFileMode(_folder.File("lib/signet")) & (UnixFileMode.GroupWrite | UnixFileMode.OtherWrite));
     }
 
     [Theory]
@@ -79,17 +80,17 @@ public sealed class PrivateFileTests : IDisposable
     [InlineData(UnixFileMode.OtherWrite)]
     public void Refuses_a_folder_that_others_can_write_to(UnixFileMode others)
     {
-        Directory.CreateDirectory(_folder["shared"]);
-        File.SetUnixFileMode(_folder["shared"], Mode0700 | others);
+        Directory.CreateDirectory(_folder.File("shared"));
+        File.SetUnixFileMode(_folder.File("shared"), Mode0700 | others);
 
-        Assert.Contains("can be written to by other users", Assert.Throws<PlaceException>(() => PrivateFolder.Ensure(_folder["shared"])).Message);
+        Assert.Contains("can be written to by other users", Assert.Throws<PlaceException>(() => PrivateFolder.Ensure(_folder.File("shared"))).Message);
     }
 
     [Fact]
     public void Refuses_a_folder_that_belongs_to_another()
     {
         // Root may give a folder away; everybody else has one of root's at hand.
-        var folder = Environment.IsPrivilegedProcess ? _folder["theirs"] : "/usr/share";
+        var folder = Environment.IsPrivilegedProcess ? _folder.File("theirs") : "/usr/share";
         if (Environment.IsPrivilegedProcess)
         {
             Directory.CreateDirectory(folder);
@@ -103,9 +104,9 @@ public sealed class PrivateFileTests : IDisposable
     [Fact]
     public void Refuses_a_file_where_a_folder_should_be()
     {
-        File.WriteAllText(_folder["lib"], "");
+        File.WriteAllText(_folder.File("lib"), "");
 
-        Assert.Contains("cannot be made", Assert.Throws<PlaceException>(() => PrivateFolder.Ensure(_folder["lib/server"])).Message);
+        Assert.Contains("cannot be made", Assert.Throws<PlaceException>(() => PrivateFolder.Ensure(_folder.File("lib/server"))).Message);
     }
 
     /// <summary>A disk of 64 KiB.</summary>
