@@ -54,8 +54,9 @@ public sealed class JsonWebKeySet
             using var document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
             return TryRead(document.RootElement, out set, out problem);
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
+            // Half a surrogate pair in an escape is an InvalidOperationException once the text is asked for.
             problem = "the bundle is not JSON: " + e.Message;
             return false;
         }

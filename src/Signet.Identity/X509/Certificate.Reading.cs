@@ -127,15 +127,7 @@ public sealed partial class Certificate
                 throw new AsnContentException($"it has more than {MaxExtensions} extensions");
             }
 
-            var extension = sequence.ReadSequence();
-            var oid = extension.ReadObjectIdentifier();
-            var isCritical = extension.PeekTag() == Asn1Tag.Boolean && extension.ReadBoolean();
-            if (!extension.TryReadPrimitiveOctetString(out var content))
-            {
-                throw new AsnContentException($"the extension {oid} is not an octet string");
-            }
-
-            extension.ThrowIfNotEmpty();
+            var (oid, isCritical, content) = ReadExtension(sequence.ReadEncodedValue());
             if (extensions.Exists(e => e.Oid == oid))
             {
                 // RFC 5280 §4.2
@@ -146,6 +138,23 @@ public sealed partial class Certificate
         }
         while (sequence.HasData);
         return extensions;
+    }
+
+    private static (string Oid, bool IsCritical, ReadOnlyMemory<byte> Content) ReadExtension(ReadOnlyMemory<byte> encoded)
+    {
+        AsnDecoder.ReadSequence(encoded.Span, AsnEncodingRules.DER, out var at, out _, out _);
+        var oid = AsnDecoder.ReadObjectIdentifier(encoded.Span[at..], AsnEncodingRules.DER, out var length);
+        at += length;
+        var isCritical = false;
+        if (Asn1Tag.TryDecode(encoded.Span[at..], out var tag, out _) && tag == Asn1Tag.Boolean)
+        {
+            isCritical = AsnDecoder.ReadBoolean(encoded.Span[at..], AsnEncodingRules.DER, out length);
+            at += length;
+        }
+
+        return AsnDecoder.TryReadPrimitiveOctetString(encoded.Span[at..], AsnEncodingRules.DER, out var content, out length) && at + length == encoded.Length
+            ? (oid, isCritical, encoded[^content.Length..])
+            : throw new AsnContentException($"the extension {oid} is not one octet string");
     }
 
     private void Understand(string oid, bool isCritical, ReadOnlyMemory<byte> content)

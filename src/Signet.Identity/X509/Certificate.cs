@@ -121,6 +121,12 @@ public sealed partial class Certificate : IEquatable<Certificate>
     /// <summary>Whether the certificate may issue others: basic constraints with cA true.</summary>
     public bool IsAuthority => BasicConstraints is { IsAuthority: true };
 
+    /// <summary>Whether the certificate's life has begun.</summary>
+    public bool HasBegun(DateTimeOffset at) => at >= NotBefore;
+
+    /// <summary>Whether the certificate's life is over: its last second belongs to it as a whole.</summary>
+    public bool HasEnded(DateTimeOffset at) => DerTime.IsOver(NotAfter, at);
+
     /// <summary>Whether subject and issuer are the same name. The signature is not looked at.</summary>
     public bool IsSelfIssued => SubjectName.Equals(IssuerName);
 

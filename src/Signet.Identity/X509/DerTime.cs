@@ -20,6 +20,9 @@ internal static class DerTime
             : throw new AsnContentException("a date before 2050 is not a UTCTime, or has a fraction of a second");
     }
 
+    /// <summary>Whether the second named as the last one has passed; the last one there is, in 9999, never does.</summary>
+    public static bool IsOver(DateTimeOffset lastSecond, DateTimeOffset at) => at - lastSecond >= TimeSpan.FromSeconds(1);
+
     public static void Write(AsnWriter writer, DateTimeOffset time)
     {
         if (time.UtcDateTime.Year <= LastUtcYear)

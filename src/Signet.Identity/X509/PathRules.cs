@@ -11,7 +11,7 @@ internal static class PathRules
 
     /// <summary>Rules for an issuer that need no more than the certificate itself, so that a search can turn back early.</summary>
     public static PathFinding? CheckIssuer(Certificate issuer, Certificate child, PathRequest request) =>
-        CheckStrength(issuer, child) ?? CheckRights(issuer, request) ?? CheckTime(issuer, request.At);
+        CheckStrength(issuer, child) ?? CheckRights(issuer) ?? CheckTime(issuer, request.At);
 
     /// <summary>Rules for a whole path whose signatures hold, leaf first, anchor last.</summary>
     public static PathFinding? CheckPath(IReadOnlyList<Certificate> path, PathRequest request, Func<CertificateRevocationList, Certificate, bool> isSigned) =>
@@ -35,7 +35,7 @@ internal static class PathRules
         return issuer.PublicKey.Weakness.Length > 0 ? new(PathProblem.WeakAlgorithm, $"{issuer}: {issuer.PublicKey.Weakness}") : null;
     }
 
-    private static PathFinding? CheckRights(Certificate issuer, PathRequest request)
+    private static PathFinding? CheckRights(Certificate issuer)
     {
         // RFC 5280 §6.1.4 (k), (n).
         if (!issuer.IsAuthority)
@@ -53,13 +53,12 @@ internal static class PathRules
 
     private static PathFinding? CheckTime(Certificate certificate, DateTimeOffset at)
     {
-        if (at < certificate.NotBefore)
+        if (!certificate.HasBegun(at))
         {
             return new(PathProblem.NotYetValid, $"{certificate} is valid from {Show(certificate.NotBefore)}; it is {Show(at)}");
         }
 
-        // The last second belongs to the life as a whole (RFC 5280 §4.1.2.5).
-        return at >= certificate.NotAfter.AddSeconds(1) ? new(PathProblem.Expired, $"{certificate} expired at {Show(certificate.NotAfter)}; it is {Show(at)}") : null;
+        return certificate.HasEnded(at) ? new(PathProblem.Expired, $"{certificate} expired at {Show(certificate.NotAfter)}; it is {Show(at)}") : null;
     }
 
     private static PathFinding? CheckPathLengths(IReadOnlyList<Certificate> path)
@@ -148,7 +147,6 @@ internal static class PathRules
 
     private static PathFinding? CheckSpiffe(IReadOnlyList<Certificate> path)
     {
-
         if (!X509SvidProfile.TryCheckLeaf(path[0], out var id, out var problem))
         {
             return new(PathProblem.Profile, $"{path[0]}: {problem}");
@@ -167,27 +165,32 @@ internal static class PathRules
 
     private static PathFinding? CheckName(Certificate leaf, PathRequest request)
     {
-        if (request.ExpectedId is { } expected && !leaf.UriNames.Contains(expected.Uri))
+        if (request.ExpectedId is { } expected && !(leaf.UriNames is [var only] && only == expected.Uri))
         {
             return new(PathProblem.NameMismatch, $"{leaf} is not {expected}: it carries {Carried(leaf.UriNames)}");
         }
 
+        var addresses = leaf.IpAddresses.Select(a => a.ToString());
         if (request.DnsName is { } name && !HostName.IsCarriedBy(name, leaf))
         {
-            return new(PathProblem.NameMismatch, $"{leaf} is not for the host \"{Printable.Of(name)}\": it carries {Carried([.. leaf.DnsNames, .. leaf.IpAddresses.Select(a => a.ToString())])}");
+            return new(PathProblem.NameMismatch, $"{leaf} is not for the host \"{Printable.Of(name)}\": it carries {Carried([.. leaf.DnsNames, .. addresses])}");
         }
 
-        if (request.IpAddress is { } address && !HostName.IsCarriedBy(address, leaf))
-        {
-            return new(PathProblem.NameMismatch, $"{leaf} is not for the address {address}: it carries {Carried(leaf.IpAddresses.Select(a => a.ToString()).ToArray())}");
-        }
-
-        return null;
+        return request.IpAddress is { } address && !HostName.IsCarriedBy(address, leaf)
+            ? new(PathProblem.NameMismatch, $"{leaf} is not for the address {address}: it carries {Carried([.. addresses])}")
+            : null;
     }
 
-    private static string Carried(IReadOnlyList<string> names) => names.Count == 0
-        ? "no such name"
-        : string.Join(", ", names.Take(MaxShownNames).Select(n => $"\"{Printable.Of(n)}\"")) + (names.Count > MaxShownNames ? $" and {names.Count - MaxShownNames} more" : "");
+    private static string Carried(IReadOnlyList<string> names)
+    {
+        var shown = string.Join(", ", names.Take(MaxShownNames).Select(n => $"\"{Printable.Of(n)}\""));
+        return names.Count switch
+        {
+            0 => "no such name",
+            > MaxShownNames => $"{shown} and {names.Count - MaxShownNames} more",
+            _ => shown,
+        };
+    }
 
     public static string Show(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 }

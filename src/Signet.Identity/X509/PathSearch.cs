@@ -33,13 +33,18 @@ internal sealed class PathSearch(PathRequest request)
                 Problem = PathProblem.None,
                 Reason = "",
                 Path = _path,
-                ExpiresAt = _path.Min(c => c.NotAfter),
+                ExpiresAt = EndOf(_path),
             };
         }
 
         var finding = _best?.Finding ?? PathFinding.UnknownAuthority(request.Leaf);
         return PathValidator.Refusal(finding.Problem, finding.Reason);
     }
+
+    /// <summary>The earliest end of a certificate, or of a revocation list that spoke for one.</summary>
+    private DateTimeOffset EndOf(List<Certificate> path) => path.Select(c => c.NotAfter)
+        .Concat(request.Crls.Where(l => l.NextUpdate >= request.At && path.Exists(c => c.SubjectName.Equals(l.IssuerName))).Select(l => l.NextUpdate))
+        .Min();
 
     private bool Extend()
     {

@@ -66,6 +66,6 @@ public sealed record PathVerdict
     /// <summary>Leaf first, root last; empty when there is no valid path.</summary>
     public IReadOnlyList<Certificate> Path { get; init; } = [];
 
-    /// <summary>Until when the answer holds: the earliest end in the path. Only meaningful for a valid path.</summary>
+    /// <summary>Until when the answer holds: the earliest end of a certificate in the path, or of a list that was asked. Only meaningful for a valid path.</summary>
     public DateTimeOffset ExpiresAt { get; init; }
 }

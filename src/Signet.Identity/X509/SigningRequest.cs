@@ -115,20 +115,19 @@ public sealed class SigningRequest
         var names = info.HasData ? ReadRequestedNames(info.ReadSetOf(new Asn1Tag(TagClass.ContextSpecific, 0))) : [];
         info.ThrowIfNotEmpty();
 
-        if (algorithm.Weakness.Length > 0 || !key.IsUsable(out _))
+        problem = key.Weakness.Length > 0 ? key.Weakness : algorithm.Weakness;
+        if (problem.Length == 0 && !key.Verifies(signedPart.Span, signature.Span, algorithm))
         {
-            problem = "certification request is refused: " + (key.IsUsable(out var keyProblem) ? algorithm.Weakness : keyProblem);
-            return false;
+            problem = key.IsUsable(out var keyProblem) ? "its signature was not made by the key that it carries" : keyProblem;
         }
 
-        if (!key.Verifies(signedPart.Span, signature.Span, algorithm))
+        if (problem.Length > 0)
         {
-            problem = "certification request is refused: its signature was not made by the key that it carries";
+            problem = "certification request is refused: " + problem;
             return false;
         }
 
         request = new SigningRequest(der, subject, key, names);
-        problem = "";
         return true;
     }
 

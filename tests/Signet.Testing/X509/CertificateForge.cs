@@ -339,7 +339,7 @@ public sealed record CertificateForge
             ? ec.SignData(data, hashAlgorithm, DSASignatureFormat.Rfc3279DerSequence)
             : ((RSA)key).SignData(data, hashAlgorithm, RSASignaturePadding.Pkcs1);
 
-        protected override PublicKey BuildPublicKey() => key is ECDsa ec ? new PublicKey(ec) : new PublicKey((RSA)key);
+        protected override System.Security.Cryptography.X509Certificates.PublicKey BuildPublicKey() => key is ECDsa ec ? new(ec) : new((RSA)key);
     }
 
     private static byte[] NextSerial()

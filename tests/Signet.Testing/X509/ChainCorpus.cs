@@ -73,6 +73,7 @@ public static class ChainCorpus
             yield return Case($"not yet valid {Where[at]}", PathProblem.NotYetValid, Chain(2, (i, f) => i == at ? f with { NotBefore = CertificateForge.Now.AddSeconds(1) } : f));
             yield return Case($"last second of {Where[at]}", PathProblem.None, Chain(2, (i, f) => i == at ? f with { NotBefore = CertificateForge.Now.AddDays(-9), NotAfter = CertificateForge.Now } : f));
             yield return Case($"first second of {Where[at]}", PathProblem.None, Chain(2, (i, f) => i == at ? f with { NotBefore = CertificateForge.Now } : f));
+            yield return Case($"until the end of time {Where[at]}", PathProblem.None, Chain(2, (i, f) => i == at ? f with { NotAfter = new DateTimeOffset(9999, 12, 31, 23, 59, 59, TimeSpan.Zero) } : f));
             yield return Case($"until 2060 {Where[at]}", PathProblem.None, Chain(2, (i, f) => i == at ? f with { NotAfter = new DateTimeOffset(2060, 1, 1, 0, 0, 0, TimeSpan.Zero) } : f));
         }
     }

@@ -67,7 +67,7 @@ internal sealed record CertificateReport
         Serial = certificate.SerialHex,
         NotBefore = certificate.NotBefore,
         NotAfter = certificate.NotAfter,
-        Validity = now < certificate.NotBefore ? "not-yet-valid" : now >= certificate.NotAfter.AddSeconds(1) ? "expired" : "valid",
+        Validity = !certificate.HasBegun(now) ? "not-yet-valid" : certificate.HasEnded(now) ? "expired" : "valid",
         Key = certificate.KeyDescription,
         Signature = certificate.SignatureDescription,
         KeyUsage = certificate.KeyUsage is { } usage ? [.. Enum.GetValues<KeyUsages>().Where(u => u != KeyUsages.None && usage.HasFlag(u)).Select(NameOf)] : [],

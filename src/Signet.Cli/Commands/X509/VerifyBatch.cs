@@ -30,7 +30,7 @@ public static class VerifyBatch
     /// <summary>The answer to one line, itself one line.</summary>
     public static string Answer(string line, DateTimeOffset now)
     {
-        JsonElement? id = null;
+        object? id = null;
         PathVerdict? verdict = null;
         string problem;
         try
@@ -41,11 +41,12 @@ public static class VerifyBatch
             }
 
             using var document = JsonDocument.Parse(line, new JsonDocumentOptions { AllowDuplicateProperties = false });
-            id = document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("id", out var given) ? given.Clone() : null;
+            id = ReadId(document.RootElement);
             verdict = Judge(document.RootElement, now, out problem);
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
+            // Half a surrogate pair in an escape is an InvalidOperationException once the text is asked for.
             problem = e.Message;
         }
 
@@ -57,6 +58,16 @@ public static class VerifyBatch
             detail = verdict is null ? problem : verdict.IsValid ? null : verdict.Reason,
         });
     }
+
+    /// <summary>The text or number by which the asker knows the question, given back as it came; null for anything else.</summary>
+    private static object? ReadId(JsonElement question) => question.ValueKind == JsonValueKind.Object && question.TryGetProperty("id", out var id)
+        ? id.ValueKind switch
+        {
+            JsonValueKind.String => id.GetString(),
+            JsonValueKind.Number => id.Clone(),
+            _ => null,
+        }
+        : null;
 
     private static PathVerdict? Judge(JsonElement question, DateTimeOffset now, out string problem)
     {

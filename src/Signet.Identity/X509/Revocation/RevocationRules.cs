@@ -75,7 +75,7 @@ internal static class RevocationRules
             return $"the list number {list.NumberHex} begins at {PathRules.Show(list.ThisUpdate)}; it is {PathRules.Show(at)}";
         }
 
-        if (at >= list.NextUpdate.AddSeconds(1))
+        if (DerTime.IsOver(list.NextUpdate, at))
         {
             return $"the list number {list.NumberHex} ended at {PathRules.Show(list.NextUpdate)}; it is {PathRules.Show(at)}";
         }

@@ -141,6 +141,20 @@ public sealed class X509CommandTests : IDisposable
         Assert.NotEmpty(answer["detail"]!.GetValue<string>());
     }
 
+    [Theory]
+    [InlineData("""{"id": "x", "leaf": "\ud800"}""", "x")]
+    [InlineData("""{"id": "\ud800", "leaf": "a"}""", null)]
+    [InlineData("""{"id": {"a": 1}, "\ud800": "a"}""", null)]
+    [InlineData("[]", null)]
+    [InlineData("7", null)]
+    public void Batch_never_throws_on_a_line(string line, string? id)
+    {
+        var answer = JsonNode.Parse(VerifyBatch.Answer(line, CertificateForge.Now))!;
+
+        Assert.Equal(id, answer["id"]?.GetValue<string>());
+        Assert.Equal("malformed", answer["reason"]!.GetValue<string>());
+    }
+
     [Fact]
     public void Batch_judges_for_servers_when_the_web_profile_says_nothing_else()
     {

@@ -41,6 +41,19 @@ public sealed class PathValidatorTests
         Assert.Empty(expired.Path);
     }
 
+    [Fact]
+    public void Refuses_a_leaf_with_a_second_ID_beside_the_expected_one()
+    {
+        var root = CertificateForge.Authority("CN=root").SignSelf();
+        var request = new PathRequest { Leaf = root.Certificate, Roots = [root.Certificate], At = CertificateForge.Now, Profile = PathProfile.Rfc5280, ExpectedId = TestPki.Orders };
+
+        Assert.True(PathValidator.Validate(request with { Leaf = CertificateForge.Workload().Sign(root).Certificate }).IsValid);
+        Assert.Equal(PathProblem.NameMismatch, PathValidator.Validate(request with
+        {
+            Leaf = (CertificateForge.Workload() with { Names = ["uri:spiffe://example.org/orders", "uri:spiffe://example.org/web"] }).Sign(root).Certificate,
+        }).Problem);
+    }
+
     [Theory]
     [InlineData(0, PathProblem.PathLength)]
     [InlineData(1, PathProblem.PathLength)]

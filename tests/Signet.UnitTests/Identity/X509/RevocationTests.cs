@@ -25,6 +25,10 @@ public sealed class RevocationTests
     }
 
     [Fact]
+    public void Holds_no_longer_than_the_lists_that_were_asked() =>
+        Assert.Equal(Now.AddHours(2), Judge(new Crl(Issuing) { NextUpdate = Now.AddHours(2) }, new Crl(Root)).ExpiresAt);
+
+    [Fact]
     public void Refuses_a_leaf_and_an_intermediate_that_a_list_names()
     {
         var leaf = Judge(new Crl(Issuing) { Revoked = [Other, Leaf] }, new Crl(Root));

@@ -170,6 +170,27 @@ public sealed class X509BundleTests
     [InlineData("{\"keys\": [], \"keys\": []}")]
     public void Refuses_text_that_is_not_JSON_or_says_a_thing_twice(string json) => Refuses(json, "not JSON");
 
+    [Theory]
+    [InlineData("{\"keys\": [{\"kty\": \"\\ud800\"}]}")]
+    [InlineData("{\"keys\": [{\"kty\": \"EC\", \"use\": \"x509-svid\", \"x5c\": [\"\\ud800\"]}]}")]
+    [InlineData("{\"\\ud800\": 1, \"\\ud800\": 2, \"keys\": []}")]
+    [InlineData("{\"keys\": [{\"\\udc00\": 1}]}")]
+    [InlineData("\ud800")]
+    public void Never_throws_on_halves_of_characters(string json) => X509Bundle.TryReadSpiffeJson(Domain, json, out _, out _);
+
+    [Fact]
+    public void Never_throws_on_changed_text()
+    {
+        var json = Bundle.ToSpiffeJson();
+        foreach (var change in new[] { "", "\"", "{", "]", "\\", "0", "\u0000", "," })
+        {
+            for (var i = 0; i < json.Length; i += 7)
+            {
+                X509Bundle.TryReadSpiffeJson(Domain, json[..i] + change + json[(i + 1)..], out _, out _);
+            }
+        }
+    }
+
     [Fact]
     public void Refuses_more_than_its_limits()
     {

@@ -1,0 +1,131 @@
+using System.Security.Cryptography;
+using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
+using Signet.Identity.X509.Revocation;
+using Signet.Testing.X509;
+
+namespace Signet.InteropTests.X509;
+
+/// <summary>What Signet writes, openssl reads; what openssl writes, Signet reads.</summary>
+public sealed class OpenSslReadsTests : IDisposable
+{
+    private static readonly DateTimeOffset Now = CertificateForge.Now;
+    private static readonly TrustDomain Domain = TrustDomain.Parse("example.org");
+    private static readonly SpiffeId Orders = SpiffeId.Parse("spiffe://example.org/orders");
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("signet-openssl-");
+
+    [Theory]
+    [InlineData(KeyType.EcP256)]
+    [InlineData(KeyType.EcP384)]
+    [InlineData(KeyType.Rsa2048)]
+    public async Task Openssl_verifies_strictly_what_Signet_issued(KeyType keyType)
+    {
+        using var rootKey = KeyPair.Generate(keyType);
+        using var issuingKey = KeyPair.Generate(keyType);
+        using var leafKey = KeyPair.Generate(keyType);
+        var root = CertificateTemplate.Authority(Domain, KeyPair.ExportPublicKey(rootKey), Now.AddDays(-1), Now.AddDays(365), "root").SignSelf(rootKey);
+        var issuing = CertificateTemplate.Authority(Domain, KeyPair.ExportPublicKey(issuingKey), Now.AddDays(-1), Now.AddDays(30), "issuing", 0).Sign(root, rootKey);
+        var leaf = CertificateTemplate.Leaf(Orders, KeyPair.ExportPublicKey(leafKey), Now, Now.AddHours(1), ["orders.example.org"]).Sign(issuing, issuingKey);
+        await WriteAsync("root.pem", Pem.Encode(root));
+        await WriteAsync("issuing.pem", Pem.Encode(issuing));
+        await WriteAsync("leaf.pem", Pem.Encode(leaf));
+        await WriteAsync("key.pem", Pem.EncodePrivateKey(leafKey));
+
+        foreach (var purpose in new[] { "sslserver", "sslclient" })
+        {
+            var (isValid, output) = await OpenSsl.RunAsync(
+                "verify", "-x509_strict", "-auth_level", "2", "-purpose", purpose, "-verify_hostname", "orders.example.org", "-attime", $"{Now.ToUnixTimeSeconds()}",
+                "-CAfile", At("root.pem"), "-untrusted", At("issuing.pem"), At("leaf.pem"));
+            Assert.True(isValid, output);
+        }
+
+        var (_, text) = await OpenSsl.RunAsync("x509", "-in", At("leaf.pem"), "-noout", "-text");
+        Assert.Contains("URI:spiffe://example.org/orders, DNS:orders.example.org", text);
+        Assert.Contains("X509v3 Key Usage: critical", text);
+        Assert.Contains("TLS Web Server Authentication, TLS Web Client Authentication", text);
+        Assert.Contains("CA:FALSE", text);
+        var (_, fromKey) = await OpenSsl.RunAsync("pkey", "-in", At("key.pem"), "-pubout");
+        var (_, fromLeaf) = await OpenSsl.RunAsync("x509", "-in", At("leaf.pem"), "-noout", "-pubkey");
+        Assert.Equal(fromLeaf, fromKey);
+    }
+
+    [Fact]
+    public async Task Openssl_verifies_the_request_that_Signet_wrote()
+    {
+        using var key = KeyPair.Generate(KeyType.EcP256);
+        await WriteAsync("request.pem", new string(PemEncoding.Write("CERTIFICATE REQUEST", SigningRequest.Create(key, Orders))));
+
+        var (isValid, output) = await OpenSsl.RunAsync("req", "-in", At("request.pem"), "-verify", "-noout", "-text");
+
+        Assert.True(isValid, output);
+        Assert.Contains("URI:spiffe://example.org/orders", output);
+        Assert.Contains("verify OK", output);
+    }
+
+    [Theory]
+    [InlineData("ec", "-pkeyopt", "ec_paramgen_curve:P-256", "EC P-256")]
+    [InlineData("rsa", "-pkeyopt", "rsa_keygen_bits:2048", "RSA 2048")]
+    public async Task Signet_reads_the_request_and_the_key_that_openssl_wrote(string algorithm, string option, string value, string description)
+    {
+        await DoneAsync("genpkey", "-algorithm", algorithm, option, value, "-out", At("key.pem"));
+        await DoneAsync("req", "-new", "-key", At("key.pem"), "-subj", "/O=Test/CN=orders", "-addext", "subjectAltName=URI:spiffe://example.org/orders,DNS:orders.example.org", "-outform", "DER", "-out", At("request.der"));
+
+        Assert.True(SigningRequest.TryParse(await File.ReadAllBytesAsync(At("request.der")), out var request, out var problem), problem);
+        Assert.Equal([Orders.Uri], request.UriNames);
+        Assert.Equal(["orders.example.org"], request.DnsNames);
+        Assert.Equal(description, request.KeyDescription);
+        Assert.True(Pem.TryReadPrivateKey(await File.ReadAllTextAsync(At("key.pem")), out var key, out problem), problem);
+        Assert.Equal(request.SubjectPublicKeyInfo.ToArray(), KeyPair.ExportPublicKey(key));
+    }
+
+    [Fact]
+    public async Task Signet_reads_RSA_PSS_that_openssl_signed()
+    {
+        await DoneAsync("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", At("key.pem"), "-out", At("root.pem"), "-subj", "/CN=pss", "-days", "3650", "-sha256",
+            "-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32");
+
+        Assert.True(Pem.TryReadCertificates(await File.ReadAllTextAsync(At("root.pem")), out var certificates, out var problem), problem);
+        Assert.Equal("RSA-PSS with SHA-256", certificates[0].SignatureDescription);
+        Assert.True(certificates[0].IsSignedBy(certificates[0]));
+    }
+
+    [Fact]
+    public async Task Signet_reads_the_revocation_list_that_openssl_wrote()
+    {
+        await WriteAsync("ca.cnf", $"""
+            [ca]
+            default_ca = test
+            [test]
+            database = {At("index.txt")}
+            crlnumber = {At("number")}
+            default_md = sha256
+            default_crl_days = 3650
+            [extensions]
+            authorityKeyIdentifier = keyid
+            """);
+        await WriteAsync("number", "1000\n");
+        await WriteAsync("index.txt", "R\t360101000000Z\t260101000000Z,keyCompromise\t0ABC\tunknown\t/CN=gone\n");
+        await DoneAsync("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", At("key.pem"), "-out", At("root.pem"), "-subj", "/CN=crl", "-days", "3650",
+            "-addext", "keyUsage=critical,keyCertSign,cRLSign");
+        await DoneAsync("ca", "-gencrl", "-config", At("ca.cnf"), "-keyfile", At("key.pem"), "-cert", At("root.pem"), "-crlexts", "extensions", "-out", At("list.pem"));
+
+        Assert.True(CertificateRevocationList.TryReadPem(await File.ReadAllTextAsync(At("list.pem")), out var lists, out var problem), problem);
+        Assert.True(lists[0].Contains("0abc", out _));
+        Assert.Equal("1000", lists[0].NumberHex);
+        Assert.True(Pem.TryReadCertificates(await File.ReadAllTextAsync(At("root.pem")), out var root, out problem), problem);
+        Assert.True(lists[0].IsSignedBy(root[0]));
+    }
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    private static async Task DoneAsync(params string[] arguments)
+    {
+        var (isDone, output) = await OpenSsl.RunAsync(arguments);
+        Assert.True(isDone, output);
+    }
+
+    private Task WriteAsync(string name, string text) => File.WriteAllTextAsync(At(name), text);
+
+    private string At(string name) => Path.Combine(_folder.FullName, name);
+}
