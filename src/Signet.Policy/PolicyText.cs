@@ -10,15 +10,15 @@ public sealed record PolicyText(string Name, string Text)
 
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
-    /// <summary>Decodes a file's bytes; refuses what is not UTF-8 and what is too long, naming the line of the first bad byte.</summary>
-    public static bool TryDecode(string name, ReadOnlySpan<byte> bytes, out PolicyText text, out PolicyProblem? problem)
+    /// <summary>Why there is no text, or null. A text with a problem is in a set what a text full of mistakes is: a denial.</summary>
+    public PolicyProblem? Problem { get; private init; }
+
+    /// <summary>Decodes a file's bytes. What is not UTF-8, or too long, gives a text with a problem that names the line of the first bad byte.</summary>
+    public static PolicyText Decode(string name, ReadOnlySpan<byte> bytes)
     {
-        text = new PolicyText(name, "");
-        problem = null;
         if (bytes.Length > MaxLength)
         {
-            problem = new PolicyProblem(name, 1, PolicyCodes.TooLarge, PolicySeverity.Error, $"the file has {bytes.Length} bytes; the limit is {MaxLength}", "split it into several files");
-            return false;
+            return Bad(name, 1, PolicyCodes.TooLarge, $"the file has more than {MaxLength} bytes", "split it into several files");
         }
 
         if (bytes.StartsWith(Encoding.UTF8.Preamble))
@@ -28,14 +28,15 @@ public sealed record PolicyText(string Name, string Text)
 
         try
         {
-            text = new PolicyText(name, Strict.GetString(bytes));
-            return true;
+            return new PolicyText(name, Strict.GetString(bytes));
         }
         catch (DecoderFallbackException bad)
         {
             var line = 1 + bytes[..Math.Clamp(bad.Index, 0, bytes.Length)].Count((byte)'\n');
-            problem = new PolicyProblem(name, line, PolicyCodes.BadYaml, PolicySeverity.Error, "the file is not UTF-8 text", "save it as UTF-8");
-            return false;
+            return Bad(name, line, PolicyCodes.BadYaml, "the file is not UTF-8 text", "save it as UTF-8");
         }
     }
+
+    private static PolicyText Bad(string name, int line, string code, string message, string hint) =>
+        new(name, "") { Problem = new PolicyProblem(name, line, code, PolicySeverity.Error, message, hint) };
 }

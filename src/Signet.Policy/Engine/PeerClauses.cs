@@ -53,7 +53,8 @@ internal sealed class NamespaceClause : PeerClause
     public NamespaceClause(string field, IReadOnlyList<string> values, bool negated)
         : base(field, values, negated) => _globs = [.. values.Select(value => new Glob("*/ns/" + value + "/*"))];
 
-    internal override IndexDimension Dimension => !Negated && !Values.Any(value => value.Contains('*', StringComparison.Ordinal)) ? IndexDimension.Namespace : IndexDimension.None;
+    // Only a value that is one whole segment can be looked up by the segment after /ns/.
+    internal override IndexDimension Dimension => Negated || Values.Any(value => value.AsSpan().ContainsAny('*', '/')) ? IndexDimension.None : IndexDimension.Namespace;
 
     internal override IReadOnlyList<string> IndexKeys => Values;
 

@@ -10,6 +10,11 @@ internal static class InputReader
     public static Input<T> ReadOne<T>(PolicyText text, Func<YamlNode, ProblemList, T?> read)
         where T : class
     {
+        if (text.Problem is { } undecodable)
+        {
+            return new Input<T>(null, [undecodable]);
+        }
+
         var problems = new ProblemList(text.Name);
         if (!YamlReader.TryRead(text.Text, out var documents, out var problem))
         {

@@ -39,10 +39,10 @@ internal static class DestinationLint
         }
     }
 
-    // What holds for the host's whole namespace is known without knowing its workloads.
+    // What holds for the host's whole namespace is known without knowing its workloads; of a service that is known, CheckServices says more.
     private static void CheckServerSide(LintRun run, DestinationRule rule, ClientTlsSettings tls)
     {
-        if (run.Services is not null || !rule.Host.EndsWith(ServiceSuffix, StringComparison.Ordinal) || rule.Host[..^ServiceSuffix.Length].Split('.') is not [_, var ns])
+        if (run.Services?.Any(service => HostName.Complete(service.Host, service.Namespace) == rule.Host) == true || !rule.Host.EndsWith(ServiceSuffix, StringComparison.Ordinal) || rule.Host[..^ServiceSuffix.Length].Split('.') is not [_, var ns])
         {
             return;
         }
@@ -50,7 +50,7 @@ internal static class DestinationLint
         var server = run.Set.MtlsFor(new Workload(ns, null, new Dictionary<string, string>()), 0);
         if (server.Mode == MtlsMode.Strict && tls.Mode != ClientTlsMode.IstioMutual)
         {
-            run.Warning(rule, tls.Line, LintCodes.PlaintextToStrict, $"DestinationRule {rule.Id} makes clients use {DestinationRules.ModeName(tls.Mode)} toward {rule.Host}, which {server.From} makes STRICT", "use ISTIO_MUTUAL, or leave tls out");
+            run.Warning(rule, tls.Line, LintCodes.PlaintextToStrict, $"DestinationRule {rule.Id} makes clients use {tls.Mode.Word()} toward {rule.Host}, which {server.From} makes STRICT", "use ISTIO_MUTUAL, or leave tls out");
         }
         else if (server.Mode == MtlsMode.Disable && tls.Mode == ClientTlsMode.IstioMutual)
         {
@@ -104,7 +104,7 @@ internal static class DestinationLint
                     source,
                     source.Line,
                     strict ? LintCodes.PlaintextToStrict : LintCodes.TlsToDisabled,
-                    $"{row.Name} can't connect: the server ({row.Server.From ?? "no sidecar"}) {(strict ? "asks for mutual TLS" : "takes no mutual TLS")} and the client ({row.Client.From ?? "automatic"}) uses {DestinationRules.ModeName(row.Client.Mode)}",
+                    $"{row.Name} can't connect: the server ({row.Server.From ?? "no sidecar"}) {(strict ? "asks for mutual TLS" : "takes no mutual TLS")} and the client uses {row.Client.Mode.Word()}: {row.Client.Reason}",
                     strict ? "use ISTIO_MUTUAL, or give the client an identity" : "make the server PERMISSIVE, or the client DISABLE");
             }
         }

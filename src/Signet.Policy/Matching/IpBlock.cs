@@ -9,6 +9,19 @@ internal readonly record struct IpKey(UInt128 Bits, byte Width)
 {
     public bool IsKnown => Width != 0;
 
+    /// <summary>The address as people write it.</summary>
+    public override string ToString()
+    {
+        var bytes = new byte[Width / 8];
+        var bits = Bits;
+        for (var i = bytes.Length - 1; i >= 0; i--, bits >>= 8)
+        {
+            bytes[i] = (byte)bits;
+        }
+
+        return bytes.Length == 0 ? "unknown" : new IPAddress(bytes).ToString();
+    }
+
     public static IpKey Of(IPAddress? address)
     {
         Span<byte> bytes = stackalloc byte[16];
@@ -68,6 +81,9 @@ internal readonly record struct IpBlock(IpKey Network, int Prefix, bool HasHostB
         block = new IpBlock(key with { Bits = network }, prefix, network != key.Bits);
         return true;
     }
+
+    /// <summary>The range without bits that don't count.</summary>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Network}/{Prefix}");
 
     private static UInt128 Masked(UInt128 bits, int width, int prefix) => prefix == 0 ? 0 : bits >> (width - prefix) << (width - prefix);
 }

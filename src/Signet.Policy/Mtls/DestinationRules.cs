@@ -60,7 +60,7 @@ internal static class DestinationRules
 
         return tls is null
             ? Automatic(query, mesh, merged.Count == 0 ? "the DestinationRules for the host are for other clients" : $"{merged[0].Id} covers the host but says nothing about TLS on this port")
-            : new ClientTls(tls.Mode, from, $"{from} says {ModeName(tls.Mode)}", tls);
+            : new ClientTls(tls.Mode, from, $"{from} says {tls.Mode.Word()}", tls);
     }
 
     private static ClientTlsSettings? Fold(ClientTlsSettings? inherited, TrafficPolicy policy, int port) =>
@@ -80,12 +80,4 @@ internal static class DestinationRules
             _ => new ClientTls(ClientTlsMode.IstioMutual, null, $"{because}, so mutual TLS is automatic"),
         };
     }
-
-    internal static string ModeName(ClientTlsMode mode) => mode switch
-    {
-        ClientTlsMode.Disable => "DISABLE",
-        ClientTlsMode.Simple => "SIMPLE",
-        ClientTlsMode.Mutual => "MUTUAL",
-        _ => "ISTIO_MUTUAL",
-    };
 }

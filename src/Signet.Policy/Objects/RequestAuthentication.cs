@@ -16,6 +16,7 @@ public sealed record JwtRule
 {
     public required int Line { get; init; }
 
+    /// <summary>The token's <c>iss</c>; for JWT-SVIDs without one, <c>spiffe://</c> and the trust domain of their subject.</summary>
     public required string Issuer { get; init; }
 
     /// <summary>A token must name one of them; empty takes any.</summary>
@@ -24,7 +25,7 @@ public sealed record JwtRule
     /// <summary>The keys, as JSON, when they stand in the policy.</summary>
     public string? Jwks { get; init; }
 
-    /// <summary>Where to fetch the keys; who runs the policy does that.</summary>
+    /// <summary>Where to fetch the keys; who runs the policy does that. Without it and <see cref="Jwks"/> they are found by the issuer.</summary>
     public Uri? JwksUri { get; init; }
 
     /// <summary>How long fetching may take.</summary>

@@ -28,7 +28,7 @@ internal static class AuthorizationPolicyReader
         }
         else if (action != PolicyAction.Custom && spec.Has("provider"))
         {
-            problems.Error(spec.LineOf("provider"), PolicyCodes.BadValue, $"spec.provider only goes with action CUSTOM, not {action.ToString().ToUpperInvariant()}");
+            problems.Error(spec.LineOf("provider"), PolicyCodes.BadValue, $"spec.provider only goes with action CUSTOM, not {action.Word()}");
         }
 
         var items = spec.Items("rules");
@@ -39,7 +39,7 @@ internal static class AuthorizationPolicyReader
 
         if (items.Count == 0 && action is PolicyAction.Deny or PolicyAction.Custom)
         {
-            problems.Error(spec.Line, PolicyCodes.NeverTriggered, $"a {action.ToString().ToUpperInvariant()} policy without rules never matches anything", "to match everything write rules: [{}]");
+            problems.Error(spec.Line, PolicyCodes.NeverTriggered, $"a {action.Word()} policy without rules never matches anything", "to match everything write rules: [{}]");
         }
 
         return new AuthorizationPolicy

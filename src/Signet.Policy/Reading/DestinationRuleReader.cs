@@ -144,7 +144,7 @@ internal static class DestinationRuleReader
 
         if (tls.Mode is ClientTlsMode.IstioMutual or ClientTlsMode.Disable && (hasFiles || tls.CredentialName is not null))
         {
-            problems.Warning(tls.Line, PolicyCodes.FieldWithoutEffect, $"{path} names certificates, which mode {DestinationRules.ModeName(tls.Mode)} does not use", "remove them");
+            problems.Warning(tls.Line, PolicyCodes.FieldWithoutEffect, $"{path} names certificates, which mode {tls.Mode.Word()} does not use", "remove them");
         }
 
         if (tls.Mode == ClientTlsMode.Simple && tls.ClientCertificate is not null)

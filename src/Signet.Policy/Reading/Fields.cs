@@ -158,7 +158,7 @@ internal sealed class Fields
         return [];
     }
 
-    /// <summary>A list of texts, none of them empty; null when absent.</summary>
+    /// <summary>A list of texts, none of them empty; no texts when absent.</summary>
     public IReadOnlyList<TextItem> Texts(string key)
     {
         var texts = new List<TextItem>();

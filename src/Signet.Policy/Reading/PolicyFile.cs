@@ -8,6 +8,11 @@ internal sealed record PolicyFile(string Name, IReadOnlyList<PolicyObject> Objec
 {
     public static PolicyFile Read(PolicyText text, MeshSettings mesh)
     {
+        if (text.Problem is { } undecodable)
+        {
+            return new PolicyFile(text.Name, [ObjectReader.Everything(text.Name, undecodable.Line, undecodable.Message)], [undecodable]);
+        }
+
         var problems = new ProblemList(text.Name);
         var objects = new List<PolicyObject>();
         var whole = YamlReader.TryRead(text.Text, out var documents, out var problem);

@@ -26,6 +26,7 @@ public sealed class AuthorizationPolicyFieldTests
         { "namespaces star anywhere", Source("namespaces: [\"pr*n\"]"), Mtls, Peer("cluster.local/ns/proxy/sa/x") },
         { "namespaces star at the end", Source("namespaces: [\"prod*\"]"), Mtls, Peer("cluster.local/ns/dev/sa/x") },
         { "namespaces any depth", Source("namespaces: [b]"), Peer("td.org/ns/a/ns/b/sa/c"), Peer("td.org/ns/a/b/sa/c") },
+        { "namespaces with a slash", Source("namespaces: [a/x]"), Peer("td.org/ns/a/x/sa/c"), Peer("td.org/ns/a/y/sa/c") },
         { "serviceAccounts with namespace", Source("serviceAccounts: [production/order-service]"), Peer("any.org/ns/production/sa/order-service"), Peer("any.org/ns/dev/sa/order-service") },
         { "serviceAccounts in the policy's namespace", Source("serviceAccounts: [order-service]"), Mtls, Peer("cluster.local/ns/dev/sa/order-service") },
         { "serviceAccounts are whole segments", Source("serviceAccounts: [order-service]"), Mtls, Peer("cluster.local/ns/production/sa/order-service-2") },

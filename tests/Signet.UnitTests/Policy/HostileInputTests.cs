@@ -47,6 +47,10 @@ public sealed class HostileInputTests
         { "a rule is nothing", Head + "spec: {rules: [null]}" },
         { "from without source", Head + "spec: {rules: [{from: [{}]}]}" },
         { "to without operation", Head + "spec: {rules: [{to: [{operation: null}]}]}" },
+        { "an empty source", Head + "spec: {rules: [{from: [{source: {}}]}]}" },
+        { "a source whose only list was emptied", Head + "spec: {rules: [{from: [{source: {principals: []}}]}]}" },
+        { "an empty operation", Head + "spec: {rules: [{to: [{operation: {methods: []}}]}]}" },
+        { "a selector with a wildcard", Head + "spec: {selector: {matchLabels: {app: \"*\"}}}" },
         { "an unknown source field", Head + "spec: {rules: [{from: [{source: {principal: [a]}}]}]}" },
         { "an empty value", Head + "spec: {rules: [{from: [{source: {principals: [\"\"]}}]}]}" },
         { "a value that is a list", Head + "spec: {rules: [{from: [{source: {principals: [[a]]}}]}]}" },
@@ -101,6 +105,7 @@ public sealed class HostileInputTests
         var load = Ask.Load(text);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 256L * 1024 * 1024);
         var problem = load.Problems.First(one => one.Severity == PolicySeverity.Error);
+        Assert.Equal(load.Problems.Count, load.Problems.Distinct().Count());
         Assert.True(problem.Line >= 1 && problem.Line <= 1 + text.Count(c => c == '\n'), what);
         Assert.InRange(problem.Message.Length, 10, 600);
         Assert.DoesNotContain('\n', problem.Message);
@@ -175,12 +180,12 @@ public sealed class HostileInputTests
     [Fact]
     public void Bytes_that_are_not_UTF8_or_too_many_are_refused_with_their_line()
     {
-        Assert.False(PolicyText.TryDecode("f", [.. "a: b\nc: "u8, 0xff], out _, out var problem));
-        Assert.Equal(2, problem!.Line);
-        Assert.False(PolicyText.TryDecode("f", new byte[PolicyText.MaxLength + 1], out _, out problem));
-        Assert.Equal(PolicyCodes.TooLarge, problem!.Code);
-        Assert.True(PolicyText.TryDecode("f", [.. Encoding.UTF8.Preamble, .. "a: ü"u8], out var text, out _));
-        Assert.Equal("a: ü", text.Text);
+        Assert.Equal((2, PolicyCodes.BadYaml), (PolicyText.Decode("f", [.. "a: b\nc: "u8, 0xff]).Problem!.Line, PolicyText.Decode("f", [0xff]).Problem!.Code));
+        Assert.Equal(PolicyCodes.TooLarge, PolicyText.Decode("f", new byte[PolicyText.MaxLength + 1]).Problem!.Code);
+        Assert.Equal("a: ü", PolicyText.Decode("f", [.. Encoding.UTF8.Preamble, .. "a: ü"u8]).Text);
+        var load = PolicySet.Load([PolicyText.Decode("f", [0xff])], MeshSettings.Default);
+        Assert.False(load.Set.ForWorkload(Ask.Workload("anywhere")).Decide(Ask.Request("").Facts).Allowed);
+        Assert.Single(load.Problems);
     }
 
     [Fact]
@@ -226,7 +231,7 @@ public sealed class HostileInputTests
     public void A_range_with_host_bits_is_read_and_warned_about()
     {
         var load = Ask.Load(Ask.Policy("ALLOW", "{from: [{source: {ipBlocks: [10.0.0.7/8]}}]}"));
-        Assert.Equal((PolicySeverity.Warning, PolicyCodes.HostBits), (load.Problems[0].Severity, load.Problems[0].Code));
+        Assert.Equal((PolicySeverity.Warning, PolicyCodes.HostBits, "write 10.0.0.0/8"), (load.Problems[0].Severity, load.Problems[0].Code, load.Problems[0].Hint));
         Assert.True(Ask.Decide(load.Set, "source: {ip: 10.9.9.9}").Allowed);
     }
 

@@ -90,7 +90,7 @@ internal sealed class RandomMesh(int seed)
         return new()
         {
             ["principals"] = Some(["*", "td1/ns/a/sa/s", "td3/ns/b/sa/t", "cluster.local/ns/b/sa/s", "td1/ns/*", "*/sa/t", "td2/ns/b/sa/t"]),
-            ["namespaces"] = Some(["a", "b", "*", "a*"]),
+            ["namespaces"] = Some(["a", "b", "*", "a*", "a/x"]),
             ["trustDomains"] = Some(["td3", "td*", "*3"]),
             ["ipBlocks"] = Blocks(),
             ["remoteIpBlocks"] = Blocks(),

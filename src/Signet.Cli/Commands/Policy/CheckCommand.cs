@@ -64,7 +64,7 @@ public static class CheckCommand
             json.WriteStartObject();
             json.WriteString("name", name);
             json.WriteString("verdict", decision.Allowed ? "allow" : "deny");
-            json.WriteString("stage", PolicyOutput.Name(verdict.Stage));
+            json.WriteString("stage", verdict.Stage.Word());
             json.WriteString("policy", verdict.Policy);
             if (verdict.Rule is { } rule)
             {
@@ -76,7 +76,7 @@ public static class CheckCommand
             }
 
             json.WriteString("reason", verdict.Reason);
-            json.WriteString("mtls", PolicyOutput.Name(mtls.Mode));
+            json.WriteString("mtls", mtls.Mode.Word());
             json.WriteStartArray("audit");
             foreach (var policy in verdict.Findings.Audit)
             {
@@ -89,7 +89,7 @@ public static class CheckCommand
             {
                 json.WriteStartObject();
                 json.WriteString("policy", finding.Policy);
-                json.WriteString("action", PolicyOutput.Name(finding.Action));
+                json.WriteString("action", finding.Action.Word());
                 json.WriteNumber("rule", finding.Rule);
                 json.WriteEndObject();
             }
@@ -108,10 +108,10 @@ public static class CheckCommand
         [
             answer.Name,
             answer.Decision.Allowed ? "allow" : "deny",
-            PolicyOutput.Name(answer.Decision.Verdict.Stage),
+            answer.Decision.Verdict.Stage.Word(),
             answer.Decision.Verdict.Policy ?? "-",
             answer.Decision.Verdict.Rule?.ToString(CultureInfo.InvariantCulture) ?? "-",
-            PolicyOutput.Name(answer.Mtls.Mode),
+            answer.Mtls.Mode.Word(),
             answer.Decision.Verdict.Reason,
         ])]);
 

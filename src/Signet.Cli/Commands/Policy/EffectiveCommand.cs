@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Signet.Policy;
 using Signet.Policy.Inputs;
 
 namespace Signet.Cli.Commands.Policy;
@@ -36,7 +37,7 @@ public static class EffectiveCommand
                     {
                         json.WriteStartObject();
                         json.WriteNumber("port", port);
-                        json.WriteString("mode", PolicyOutput.Name(mtls.Mode));
+                        json.WriteString("mode", mtls.Mode.Word());
                         json.WriteString("from", mtls.From);
                         json.WriteEndObject();
                     }
@@ -48,7 +49,7 @@ public static class EffectiveCommand
             else
             {
                 PolicyOutput.WriteColumns(writer, ["PORT", "MODE", "FROM"], [.. ports.Select(one => (IReadOnlyList<string>)
-                    [one.Port.ToString(CultureInfo.InvariantCulture), PolicyOutput.Name(one.Mtls.Mode), one.Mtls.From ?? "(default)"])]);
+                    [one.Port.ToString(CultureInfo.InvariantCulture), one.Mtls.Mode.Word(), one.Mtls.From ?? "(default)"])]);
             }
 
             return 0;

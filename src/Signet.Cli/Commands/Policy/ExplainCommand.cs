@@ -54,7 +54,7 @@ public static class ExplainCommand
     {
         foreach (var (name, decision, explanation) in answers)
         {
-            writer.WriteLine($"{name}: {(decision.Allowed ? "allow" : "deny")} ({PolicyOutput.Name(decision.Verdict.Stage)})");
+            writer.WriteLine($"{name}: {(decision.Allowed ? "allow" : "deny")} ({decision.Verdict.Stage.Word()})");
             writer.WriteLine($"  {explanation.Summary}");
             foreach (var miss in explanation.NearMisses)
             {
@@ -85,7 +85,7 @@ public static class ExplainCommand
             json.WriteStartObject();
             json.WriteString("name", name);
             json.WriteString("verdict", decision.Allowed ? "allow" : "deny");
-            json.WriteString("stage", PolicyOutput.Name(decision.Verdict.Stage));
+            json.WriteString("stage", decision.Verdict.Stage.Word());
             json.WriteString("policy", decision.Verdict.Policy);
             json.WriteString("summary", explanation.Summary);
             json.WriteString("nextStep", explanation.NextStep);

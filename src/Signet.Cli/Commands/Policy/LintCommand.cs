@@ -30,7 +30,7 @@ public static class LintCommand
                         json.WriteString("file", finding.File);
                         json.WriteNumber("line", finding.Line);
                         json.WriteString("code", finding.Code);
-                        json.WriteString("severity", PolicyOutput.Name(finding.Severity));
+                        json.WriteString("severity", finding.Severity.Word());
                         json.WriteString("message", finding.Message);
                         json.WriteString("hint", finding.Hint);
                         json.WriteEndObject();
@@ -53,7 +53,7 @@ public static class LintCommand
     {
         foreach (var finding in findings)
         {
-            writer.WriteLine($"{finding.File}:{finding.Line}: {PolicyOutput.Name(finding.Severity)} {finding.Code}: {finding.Message}");
+            writer.WriteLine($"{finding.File}:{finding.Line}: {finding.Severity.Word()} {finding.Code}: {finding.Message}");
             if (finding.Hint is not null)
             {
                 writer.WriteLine($"  hint: {finding.Hint}");

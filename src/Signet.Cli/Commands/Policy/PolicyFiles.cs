@@ -13,25 +13,8 @@ internal static class PolicyFiles
 
     /// <summary>Reads policies from a file, or from all YAML and JSON files in a folder and below it, hidden ones left out.</summary>
     /// <exception cref="InputException">The path can't be read.</exception>
-    public static PolicyLoad LoadPolicies(string path, MeshSettings mesh)
-    {
-        var texts = new List<PolicyText>();
-        var problems = new List<PolicyProblem>();
-        foreach (var file in FilesOf(path))
-        {
-            if (PolicyText.TryDecode(file, ReadBytes(file), out var text, out var problem))
-            {
-                texts.Add(text);
-            }
-            else
-            {
-                problems.Add(problem!);
-            }
-        }
-
-        var load = PolicySet.Load(texts, mesh);
-        return problems.Count == 0 ? load : load with { Problems = [.. problems, .. load.Problems] };
-    }
+    public static PolicyLoad LoadPolicies(string path, MeshSettings mesh) =>
+        PolicySet.Load(FilesOf(path).Select(file => PolicyText.Decode(file, ReadBytes(file))), mesh);
 
     /// <summary>Reads mesh settings; the defaults when no file is given.</summary>
     /// <exception cref="InputException">The file can't be read or understood.</exception>
@@ -42,12 +25,7 @@ internal static class PolicyFiles
     public static T Load<T>(string path, Func<PolicyText, Input<T>> read)
         where T : class
     {
-        if (!PolicyText.TryDecode(path, ReadBytes(path), out var text, out var problem))
-        {
-            throw new InputException([problem!]);
-        }
-
-        var input = read(text);
+        var input = read(PolicyText.Decode(path, ReadBytes(path)));
         return input.TryGet(out var value) ? value : throw new InputException(input.Problems);
     }
 
@@ -91,13 +69,14 @@ internal static class PolicyFiles
             return [path];
         }
 
-        var files = new DirectoryInfo(path)
-            .EnumerateFiles("*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.Hidden, MaxRecursionDepth = 16 })
+        // A folder that can't be listed may hold a DENY: it is an error, never passed over.
+        var files = Readable(path, () => new DirectoryInfo(path)
+            .EnumerateFiles("*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.Hidden, IgnoreInaccessible = false, MaxRecursionDepth = 16 })
             .Where(file => Extensions.Contains(file.Extension.ToLowerInvariant()))
             .Select(file => Path.Combine(path, Path.GetRelativePath(path, file.FullName)))
             .Take(MaxFiles + 1)
             .Order(StringComparer.Ordinal)
-            .ToList();
+            .ToList());
         return files.Count <= MaxFiles ? files : throw new InputException($"{path} has more than {MaxFiles} policy files", "name a smaller folder");
     }
 
@@ -116,11 +95,13 @@ internal static class PolicyFiles
         return bytes.ToArray();
     }
 
-    private static FileStream Open(string path)
+    private static FileStream Open(string path) => Readable(path, () => File.OpenRead(path));
+
+    private static T Readable<T>(string path, Func<T> read)
     {
         try
         {
-            return File.OpenRead(path);
+            return read();
         }
         catch (Exception bad) when (bad is IOException or UnauthorizedAccessException)
         {

@@ -59,44 +59,4 @@ internal static class PolicyOutput
             output.WriteLine(string.Join("  ", row.Select((cell, i) => i == row.Count - 1 ? cell : cell.PadRight(widths[i]))).TrimEnd());
         }
     }
-
-    public static string Name(MtlsMode mode) => mode switch
-    {
-        MtlsMode.Strict => "STRICT",
-        MtlsMode.Disable => "DISABLE",
-        _ => "PERMISSIVE",
-    };
-
-    public static string Name(ClientTlsMode mode) => mode switch
-    {
-        ClientTlsMode.Disable => "DISABLE",
-        ClientTlsMode.Simple => "SIMPLE",
-        ClientTlsMode.Mutual => "MUTUAL",
-        _ => "ISTIO_MUTUAL",
-    };
-
-    public static string Name(Stage stage) => stage switch
-    {
-        Stage.Request => "request",
-        Stage.PeerAuthentication => "peer-authentication",
-        Stage.Custom => "custom",
-        Stage.Deny => "deny",
-        Stage.Allow => "allow",
-        _ => "default",
-    };
-
-    public static string Name(PolicyAction action) => action switch
-    {
-        PolicyAction.Deny => "DENY",
-        PolicyAction.Audit => "AUDIT",
-        PolicyAction.Custom => "CUSTOM",
-        _ => "ALLOW",
-    };
-
-    public static string Name(PolicySeverity severity) => severity switch
-    {
-        PolicySeverity.Error => "error",
-        PolicySeverity.Warning => "warning",
-        _ => "info",
-    };
 }

@@ -33,11 +33,11 @@ public static class TableCommand
                     {
                         json.WriteStartObject();
                         json.WriteString("name", row.Name);
-                        json.WriteString("server", PolicyOutput.Name(row.Server.Mode));
+                        json.WriteString("server", row.Server.Mode.Word());
                         json.WriteString("serverFrom", row.Server.From);
-                        json.WriteString("client", PolicyOutput.Name(row.Client.Mode));
+                        json.WriteString("client", row.Client.Mode.Word());
                         json.WriteString("clientFrom", row.Client.From);
-                        json.WriteString("verdict", Name(row.Verdict));
+                        json.WriteString("verdict", row.Verdict.Word());
                         json.WriteEndObject();
                     }
 
@@ -47,18 +47,11 @@ public static class TableCommand
             else
             {
                 PolicyOutput.WriteColumns(writer, ["SERVICE", "SERVER", "FROM", "CLIENT", "FROM", "VERDICT"], [.. rows.Select(row => (IReadOnlyList<string>)
-                    [row.Name, PolicyOutput.Name(row.Server.Mode), row.Server.From ?? "-", PolicyOutput.Name(row.Client.Mode), row.Client.From ?? "-", Name(row.Verdict)])]);
+                    [row.Name, row.Server.Mode.Word(), row.Server.From ?? "-", row.Client.Mode.Word(), row.Client.From ?? "-", row.Verdict.Word()])]);
             }
 
             return 0;
         }));
         return command;
     }
-
-    private static string Name(TableVerdict verdict) => verdict switch
-    {
-        TableVerdict.Ok => "OK",
-        TableVerdict.Plaintext => "PLAINTEXT",
-        _ => "CONFLICT",
-    };
 }
