@@ -28,6 +28,7 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
     /// <param name="path">Where the socket is, without a scheme.</param>
     /// <param name="time">Judges deadlines.</param>
     /// <param name="options">Limits; the defaults when null.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The path is longer than a socket's can be: 107 bytes.</exception>
     public static GrpcChannel ForUnixSocket(string path, TimeProvider time, GrpcChannelOptions? options = null)
     {
         options ??= new GrpcChannelOptions();

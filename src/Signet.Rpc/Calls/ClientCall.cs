@@ -98,21 +98,13 @@ internal sealed class ClientCall<TRequest, TResponse> : IAsyncStreamReader<TResp
         using var givingUp = cancellationToken.UnsafeRegister(static over => ((CancellationTokenSource)over!).Cancel(), _over);
         if (await _response.ConfigureAwait(false) is { } body && Volatile.Read(ref _ending) is null)
         {
-            try
+            if (await ReadAsync(body).ConfigureAwait(false) is { } message)
             {
-                if (await FrameReader.ReadAsync(body, _method.ResponseMarshaller, _limits.MaxReceiveMessageLength, _over.Token).ConfigureAwait(false)
-                    is { } message)
-                {
-                    Current = message;
-                    return true;
-                }
+                Current = message;
+                return true;
+            }
 
-                End(_http!.TrailingHeaders);
-            }
-            catch (Exception e)
-            {
-                throw Fail(e);
-            }
+            await body.CompleteAsync().ConfigureAwait(false);
         }
 
         return Ended.Status.StatusCode == StatusCode.OK ? false : throw Ended.ToException();
@@ -225,6 +217,27 @@ internal sealed class ClientCall<TRequest, TResponse> : IAsyncStreamReader<TResp
             var failure = Fail(e);
             _responseHeaders.TrySetException(failure);
             throw failure;
+        }
+    }
+
+    /// <summary>The next response; null when there is none and the call has ended.</summary>
+    private async Task<TResponse?> ReadAsync(PipeReader body)
+    {
+        try
+        {
+            var message = await FrameReader.ReadAsync(body, _method.ResponseMarshaller, _limits.MaxReceiveMessageLength, _over.Token)
+                .ConfigureAwait(false);
+            if (message is null)
+            {
+                End(_http!.TrailingHeaders);
+            }
+
+            return message;
+        }
+        catch (Exception e)
+        {
+            Fail(e);
+            return null;
         }
     }
 

@@ -199,7 +199,8 @@ public sealed class CallTests
         await using var server = await RpcTestServer.StartAsync();
         using var channel = server.UnixChannel();
         var marshaller = Marshallers.Create<EchoRequest>((_, context) => context.Complete([]), _ => new EchoRequest());
-        foreach (var (service, method) in new[] { ("signet.testing.v1.Echo", "Nope"), ("signet.testing.v1.Nope", "Unary"), ("signet.testing.v1.Echo", "unary") })
+        (string, string)[] unknown = [("signet.testing.v1.Echo", "Nope"), ("signet.testing.v1.Nope", "Unary"), ("signet.testing.v1.Echo", "unary")];
+        foreach (var (service, method) in unknown)
         {
             using var call = channel.CreateCallInvoker().AsyncUnaryCall(
                 new Method<EchoRequest, EchoRequest>(MethodType.Unary, service, method, marshaller, marshaller), null, default, new EchoRequest());

@@ -149,7 +149,11 @@ public sealed class ConnectionTests
     {
         await using var server = await RpcTestServer.StartAsync();
         using var client = NewHttp(server);
-        using var request = new HttpRequestMessage(HttpMethod.Get, "http://localhost/signet.testing.v1.Echo/Unary") { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using var request = new HttpRequestMessage(HttpMethod.Get, "http://localhost/signet.testing.v1.Echo/Unary")
+        {
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
         using var response = await client.SendAsync(request, CancellationToken.None);
         Assert.Equal(HttpStatusCode.MethodNotAllowed, response.StatusCode);
     }

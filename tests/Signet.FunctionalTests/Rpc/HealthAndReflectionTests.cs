@@ -82,7 +82,8 @@ public sealed class HealthAndReflectionTests
         var client = new V1.ServerReflection.ServerReflectionClient(channel);
         Assert.Equal(5, (await Ask(client, new V1.ServerReflectionRequest { FileByFilename = "nope.proto" })).ErrorResponse.ErrorCode);
         Assert.Equal(5, (await Ask(client, new V1.ServerReflectionRequest { FileContainingSymbol = "no.Pe" })).ErrorResponse.ErrorCode);
-        Assert.Equal(5, (await Ask(client, new V1.ServerReflectionRequest { FileContainingExtension = new V1.ExtensionRequest { ContainingType = "no.Pe" } })).ErrorResponse.ErrorCode);
+        var extension = new V1.ExtensionRequest { ContainingType = "no.Pe" };
+        Assert.Equal(5, (await Ask(client, new V1.ServerReflectionRequest { FileContainingExtension = extension })).ErrorResponse.ErrorCode);
         Assert.Equal(3, (await Ask(client, new V1.ServerReflectionRequest())).ErrorResponse.ErrorCode);
     }
 

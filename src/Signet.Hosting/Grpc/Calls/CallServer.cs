@@ -107,7 +107,8 @@ internal sealed class CallServer(TimeProvider time, ILogger logger, Cancellation
         }
         catch (OperationCanceledException)
         {
-            // The server stops, or the caller is gone and hears nothing anyway. Not CANCELLED, which would be the caller's own wish and which clients do not retry.
+            // The server stops, or the caller is gone and hears nothing anyway. Not CANCELLED, which would be the caller's own wish
+            // and which clients do not retry.
             return (new Status(StatusCode.Unavailable, "the server is stopping; try another or try again"), []);
         }
         catch (Exception e)
@@ -139,8 +140,9 @@ internal sealed class CallServer(TimeProvider time, ILogger logger, Cancellation
         }
 
         var type = http.Request.ContentType ?? "";
-        return (type.StartsWith(ContentType, StringComparison.OrdinalIgnoreCase) && (type.Length == ContentType.Length || type[ContentType.Length] is '+' or ';'))
-            || Refuse(StatusCodes.Status415UnsupportedMediaType, "its content type is not application/grpc");
+        var isGrpc = type.StartsWith(ContentType, StringComparison.OrdinalIgnoreCase)
+            && (type.Length == ContentType.Length || type[ContentType.Length] is '+' or ';');
+        return isGrpc || Refuse(StatusCodes.Status415UnsupportedMediaType, "its content type is not application/grpc");
 
         bool Refuse(int code, string reason)
         {

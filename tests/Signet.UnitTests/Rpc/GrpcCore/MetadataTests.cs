@@ -29,7 +29,8 @@ public sealed class MetadataTests
     public void Bytes_need_a_name_that_says_so() => Assert.Throws<ArgumentException>(() => new Metadata.Entry("a", [1]));
 
     [Fact]
-    public void A_value_is_not_shown() => Assert.DoesNotContain("secret", new Metadata.Entry("authorization", "Bearer secret").ToString(), StringComparison.Ordinal);
+    public void A_value_is_not_shown() =>
+        Assert.DoesNotContain("secret", new Metadata.Entry("authorization", "Bearer secret").ToString(), StringComparison.Ordinal);
 
     [Fact]
     public void Text_and_bytes_are_not_mixed_up()

@@ -50,7 +50,8 @@ public sealed class GrpcTimeoutTests
     {
         var left = TimeSpan.FromTicks(Math.Abs(ticks % TimeSpan.FromDays(10_000_000).Ticks));
         var text = GrpcTimeout.Format(left);
-        return text.Length <= 9 && GrpcTimeout.TryParse(text, out var read) && read >= left && read - left <= TimeSpan.FromTicks(Math.Max(left.Ticks / 1_000, 10));
+        return text.Length <= 9 && GrpcTimeout.TryParse(text, out var read)
+            && read >= left && read - left <= TimeSpan.FromTicks(Math.Max(left.Ticks / 1_000, 10));
     }).QuickCheckThrowOnFailure();
 
     [Theory]
