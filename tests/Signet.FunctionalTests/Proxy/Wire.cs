@@ -92,6 +92,22 @@ internal sealed class Wire : IAsyncDisposable
         return text.ToString();
     }
 
+    /// <summary>Copies so many bytes, or as many as come.</summary>
+    public async Task<long> ReadExactlyAsync(Stream to, long length)
+    {
+        await to.WriteAsync(_unread);
+        long copied = _unread.Length;
+        _unread = [];
+        var buffer = new byte[64 * 1024];
+        while (copied < length && await Stream.ReadAsync(buffer).AsTask().WaitAsync(Deadline) is > 0 and var read)
+        {
+            await to.WriteAsync(buffer.AsMemory(0, read));
+            copied += read;
+        }
+
+        return copied;
+    }
+
     /// <summary>A response with its body, by Content-Length.</summary>
     public async Task<(int Status, string Head, string Body)> ReadResponseAsync()
     {
