@@ -1,1 +1,33 @@
-return 0;
+using System.CommandLine;
+using Signet.Cli;
+using Signet.Cli.Commands;
+using Signet.Cli.Commands.Policy;
+using Signet.Cli.Commands.X509;
+
+// The one place that hands out the wall clock and chance.
+#pragma warning disable RS0030
+var context = new CliContext(TimeProvider.System, Random.Shared.NextDouble);
+#pragma warning restore RS0030
+
+var x509 = X509Command.Create(context.Time);
+x509.Subcommands.Add(MintCommand.Create(context));
+var root = new RootCommand("Gives every service an identity and makes every connection between services mutual TLS.")
+{
+    DemoCommand.Create(context),
+    DemoCommand.Service(context),
+    RoleCommand.Server(context),
+    RoleCommand.Agent(context),
+    RoleCommand.Proxy(context),
+    TokenCommand.Create(context),
+    EntryCommand.Create(context),
+    BundleCommand.Create(context),
+    FetchCommand.Create(context),
+    FetchCommand.Watch(context),
+    x509,
+    PolicyCommand.Create(),
+    StatusCommand.Create(context),
+};
+
+var parsed = root.Parse(args);
+var exit = await parsed.InvokeAsync().ConfigureAwait(false);
+return parsed.Errors.Count > 0 ? Signet.Cli.Output.ExitCode.Usage : exit;

@@ -7,12 +7,13 @@ namespace Signet.Rpc;
 
 /// <summary>
 /// A way to one gRPC server: it opens connections when calls need them, shares them among calls and closes them when they
-/// have been idle. Thread-safe. Disposing closes the connections and ends the calls that are under way.
+/// have been idle. Thread-safe. Disposing cancels the calls that are under way and closes the connections.
 /// </summary>
 public sealed class GrpcChannel : ChannelBase, IDisposable
 {
     private static readonly TimeSpan TcpKeepAliveInterval = TimeSpan.FromSeconds(30);
 
+    private readonly CancellationTokenSource _closed = new();
     private readonly HttpMessageInvoker _http;
     private readonly ChannelCallInvoker _calls;
 
@@ -20,7 +21,7 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
         : base(target)
     {
         _http = new HttpMessageInvoker(handler);
-        _calls = new ChannelCallInvoker(new CallTarget(target, address, _http, time, options));
+        _calls = new ChannelCallInvoker(new CallTarget(target, address, _http, time, options, _closed.Token));
     }
 
     /// <summary>A server on a Unix domain socket, in plaintext: the kernel vouches for both ends.</summary>
@@ -64,7 +65,11 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
 
     public override CallInvoker CreateCallInvoker() => _calls;
 
-    public void Dispose() => _http.Dispose();
+    public void Dispose()
+    {
+        _closed.Cancel();
+        _http.Dispose();
+    }
 
     private static SocketsHttpHandler NewHandler(
         GrpcChannelOptions options,

@@ -18,7 +18,7 @@ internal sealed class IdentityKeeper(NodeSync sync, ServerLink server, IdentityC
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        var pause = new Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30));
+        var pause = new Backoff(new BackoffRule(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30)), chance);
         while (!cancellationToken.IsCancellationRequested)
         {
             var seen = sync.Changes.Version;
@@ -39,7 +39,7 @@ internal sealed class IdentityKeeper(NodeSync sync, ServerLink server, IdentityC
                 // Whatever is still due after an answer was refused by name; ask for it again, but not at once.
                 if (signed is null || signed.Count < plan.Due.Length)
                 {
-                    wait = pause.Next(chance());
+                    wait = pause.Next();
                 }
                 else
                 {

@@ -27,7 +27,7 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAt
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        var pause = new Backoff(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(30));
+        var pause = new Backoff(new BackoffRule(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(30)), chance);
         while (!cancellationToken.IsCancellationRequested)
         {
             try
@@ -45,7 +45,7 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAt
                 Fail(e.Message);
             }
 
-            await Task.Delay(pause.Next(chance()), time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(pause.Next(), time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -76,11 +76,11 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAt
         using var call = server.Watch(stop.Token);
         try
         {
-            await call.RequestStream.WriteAsync(new WatchRequest()).ConfigureAwait(false);
+            await call.RequestStream.WriteAsync(new WatchRequest(), stop.Token).ConfigureAwait(false);
             while (await call.ResponseStream.MoveNext(stop.Token).ConfigureAwait(false))
             {
                 pause.Reset();
-                await call.RequestStream.WriteAsync(Apply(call.ResponseStream.Current)).ConfigureAwait(false);
+                await call.RequestStream.WriteAsync(Apply(call.ResponseStream.Current), stop.Token).ConfigureAwait(false);
             }
 
             Fail("the server ended the stream");

@@ -40,7 +40,7 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
                 Data = new AttestationData { Type = "join_token", Payload = ByteString.CopyFromUtf8(token) },
                 Params_ = new AgentX509SVIDParams { Csr = ByteString.CopyFrom(SigningRequest.Create(key)) },
             },
-        }).ConfigureAwait(false);
+        }, cancellationToken).ConfigureAwait(false);
         if (!await call.ResponseStream.MoveNext(cancellationToken).ConfigureAwait(false) || call.ResponseStream.Current.Result is not { } result)
         {
             throw Broken("the server ended the attestation without a result");
@@ -89,7 +89,7 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
 
     /// <summary>Opens the stream on which the server pushes. It lasts as long as this agent's certificate; the caller opens the next.</summary>
     public AsyncDuplexStreamingCall<WatchRequest, NodeSnapshot> Watch(CancellationToken cancellationToken) =>
-        new Node.NodeClient(Channel()).Watch(new CallOptions(cancellationToken: cancellationToken));
+        new Node.NodeClient(Channel()).Watch(new CallOptions(CancellationToken: cancellationToken));
 
     /// <summary>What went wrong, including why the server's certificate was refused, which the transport cannot say.</summary>
     public string Explain(RpcException e) =>
@@ -142,7 +142,7 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
     }
 
     private CallOptions Options(CancellationToken cancellationToken) =>
-        new(deadline: (time.GetUtcNow() + CallTimeout).UtcDateTime, cancellationToken: cancellationToken);
+        new(null, (time.GetUtcNow() + CallTimeout).UtcDateTime, cancellationToken);
 
     private static RpcException Broken(string problem) => new(new Grpc.Core.Status(StatusCode.Internal, problem));
 }

@@ -73,6 +73,7 @@ public sealed class AuthorityRotation
     public async Task<RotationTurn> TurnAsync(CancellationToken cancellationToken)
     {
         var now = _time.GetUtcNow();
+        await ForgetExpiredAsync(now, cancellationToken).ConfigureAwait(false);
         var active = Issuing(AuthorityState.Active);
         var prepared = Issuing(AuthorityState.Prepared);
         var step = _plan.Rule.Next(active?.Validity, prepared?.Validity, now);
@@ -88,7 +89,6 @@ public sealed class AuthorityRotation
                 return new RotationTurn(step, await ActivateAsync(prepared!, cancellationToken).ConfigureAwait(false));
 
             default:
-                await ForgetExpiredAsync(now, cancellationToken).ConfigureAwait(false);
                 return new RotationTurn(step, null);
         }
     }

@@ -7,12 +7,13 @@ namespace Signet.Hosting.Files;
 internal static partial class NativeFile
 {
     private const int AtCurrentFolder = -100, NoFollow = 0x100, AskTypeModeAndOwner = 0x1 | 0x2 | 0x8, NoEntry = 2;
-    private const int OpenFolder = 0x10000, OpenCloseOnExec = 0x80000, TypeMask = 0xF000, TypeSocket = 0xC000, ModeMask = 0xFFF;
+    private const int OpenFolder = 0x10000, OpenCloseOnExec = 0x80000, TypeMask = 0xF000, TypeSocket = 0xC000, TypeFile = 0x8000, ModeMask = 0xFFF;
 
     /// <param name="Owner">The user id.</param>
     /// <param name="Mode">Permission bits.</param>
     /// <param name="IsSocket">Whether it is a Unix socket.</param>
-    public readonly record struct Facts(uint Owner, UnixFileMode Mode, bool IsSocket);
+    /// <param name="IsFile">Whether it is an ordinary file.</param>
+    public readonly record struct Facts(uint Owner, UnixFileMode Mode, bool IsSocket, bool IsFile);
 
     /// <summary>The user that this process acts as.</summary>
     public static uint EffectiveUser => EffectiveUserId();
@@ -23,7 +24,7 @@ internal static partial class NativeFile
     {
         if (StatX(AtCurrentFolder, path, followLink ? 0 : NoFollow, AskTypeModeAndOwner, out var found) == 0)
         {
-            return new Facts(found.Owner, (UnixFileMode)(found.Mode & ModeMask), (found.Mode & TypeMask) == TypeSocket);
+            return new Facts(found.Owner, (UnixFileMode)(found.Mode & ModeMask), (found.Mode & TypeMask) == TypeSocket, (found.Mode & TypeMask) == TypeFile);
         }
 
         var error = Marshal.GetLastPInvokeError();

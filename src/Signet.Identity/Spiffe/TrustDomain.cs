@@ -68,7 +68,7 @@ public sealed record TrustDomain
         {
             if (char.IsAsciiLetterUpper(c))
             {
-                problem = $"trust domain \"{name}\" has an upper-case letter; write \"{name.ToLowerInvariant()}\"";
+                problem = $"trust domain \"{Printable.Of(name)}\" has an upper-case letter; write \"{Printable.Of(name.ToLowerInvariant())}\"";
                 return false;
             }
 

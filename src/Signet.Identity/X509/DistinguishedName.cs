@@ -14,14 +14,14 @@ public sealed class DistinguishedName : IEquatable<DistinguishedName>
     public const int MaxAttributes = 64;
 
     // Name ::= SEQUENCE OF RelativeDistinguishedName ::= SET OF { type OBJECT IDENTIFIER, value ANY }
-    private readonly List<List<NameAttribute>> _relativeNames;
+    private readonly NameAttribute[] _attributes;
     private string[]? _comparable;
     private string? _text;
 
-    private DistinguishedName(ReadOnlyMemory<byte> der, List<List<NameAttribute>> relativeNames)
+    private DistinguishedName(ReadOnlyMemory<byte> der, NameAttribute[] attributes)
     {
         Der = der;
-        _relativeNames = relativeNames;
+        _attributes = attributes;
     }
 
     /// <summary>The name without attributes.</summary>
@@ -30,10 +30,10 @@ public sealed class DistinguishedName : IEquatable<DistinguishedName>
     /// <summary>The encoded <c>Name</c>.</summary>
     public ReadOnlyMemory<byte> Der { get; }
 
-    public bool IsEmpty => _relativeNames.Count == 0;
+    public bool IsEmpty => _attributes.Length == 0;
 
     /// <summary>The values of one attribute, in the order of the encoding; values that are not text are left out.</summary>
-    internal IEnumerable<string> Values(string type) => _relativeNames.SelectMany(r => r).Where(a => a.Type == type && a.Text is not null).Select(a => a.Text!);
+    internal IEnumerable<string> Values(string type) => _attributes.Where(a => a.Type == type && a.Text is not null).Select(a => a.Text!);
 
     /// <summary>The last common name, or null.</summary>
     public string? CommonName => Values(Oids.CommonName).LastOrDefault();
@@ -85,49 +85,54 @@ public sealed class DistinguishedName : IEquatable<DistinguishedName>
     }
 
     /// <summary>The name for people, most specific first (RFC 4514): <c>CN=orders,O=Signet,C=US</c>. Safe to log.</summary>
-    public override string ToString() => _text ??= string.Join(',', Enumerable.Reverse(_relativeNames).Select(r => string.Join('+', r.Select(a => a.ToString()))));
+    public override string ToString() => _text ??= string.Join(',', RelativeNames().Reverse().Select(r => string.Join('+', r.Select(a => a.ToString()))));
 
     /// <exception cref="AsnContentException">The bytes are not a name, or one beyond the limits.</exception>
     internal static DistinguishedName Parse(ReadOnlyMemory<byte> der)
     {
-        var outer = new AsnReader(der, AsnEncodingRules.DER);
-        var names = outer.ReadSequence();
-        outer.ThrowIfNotEmpty();
-        return new DistinguishedName(der, ReadRelativeNames(names));
-    }
-
-    private static List<List<NameAttribute>> ReadRelativeNames(AsnReader names)
-    {
-        var relativeNames = new List<List<NameAttribute>>(4);
-        var count = 0;
-        while (names.HasData)
+        var span = der.Span;
+        AsnDecoder.ReadSequence(span, AsnEncodingRules.DER, out var at, out var length, out var consumed);
+        if (consumed != span.Length)
         {
-            var set = names.ReadSetOf();
-            var relativeName = new List<NameAttribute>(1);
-            do
+            throw new AsnContentException("a name has trailing bytes");
+        }
+
+        var attributes = new List<NameAttribute>(4);
+        var relativeName = 0;
+        for (var end = at + length; at < end; relativeName++)
+        {
+            AsnDecoder.ReadSetOf(span[at..end], AsnEncodingRules.DER, out var offset, out var setLength, out consumed);
+            if (setLength == 0)
             {
-                if (++count > MaxAttributes)
+                throw new AsnContentException("a relative name has no attribute");
+            }
+
+            for (var (inner, setEnd) = (at + offset, at + offset + setLength); inner < setEnd;)
+            {
+                if (attributes.Count == MaxAttributes)
                 {
                     throw new AsnContentException($"a name has more than {MaxAttributes} attributes");
                 }
 
-                var attribute = set.ReadSequence();
-                relativeName.Add(NameAttribute.Read(attribute));
-                attribute.ThrowIfNotEmpty();
+                AsnDecoder.ReadSequence(span[inner..setEnd], AsnEncodingRules.DER, out var attributeOffset, out var attributeLength, out var attributeConsumed);
+                attributes.Add(NameAttribute.Read(relativeName, der.Slice(inner + attributeOffset, attributeLength)));
+                inner += attributeConsumed;
             }
-            while (set.HasData);
-            relativeNames.Add(relativeName);
+
+            at += consumed;
         }
 
-        return relativeNames;
+        return new DistinguishedName(der, [.. attributes]);
     }
 
-    private string[] Comparable() => _comparable ??= _relativeNames
+    private IEnumerable<IGrouping<int, NameAttribute>> RelativeNames() => _attributes.GroupBy(a => a.RelativeName);
+
+    private string[] Comparable() => _comparable ??= RelativeNames()
         .Select(r => string.Join('\u0001', r.Select(a => a.Comparable()).Order(StringComparer.Ordinal))).ToArray();
 }
 
-/// <summary>One attribute of a name: its type, its encoded value, and the text in it when it is text.</summary>
-internal readonly record struct NameAttribute(string Type, ReadOnlyMemory<byte> Value, string? Text)
+/// <summary>One attribute of a name: which relative name it belongs to, its type, its encoded value, and the text in it when it is text.</summary>
+internal readonly record struct NameAttribute(int RelativeName, string Type, ReadOnlyMemory<byte> Value, string? Text)
 {
     private static readonly (string Name, string Oid)[] Known =
     [
@@ -145,14 +150,20 @@ internal readonly record struct NameAttribute(string Type, ReadOnlyMemory<byte> 
         _ => UniversalTagNumber.UTF8String,
     };
 
-    public static NameAttribute Read(AsnReader attribute)
+    public static NameAttribute Read(int relativeName, ReadOnlyMemory<byte> attribute)
     {
-        var type = attribute.ReadObjectIdentifier();
-        var tag = attribute.PeekTag();
+        var type = AsnDecoder.ReadObjectIdentifier(attribute.Span, AsnEncodingRules.DER, out var typeLength);
+        var value = attribute[typeLength..];
+        var tag = AsnDecoder.ReadEncodedValue(value.Span, AsnEncodingRules.DER, out _, out _, out var consumed);
+        if (consumed != value.Length)
+        {
+            throw new AsnContentException("an attribute of a name has trailing bytes");
+        }
+
         var text = tag.TagClass == TagClass.Universal && (UniversalTagNumber)tag.TagValue is var kind && IsText(kind)
-            ? new AsnReader(attribute.PeekEncodedValue(), AsnEncodingRules.DER).ReadCharacterString(kind)
+            ? AsnDecoder.ReadCharacterString(value.Span, AsnEncodingRules.DER, kind, out _)
             : null;
-        return new NameAttribute(type, attribute.ReadEncodedValue(), text);
+        return new NameAttribute(relativeName, type, value, text);
     }
 
     /// <summary>A form in which equal attributes have equal text (RFC 5280 §7.1; RFC 4518 §2 case folding and insignificant spaces).</summary>

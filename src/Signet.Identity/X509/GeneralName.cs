@@ -54,7 +54,5 @@ public readonly record struct GeneralName(GeneralNameKind Kind, ReadOnlyMemory<b
     }
 
     private static string Ascii(ReadOnlySpan<byte> content) =>
-        Ascii7(content) ? Encoding.ASCII.GetString(content) : throw new AsnContentException("a name has a character that is not ASCII");
-
-    private static bool Ascii7(ReadOnlySpan<byte> content) => !content.ContainsAnyExceptInRange((byte)1, (byte)0x7f);
+        content.ContainsAnyExceptInRange((byte)1, (byte)0x7f) ? throw new AsnContentException("a name has a character that is not ASCII") : Encoding.ASCII.GetString(content);
 }

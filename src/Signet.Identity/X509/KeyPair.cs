@@ -53,10 +53,10 @@ public static class KeyPair
 
     /// <summary>Reads an unencrypted PKCS#8 key of a kind that Signet trusts. Never throws; the caller disposes the key.</summary>
     public static bool TryImportPkcs8(ReadOnlyMemory<byte> pkcs8, [NotNullWhen(true)] out AsymmetricAlgorithm? key, out string problem) =>
-        TryImport(ECDsa.Create(), (k, bytes) => k.ImportPkcs8PrivateKey(bytes, out _), pkcs8, out key, out problem)
-        || TryImport(RSA.Create(), (k, bytes) => k.ImportPkcs8PrivateKey(bytes, out _), pkcs8, out key, out problem);
+        TryImport(ECDsa.Create(), (ECDsa k, ReadOnlySpan<byte> bytes, out int read) => k.ImportPkcs8PrivateKey(bytes, out read), pkcs8, out key, out problem)
+        || TryImport(RSA.Create(), (RSA k, ReadOnlySpan<byte> bytes, out int read) => k.ImportPkcs8PrivateKey(bytes, out read), pkcs8, out key, out problem);
 
-    internal delegate void Import<in T>(T key, ReadOnlySpan<byte> bytes);
+    internal delegate void Import<in T>(T key, ReadOnlySpan<byte> bytes, out int read);
 
     internal static bool TryImport<T>(T empty, Import<T> import, ReadOnlyMemory<byte> bytes, [NotNullWhen(true)] out AsymmetricAlgorithm? key, out string problem)
         where T : AsymmetricAlgorithm
@@ -67,8 +67,9 @@ public static class KeyPair
         {
             if (bytes.Length <= MaxLength)
             {
-                import(empty, bytes.Span);
-                problem = PublicKey.Read(empty.ExportSubjectPublicKeyInfo()).Weakness;
+                import(empty, bytes.Span, out var read);
+                var weakness = PublicKey.Read(empty.ExportSubjectPublicKeyInfo()).Weakness;
+                problem = read < bytes.Length ? "the private key has trailing bytes" : weakness;
                 key = problem.Length == 0 ? empty : null;
             }
         }

@@ -23,6 +23,32 @@ public enum PathProblem
     Malformed,
 }
 
+/// <summary>The words by which scripts and logs know the problems: <c>expired</c>, <c>unknown-authority</c>.</summary>
+public static class PathProblems
+{
+    public static string Word(this PathProblem problem) => problem switch
+    {
+        PathProblem.None => "none",
+        PathProblem.UnknownAuthority => "unknown-authority",
+        PathProblem.BadSignature => "bad-signature",
+        PathProblem.WeakAlgorithm => "weak-algorithm",
+        PathProblem.NotAnAuthority => "not-an-authority",
+        PathProblem.PathLength => "path-length",
+        PathProblem.KeyUsage => "key-usage",
+        PathProblem.ExtendedKeyUsage => "extended-key-usage",
+        PathProblem.UnknownCriticalExtension => "unknown-critical-extension",
+        PathProblem.NameConstraint => "name-constraint",
+        PathProblem.Profile => "profile",
+        PathProblem.Expired => "expired",
+        PathProblem.NotYetValid => "not-yet-valid",
+        PathProblem.Revoked => "revoked",
+        PathProblem.RevocationUnknown => "revocation-unknown",
+        PathProblem.NameMismatch => "name-mismatch",
+        PathProblem.TooComplex => "too-complex",
+        _ => "malformed",
+    };
+}
+
 /// <summary>The answer of <see cref="PathValidator"/>. Immutable.</summary>
 public sealed record PathVerdict
 {

@@ -96,9 +96,9 @@ public static class Pem
                 case KeyLabel:
                     return KeyPair.TryImportPkcs8(der, out key, out problem);
                 case "EC PRIVATE KEY":
-                    return KeyPair.TryImport(ECDsa.Create(), (k, bytes) => k.ImportECPrivateKey(bytes, out _), der, out key, out problem);
+                    return KeyPair.TryImport(ECDsa.Create(), (ECDsa k, ReadOnlySpan<byte> bytes, out int read) => k.ImportECPrivateKey(bytes, out read), der, out key, out problem);
                 case "RSA PRIVATE KEY":
-                    return KeyPair.TryImport(RSA.Create(), (k, bytes) => k.ImportRSAPrivateKey(bytes, out _), der, out key, out problem);
+                    return KeyPair.TryImport(RSA.Create(), (RSA k, ReadOnlySpan<byte> bytes, out int read) => k.ImportRSAPrivateKey(bytes, out read), der, out key, out problem);
                 case "ENCRYPTED PRIVATE KEY":
                     problem = "the private key is encrypted; store it unencrypted with mode 0600";
                     return false;

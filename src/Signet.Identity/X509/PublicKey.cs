@@ -16,6 +16,12 @@ internal sealed class PublicKey
     public const int MaxRsaBits = 8192;
 
     private const int MaxRsaExponentBytes = 8;
+
+    /// <summary>What every P-256 key with an uncompressed point begins with, up to the point: most keys of a mesh are read in one comparison.</summary>
+    private static ReadOnlySpan<byte> P256Header =>
+        [0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00];
+
+    private const int P256Length = 26 + 65;
     private const int Slots = 8;
 
     private readonly AsymmetricAlgorithm?[] _slots = new AsymmetricAlgorithm?[Slots];
@@ -50,6 +56,11 @@ internal sealed class PublicKey
     /// <exception cref="AsnContentException">Not a public key; an unknown algorithm is no error here, but a weakness.</exception>
     public static PublicKey Read(ReadOnlyMemory<byte> info)
     {
+        if (info.Length == P256Length && info.Span.StartsWith(P256Header))
+        {
+            return new PublicKey(info, info[P256Header.Length..], PublicKeyKind.Ec, 256, "EC P-256", "");
+        }
+
         // SubjectPublicKeyInfo ::= SEQUENCE { algorithm AlgorithmIdentifier, subjectPublicKey BIT STRING }
         var outer = new AsnReader(info, AsnEncodingRules.DER);
         var sequence = outer.ReadSequence();

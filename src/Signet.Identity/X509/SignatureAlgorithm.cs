@@ -8,6 +8,9 @@ internal sealed class SignatureAlgorithm
 {
     public static readonly byte[] DerNull = [0x05, 0x00];
 
+    private static readonly SignatureAlgorithm[] Common =
+        [.. new[] { Oids.EcdsaSha256, Oids.EcdsaSha384, Oids.EcdsaSha512, Oids.RsaSha256, Oids.RsaSha384, Oids.RsaSha512 }.Select(oid => ReadNew(Encode(oid)))];
+
     private SignatureAlgorithm(ReadOnlyMemory<byte> der, string name, PublicKeyKind keyKind, HashAlgorithmName hash, RSASignaturePadding? padding, string weakness)
     {
         Der = der;
@@ -34,6 +37,20 @@ internal sealed class SignatureAlgorithm
 
     /// <exception cref="AsnContentException">Not an algorithm identifier, or parameters that contradict the algorithm.</exception>
     public static SignatureAlgorithm Read(ReadOnlyMemory<byte> der)
+    {
+        // Nearly every certificate has one of these, so they are read once.
+        foreach (var known in Common)
+        {
+            if (der.Span.SequenceEqual(known.Der.Span))
+            {
+                return known;
+            }
+        }
+
+        return ReadNew(der);
+    }
+
+    private static SignatureAlgorithm ReadNew(ReadOnlyMemory<byte> der)
     {
         // AlgorithmIdentifier ::= SEQUENCE { algorithm OBJECT IDENTIFIER, parameters ANY OPTIONAL }
         var outer = new AsnReader(der, AsnEncodingRules.DER);
@@ -72,10 +89,25 @@ internal sealed class SignatureAlgorithm
         var digest = CryptographicOperations.HashData(Hash, data);
         return (KeyKind, key) switch
         {
-            (PublicKeyKind.Ec, ECDsa ec) => ec.SignHash(digest, DSASignatureFormat.Rfc3279DerSequence),
+            (PublicKeyKind.Ec, ECDsa ec) => ToDer(ec.SignHash(digest)),
             (PublicKeyKind.Rsa, RSA rsa) => rsa.SignHash(digest, Hash, Padding!),
             _ => throw new CryptographicException($"the signing key is not of the kind that {Name} needs"),
         };
+    }
+
+    /// <summary>Keys answer r and s side by side, each as long as the curve; certificates want SEQUENCE { r INTEGER, s INTEGER } (RFC 3279 §2.2.3).</summary>
+    private static byte[] ToDer(ReadOnlySpan<byte> signature)
+    {
+        var writer = new AsnWriter(AsnEncodingRules.DER);
+        using (writer.PushSequence())
+        {
+            writer.WriteIntegerUnsigned(Trimmed(signature[..(signature.Length / 2)]));
+            writer.WriteIntegerUnsigned(Trimmed(signature[(signature.Length / 2)..]));
+        }
+
+        return writer.Encode();
+
+        static ReadOnlySpan<byte> Trimmed(ReadOnlySpan<byte> number) => number.TrimStart((byte)0) is { IsEmpty: false } trimmed ? trimmed : [0];
     }
 
     private static byte[] Encode(string oid)
@@ -84,7 +116,7 @@ internal sealed class SignatureAlgorithm
         using (writer.PushSequence())
         {
             writer.WriteObjectIdentifier(oid);
-            if (oid == Oids.RsaSha256)
+            if (oid is Oids.RsaSha256 or Oids.RsaSha384 or Oids.RsaSha512)
             {
                 writer.WriteNull();
             }

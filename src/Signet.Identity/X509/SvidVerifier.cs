@@ -110,7 +110,7 @@ public static class SvidVerifier
         PathProblem.UnknownAuthority => PeerProblem.UnknownAuthority,
         PathProblem.BadSignature => PeerProblem.BadSignature,
         PathProblem.WeakAlgorithm => PeerProblem.WeakAlgorithm,
-        PathProblem.NotAnAuthority or PathProblem.PathLength or PathProblem.KeyUsage or PathProblem.Profile => PeerProblem.BadAuthority,
+        PathProblem.NotAnAuthority or PathProblem.PathLength or PathProblem.KeyUsage or PathProblem.UnknownCriticalExtension or PathProblem.Profile => PeerProblem.BadAuthority,
         PathProblem.NameConstraint => PeerProblem.NameConstraint,
         PathProblem.ExtendedKeyUsage => PeerProblem.WrongPurpose,
         PathProblem.Expired => PeerProblem.Expired,

@@ -41,19 +41,7 @@ public static class X509SvidProfile
             return false;
         }
 
-        problem = leaf switch
-        {
-            { SubjectName.IsEmpty: true, AreAlternativeNamesCritical: false } => "its subject is empty, so its alternative names must be critical (X509-SVID §3.1)",
-            { IsAuthority: true } => "it is an authority (cA=true); a workload's certificate must not be (X509-SVID §5.2)",
-            { KeyUsage: null } => "it has no key usage (X509-SVID §4.3)",
-            { IsKeyUsageCritical: false } => "its key usage is not critical (X509-SVID §4.3)",
-            _ when Has(leaf, KeyUsages.KeyCertSign) => "its key usage has keyCertSign; a workload's must not (X509-SVID §5.2)",
-            _ when Has(leaf, KeyUsages.CrlSign) => "its key usage has cRLSign; a workload's must not (X509-SVID §5.2)",
-            _ when !Has(leaf, KeyUsages.DigitalSignature) => "its key usage lacks digitalSignature (X509-SVID §4.3)",
-            { ExtendedKeyUsages: { } purposes } when !purposes.Contains(Oids.ServerAuth) || !purposes.Contains(Oids.ClientAuth) =>
-                "its extended key usage lacks serverAuth or clientAuth; when there is one it must have both (X509-SVID §4.4)",
-            _ => "",
-        };
+        problem = FindLeafProblems(leaf).FirstOrDefault() ?? "";
         id = problem.Length == 0 ? id : null;
         return id is not null;
     }
@@ -67,23 +55,106 @@ public static class X509SvidProfile
     /// <param name="problem">What is wrong, when the answer is false; otherwise empty.</param>
     public static bool TryCheckAuthority(Certificate authority, TrustDomain? trustDomain, out string problem)
     {
-        if (!TryReadOnlyUri(authority, out var id, out problem))
+        if (TryReadOnlyUri(authority, out var id, out problem))
         {
-            return false;
+            problem = FindAuthorityProblems(authority, id, trustDomain).FirstOrDefault() ?? "";
         }
 
-        problem = authority switch
-        {
-            { IsAuthority: false } => "it is not an authority (cA=true is missing); a signing certificate must be (X509-SVID §4.1)",
-            { KeyUsage: null } when id is not null => "it has no key usage (X509-SVID §4.3)",
-            { KeyUsage: not null } when !Has(authority, KeyUsages.KeyCertSign) => "its key usage lacks keyCertSign (X509-SVID §4.3)",
-            { IsKeyUsageCritical: false } when id is not null => "its key usage is not critical (X509-SVID §4.3)",
-            _ when id is { HasPath: true } => $"its SPIFFE ID {id} has a path; a signing certificate's must not (X509-SVID §3.2)",
-            _ when id is not null && trustDomain is not null && id.TrustDomain != trustDomain =>
-                $"it is an authority of the trust domain {id.TrustDomain}, not of {trustDomain} (X509-SVID §3.2)",
-            _ => "",
-        };
         return problem.Length == 0;
+    }
+
+    /// <summary>Every rule that the certificate breaks, as a workload's or as a signing certificate; empty when it breaks none.</summary>
+    public static IReadOnlyList<string> FindProblems(Certificate certificate)
+    {
+        if (certificate.IsAuthority)
+        {
+            return TryReadOnlyUri(certificate, out var id, out var problem) ? [.. FindAuthorityProblems(certificate, id, null)] : [problem];
+        }
+
+        return TryReadId(certificate, out _, out var idProblem) ? [.. FindLeafProblems(certificate)] : [idProblem, .. FindLeafProblems(certificate)];
+    }
+
+    private static IEnumerable<string> FindLeafProblems(Certificate leaf)
+    {
+        if (leaf is { SubjectName.IsEmpty: true, AreAlternativeNamesCritical: false })
+        {
+            yield return "its subject is empty, so its alternative names must be critical (X509-SVID §3.1)";
+        }
+
+        if (leaf.IsAuthority)
+        {
+            yield return "it is an authority (cA=true); a workload's certificate must not be (X509-SVID §5.2)";
+        }
+
+        if (leaf.KeyUsage is null)
+        {
+            yield return "it has no key usage (X509-SVID §4.3)";
+        }
+        else
+        {
+            if (!leaf.IsKeyUsageCritical)
+            {
+                yield return "its key usage is not critical (X509-SVID §4.3)";
+            }
+
+            if (Has(leaf, KeyUsages.KeyCertSign))
+            {
+                yield return "its key usage has keyCertSign; a workload's must not (X509-SVID §5.2)";
+            }
+
+            if (Has(leaf, KeyUsages.CrlSign))
+            {
+                yield return "its key usage has cRLSign; a workload's must not (X509-SVID §5.2)";
+            }
+
+            if (!Has(leaf, KeyUsages.DigitalSignature))
+            {
+                yield return "its key usage lacks digitalSignature (X509-SVID §4.3)";
+            }
+        }
+
+        if (leaf.ExtendedKeyUsages is { } purposes && (!purposes.Contains(Oids.ServerAuth) || !purposes.Contains(Oids.ClientAuth)))
+        {
+            yield return "its extended key usage lacks serverAuth or clientAuth; when there is one it must have both (X509-SVID §4.4)";
+        }
+    }
+
+    private static IEnumerable<string> FindAuthorityProblems(Certificate authority, SpiffeId? id, TrustDomain? trustDomain)
+    {
+        if (!authority.IsAuthority)
+        {
+            yield return "it is not an authority (cA=true is missing); a signing certificate must be (X509-SVID §4.1)";
+        }
+
+        if (authority.KeyUsage is null)
+        {
+            if (id is not null)
+            {
+                yield return "it has no key usage (X509-SVID §4.3)";
+            }
+        }
+        else
+        {
+            if (!Has(authority, KeyUsages.KeyCertSign))
+            {
+                yield return "its key usage lacks keyCertSign (X509-SVID §4.3)";
+            }
+
+            if (id is not null && !authority.IsKeyUsageCritical)
+            {
+                yield return "its key usage is not critical (X509-SVID §4.3)";
+            }
+        }
+
+        if (id is { HasPath: true })
+        {
+            yield return $"its SPIFFE ID {id} has a path; a signing certificate's must not (X509-SVID §3.2)";
+        }
+
+        if (id is not null && trustDomain is not null && id.TrustDomain != trustDomain)
+        {
+            yield return $"it is an authority of the trust domain {id.TrustDomain}, not of {trustDomain} (X509-SVID §3.2)";
+        }
     }
 
     private static bool TryReadOnlyUri(Certificate certificate, out SpiffeId? id, out string problem)

@@ -14,7 +14,7 @@ internal sealed class CompiledRule
 
     public CompiledRule(int order, AuthorizationPolicy policy, Rule rule)
     {
-        (Order, Policy, Rule) = (order, policy, rule);
+        (Order, Policy, PolicyId, Rule) = (order, policy, policy.Id, rule);
         _from = rule.From.Count == 0 ? Anything : [.. rule.From.Select(clauses => clauses.ToArray())];
         _to = rule.To.Count == 0 ? Anything : [.. rule.To.Select(clauses => clauses.ToArray())];
         _when = [.. rule.When];
@@ -28,6 +28,9 @@ internal sealed class CompiledRule
     public int Order { get; }
 
     public AuthorizationPolicy Policy { get; }
+
+    /// <summary>The policy's name, put together once.</summary>
+    public string PolicyId { get; }
 
     public Rule Rule { get; }
 
@@ -58,7 +61,7 @@ internal sealed class CompiledRule
             PolicyAction.Custom => "sent to an external authoriser by",
             _ => "noted by",
         };
-        return $"{verb} {Policy.Id} rule {Rule.Index}: {(clauses.Length == 0 ? "it matches everything" : clauses)}";
+        return $"{verb} {PolicyId} rule {Rule.Index}: {(clauses.Length == 0 ? "it matches everything" : clauses)}";
     }
 
     private static int IndexOfMatch(Clause[][] alternatives, RequestFacts facts)

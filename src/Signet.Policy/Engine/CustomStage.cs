@@ -5,7 +5,7 @@ namespace Signet.Policy.Engine;
 /// <summary>The CUSTOM policies of a workload that share one external authoriser. Immutable, thread-safe.</summary>
 internal sealed class CustomStage
 {
-    private readonly AuthorizationPolicy _first;
+    private readonly string _policyId;
     private readonly ExtensionProvider? _provider;
     private readonly RuleIndex _rules;
     private readonly Dictionary<CompiledRule, CustomQuestion> _questions;
@@ -13,7 +13,7 @@ internal sealed class CustomStage
 
     public CustomStage(AuthorizationPolicy first, ExtensionProvider? provider, IReadOnlyList<CompiledRule> rules)
     {
-        (_first, _provider, _rules) = (first, provider, new RuleIndex(rules));
+        (_policyId, _provider, _rules) = (first.Id, provider, new RuleIndex(rules));
         _questions = provider is null ? [] : rules.ToDictionary(rule => rule, rule => new CustomQuestion(provider, rule.Policy.Id, rule.Rule.Index));
         _undefined = $"denied: {first.Id} names the external authoriser \"{first.Provider}\", which the mesh does not define";
     }
@@ -23,7 +23,7 @@ internal sealed class CustomStage
     {
         if (_provider is null)
         {
-            return new Decision(new Verdict(Stage.Custom, _first.Id, null, _undefined, findings), null);
+            return new Decision(new Verdict(Stage.Custom, _policyId, null, _undefined, findings), null);
         }
 
         if (_rules.FirstMatch(facts) is not { } rule)
@@ -47,5 +47,5 @@ internal sealed class CustomStage
     }
 
     private static Decision Deny(CompiledRule rule, string reason, Findings findings, CustomQuestion? ask) =>
-        new(new Verdict(Stage.Custom, rule.Policy.Id, rule.Rule.Index, reason, findings), null, ask);
+        new(new Verdict(Stage.Custom, rule.PolicyId, rule.Rule.Index, reason, findings), null, ask);
 }

@@ -10,7 +10,7 @@ internal sealed class RuleTable
 {
     private static readonly Permit NoAllowPolicies = new(null);
 
-    private readonly IReadOnlyList<CustomStage> _custom;
+    private readonly CustomStage[] _custom;
     private readonly RuleIndex _deny;
     private readonly RuleIndex _allow;
     private readonly RuleIndex _heard;
@@ -57,7 +57,7 @@ internal sealed class RuleTable
 
         if (_deny.FirstMatch(facts) is { } deny)
         {
-            return new Decision(new Verdict(Stage.Deny, deny.Policy.Id, deny.Rule.Index, deny.Reason(facts), findings), null);
+            return new Decision(new Verdict(Stage.Deny, deny.PolicyId, deny.Rule.Index, deny.Reason(facts), findings), null);
         }
 
         if (!_hasAllow)
@@ -66,7 +66,7 @@ internal sealed class RuleTable
         }
 
         return _allow.FirstMatch(facts) is { } allow
-            ? new Decision(new Verdict(Stage.Allow, allow.Policy.Id, allow.Rule.Index, allow.Reason(facts), findings), allow.Permit)
+            ? new Decision(new Verdict(Stage.Allow, allow.PolicyId, allow.Rule.Index, allow.Reason(facts), findings), allow.Permit)
             : new Decision(new Verdict(Stage.Default, null, null, "denied: ALLOW policies cover the workload and none of them matches", findings), null);
     }
 
@@ -85,9 +85,9 @@ internal sealed class RuleTable
             return matched[0].Policy.DryRun ? matched[0].DryRunFindings : matched[0].AuditFindings;
         }
 
-        var first = matched.OrderBy(rule => rule.Order).DistinctBy(rule => rule.Policy.Id, StringComparer.Ordinal).ToList();
+        var first = matched.OrderBy(rule => rule.Order).DistinctBy(rule => rule.PolicyId, StringComparer.Ordinal).ToList();
         return new Findings(
-            [.. first.Where(rule => !rule.Policy.DryRun).Select(rule => rule.Policy.Id)],
+            [.. first.Where(rule => !rule.Policy.DryRun).Select(rule => rule.PolicyId)],
             [.. first.Where(rule => rule.Policy.DryRun).SelectMany(rule => rule.DryRunFindings.DryRun)]);
     }
 }

@@ -61,7 +61,8 @@ public static class YamlReader
         }
         catch (YamlException bad)
         {
-            problem = new YamlProblem(Math.Max(1, (int)bad.Start.Line), "this is not YAML: " + Lowered(bad.Message));
+            // The parser may point behind the last line.
+            problem = new YamlProblem(Math.Clamp((int)bad.Start.Line, 1, 1 + text.AsSpan().Count('\n')), "this is not YAML: " + Lowered(bad.Message));
         }
         catch (Exception bad) when (bad is ArgumentException or InvalidOperationException or IndexOutOfRangeException or FormatException or OverflowException)
         {

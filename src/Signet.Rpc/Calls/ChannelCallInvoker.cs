@@ -44,8 +44,15 @@ internal sealed class ChannelCallInvoker(CallTarget target) : CallInvoker
 
     private ClientCall<TRequest, TResponse> Start<TRequest, TResponse>(Method<TRequest, TResponse> method, CallOptions options, TRequest? request)
         where TRequest : class
-        where TResponse : class => new(target, method, options, request);
+        where TResponse : class
+    {
+        ObjectDisposedException.ThrowIf(target.Closed.IsCancellationRequested, typeof(GrpcChannel));
+        return new ClientCall<TRequest, TResponse>(target, method, options, request);
+    }
 }
 
-/// <summary>What the calls of a channel have in common: the server's name for messages and its address for HTTP, and how to get there.</summary>
-internal sealed record CallTarget(string Name, Uri Address, HttpMessageInvoker Http, TimeProvider Time, GrpcChannelOptions Limits);
+/// <summary>
+/// What the calls of a channel have in common: the server's name for messages and its address for HTTP, how to get there, and when to stop.
+/// </summary>
+internal sealed record CallTarget(
+    string Name, Uri Address, HttpMessageInvoker Http, TimeProvider Time, GrpcChannelOptions Limits, CancellationToken Closed);

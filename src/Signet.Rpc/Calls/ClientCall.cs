@@ -28,6 +28,7 @@ internal sealed class ClientCall<TRequest, TResponse> : IAsyncStreamReader<TResp
     private readonly RequestContent _requests;
     private readonly CancellationTokenSource _over = new();
     private readonly CancellationTokenRegistration _callersWish;
+    private readonly CancellationTokenRegistration _channelClosed;
     private readonly ITimer? _deadline;
     private readonly TaskCompletionSource<Metadata> _responseHeaders = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task<PipeReader?> _response;
@@ -55,6 +56,7 @@ internal sealed class ClientCall<TRequest, TResponse> : IAsyncStreamReader<TResp
         }
 
         _callersWish = options.CancellationToken.UnsafeRegister(static over => ((CancellationTokenSource)over!).Cancel(), _over);
+        _channelClosed = target.Closed.UnsafeRegister(static over => ((CancellationTokenSource)over!).Cancel(), _over);
         _response = RunAsync(target.Http, NewRequest(new Uri(target.Address, method.FullName), options, left));
         Observe(_response);
         Observe(_responseHeaders.Task);
@@ -296,6 +298,7 @@ internal sealed class ClientCall<TRequest, TResponse> : IAsyncStreamReader<TResp
         }
 
         _callersWish.Unregister();
+        _channelClosed.Unregister();
         _deadline?.Dispose();
         _requests.Close();
         _http?.Dispose();

@@ -9,6 +9,8 @@ public sealed class EchoService : Echo.EchoBase
 {
     private readonly TaskCompletionSource<string> _cancelled = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    private readonly TaskCompletionSource _hanging = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     /// <summary>The text thrown by <c>THROW</c>: no client may ever see it.</summary>
     public const string Secret = "the-secret-inside";
 
@@ -20,6 +22,9 @@ public sealed class EchoService : Echo.EchoBase
 
     /// <summary>Ends with the text of the first request whose call was cancelled.</summary>
     public Task<string> Cancelled => _cancelled.Task;
+
+    /// <summary>Ends when a <c>HANG</c> or <c>STUBBORN</c> call has begun to wait.</summary>
+    public Task Hanging => _hanging.Task;
 
     /// <summary>Lets <c>STUBBORN</c> calls go.</summary>
     public TaskCompletionSource LetGo { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -103,9 +108,11 @@ public sealed class EchoService : Echo.EchoBase
             case Behaviour.Throw:
                 throw new InvalidOperationException(Secret);
             case Behaviour.Hang:
+                _hanging.TrySetResult();
                 await UntilCancelledAsync(request, context.CancellationToken);
                 break;
             case Behaviour.Stubborn:
+                _hanging.TrySetResult();
                 await LetGo.Task;
                 break;
         }

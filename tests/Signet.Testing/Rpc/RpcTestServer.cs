@@ -1,8 +1,4 @@
 using System.Net;
-using System.Net.Security;
-using System.Security.Authentication;
-using System.Security.Cryptography.X509Certificates;
-using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -23,11 +19,12 @@ public sealed class RpcTestServer : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly DirectoryInfo _folder;
 
-    private RpcTestServer(WebApplication app, DirectoryInfo folder, RpcTestCertificates certificates)
+    private RpcTestServer(WebApplication app, DirectoryInfo folder, RpcTestCertificates certificates, RememberedLog log)
     {
         _app = app;
         _folder = folder;
         Certificates = certificates;
+        Log = log;
     }
 
     public EchoService Echo { get; } = new();
@@ -37,7 +34,7 @@ public sealed class RpcTestServer : IAsyncDisposable
     public RpcTestCertificates Certificates { get; }
 
     /// <summary>What the server logged, rendered.</summary>
-    public RememberedLog Log { get; } = new();
+    public RememberedLog Log { get; }
 
     public string SocketPath => Path.Combine(_folder.FullName, "rpc.sock");
 
@@ -49,7 +46,7 @@ public sealed class RpcTestServer : IAsyncDisposable
     /// <param name="time">Judges deadlines; the system's when null.</param>
     /// <param name="options">Limits; the defaults when null.</param>
     /// <param name="filter">Runs before each call of the echo service.</param>
-    /// <param name="configure">Changes the application before it starts.</param>
+    /// <param name="onSocket">Changes the Unix socket's endpoint.</param>
     public static async Task<RpcTestServer> StartAsync(
         TimeProvider? time = null,
         GrpcServerOptions? options = null,
@@ -58,11 +55,11 @@ public sealed class RpcTestServer : IAsyncDisposable
     {
         var folder = Directory.CreateTempSubdirectory("signet-rpc-");
         var certificates = RpcTestCertificates.Create();
-        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = folder.FullName });
-        builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.Logging.ClearProviders();
-        RpcTestServer server = null!;
-        builder.WebHost.ConfigureKestrel(kestrel =>
+        var log = new RememberedLog();
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddRoutingCore();
+        builder.Logging.SetMinimumLevel(LogLevel.Debug).AddProvider(new RememberedLog.Provider(log));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.UseGrpcDefaults();
             kestrel.ListenUnixSocket(Path.Combine(folder.FullName, "rpc.sock"), listen =>
@@ -76,10 +73,9 @@ public sealed class RpcTestServer : IAsyncDisposable
                 listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(certificates.ServerOptions()) });
             });
         });
-        builder.Services.AddSingleton<ILoggerProvider>(_ => new RememberedLog.Provider(server.Log));
-        builder.Logging.SetMinimumLevel(LogLevel.Debug);
         var app = builder.Build();
-        server = new RpcTestServer(app, folder, certificates);
+        var server = new RpcTestServer(app, folder, certificates, log);
+        app.UseRouting();
         app.MapGrpc(time ?? TimeProvider.System, options ?? new GrpcServerOptions(), services => services
             .Add(Rpc.Echo.Descriptor, Rpc.Echo.BindService(server.Echo), filter)
             .Add(Signet.Rpc.Wire.Health.Health.Descriptor, Signet.Rpc.Wire.Health.Health.BindService(server.Health))

@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging.Abstractions;
 using Signet.Hosting.Admin;
 using Signet.Hosting.Daemons;
+using Signet.Hosting.Telemetry;
 
 namespace Signet.FunctionalTests.Hosting.Admin;
 
@@ -12,6 +13,7 @@ public sealed class AdminEndpointTests : IAsyncLifetime
 {
     private readonly ReadinessBoard _readiness = new("svid");
     private readonly AdminEndpoint _endpoint;
+    private readonly MetricsCollector _metrics = new();
     private readonly HttpClient _http = new();
 
     public AdminEndpointTests() => _endpoint = Endpoint(new IPEndPoint(IPAddress.Loopback, 0));
@@ -25,6 +27,7 @@ public sealed class AdminEndpointTests : IAsyncLifetime
     public async ValueTask DisposeAsync()
     {
         _http.Dispose();
+        _metrics.Dispose();
         await _endpoint.DisposeAsync();
     }
 
@@ -42,6 +45,15 @@ public sealed class AdminEndpointTests : IAsyncLifetime
         using var ready = await _http.GetAsync("/ready");
         Assert.Equal(HttpStatusCode.OK, ready.StatusCode);
         Assert.Equal("no-store", ready.Headers.CacheControl?.ToString());
+    }
+
+    [Fact]
+    public async Task Answers_with_metrics()
+    {
+        using var answer = await _http.GetAsync("/metrics");
+
+        Assert.Equal("text/plain; version=0.0.4; charset=utf-8", answer.Content.Headers.ContentType?.ToString());
+        Assert.Contains("# TYPE kestrel_active_connections gauge\n", await answer.Content.ReadAsStringAsync());
     }
 
     [Fact]
@@ -178,6 +190,7 @@ public sealed class AdminEndpointTests : IAsyncLifetime
         [
             AdminRoute.Live,
             AdminRoute.Ready(_readiness),
+            PrometheusText.Route(_metrics),
             AdminRoute.Get("/broken", _ => throw new InvalidOperationException("secret detail")),
             AdminRoute.Post("/echo", (request, _) => new(AdminAnswer.Json(200, new JsonObject
             {

@@ -1,32 +1,79 @@
 using Signet.Identity.X509;
+using Signet.Testing.X509;
 
 namespace Signet.UnitTests.Identity.X509;
 
 public sealed class SvidVerifierTests
 {
+    private static readonly DateTimeOffset Now = TestPki.Now;
     private readonly TestPki _pki = TestPki.Shared;
+
+    private TrustBundles Bundles => TrustBundles.Of(_pki.Bundle);
 
     [Fact]
     public void Trusts_a_workload_of_a_known_trust_domain()
     {
-        var verdict = SvidVerifier.Verify([_pki.Leaf, _pki.Issuing], TrustBundles.Of(_pki.Bundle), CertificateUsage.Client, TestPki.Now);
+        var verdict = SvidVerifier.Verify([_pki.Leaf, _pki.Issuing], Bundles, CertificateUsage.Client, Now);
 
         Assert.True(verdict.IsTrusted, verdict.Reason);
+        Assert.Equal(PeerProblem.None, verdict.Problem);
         Assert.Equal(TestPki.Orders, verdict.Id);
-        Assert.Equal(TestPki.Now.AddHours(1), verdict.ExpiresAt);
+        Assert.Equal(Now.AddHours(1), verdict.ExpiresAt);
         Assert.Equal([_pki.Leaf, _pki.Issuing, _pki.Root], verdict.Path);
+        Assert.Equal("", verdict.Reason);
     }
 
     [Fact]
-    public void Makes_an_svid_of_a_chain_and_its_key()
+    public void Takes_what_follows_the_leaf_in_any_order() =>
+        Assert.True(SvidVerifier.Verify([_pki.Leaf, _pki.Root, _pki.Issuing], Bundles, CertificateUsage.Server, Now).IsTrusted);
+
+    [Fact]
+    public void Names_the_problem_and_gives_no_ID_to_whom_it_does_not_trust()
     {
-        Assert.True(X509Svid.TryCreate([_pki.Leaf, _pki.Issuing, _pki.Root], _pki.LeafKey, "web", out var svid, out var problem), problem);
-        Assert.Equal([_pki.Leaf, _pki.Issuing], svid.Chain);
-        Assert.True(KeyPair.TryImportPkcs8(svid.ExportKeyPkcs8(), out _, out problem), problem);
-        Assert.True(X509Bundle.TryReadSpiffeJson(TestPki.Domain, _pki.Bundle.ToSpiffeJson(), out var bundle, out problem), problem);
-        Assert.Equal(_pki.Bundle, bundle);
-        Assert.True(SigningRequest.TryParse(SigningRequest.Create(_pki.LeafKey, TestPki.Orders), out var request, out problem), problem);
-        Assert.Equal([TestPki.Orders.Uri], request.UriNames);
-        Assert.True(Pem.TryReadPrivateKey(Pem.EncodePrivateKey(_pki.LeafKey), out _, out problem), problem);
+        using var strangerKey = KeyPair.Generate(KeyType.EcP256);
+        var stranger = CertificateTemplate.Authority(TestPki.Domain, KeyPair.ExportPublicKey(strangerKey), Now.AddDays(-1), Now.AddDays(1), "issuing", 0).SignSelf(strangerKey);
+        var foreign = _pki.LeafTemplate().Sign(stranger, strangerKey);
+        var expired = (_pki.LeafTemplate() with { NotBefore = Now.AddHours(-2), NotAfter = Now.AddHours(-1) }).Sign(_pki.Issuing, _pki.IssuingKey);
+        var early = (_pki.LeafTemplate() with { NotBefore = Now.AddHours(1), NotAfter = Now.AddHours(2) }).Sign(_pki.Issuing, _pki.IssuingKey);
+
+        Refuses(PeerProblem.NoCertificate, "presented no certificate");
+        Refuses(PeerProblem.UnknownAuthority, "not among the trusted authorities", foreign, stranger);
+        Refuses(PeerProblem.UnknownAuthority, "not among the trusted authorities", _pki.Leaf);
+        Refuses(PeerProblem.Expired, "expired at 2026-11-26T11:00:00Z; it is 2026-11-26T12:00:00Z", expired, _pki.Issuing);
+        Refuses(PeerProblem.NotYetValid, "valid from 2026-11-26T13:00:00Z; it is 2026-11-26T12:00:00Z", early, _pki.Issuing);
+        Refuses(PeerProblem.NotAnSvid, "is not an X509-SVID", _pki.Issuing, _pki.Root);
+        Refuses(PeerProblem.TooComplex, "17 certificates; the limit is 16", [.. Enumerable.Repeat(_pki.Leaf, 17)]);
+    }
+
+    [Fact]
+    public void Trusts_nobody_without_bundles() =>
+        Assert.Equal(PeerProblem.UntrustedDomain, SvidVerifier.Verify([_pki.Leaf, _pki.Issuing], TrustBundles.Empty, CertificateUsage.Client, Now).Problem);
+
+    [Fact]
+    public void Gives_every_problem_of_a_path_a_name_of_its_own_kind()
+    {
+        var root = CertificateForge.Authority("CN=root").SignSelf();
+        var weak = (CertificateForge.Authority("CN=weak") with { KeyName = "rsa1024" }).Sign(root);
+        var narrow = (CertificateForge.Authority("CN=narrow") with { Purposes = [CertificateForge.ServerAuth] }).Sign(root);
+        var odd = (CertificateForge.Authority("CN=odd") with { Extra = [CertificateForge.Unknown(true)] }).Sign(root);
+
+        Assert.Equal(PeerProblem.WeakAlgorithm, Under(weak));
+        Assert.Equal(PeerProblem.WrongPurpose, Under(narrow));
+        Assert.Equal(PeerProblem.BadAuthority, Under(odd));
+
+        PeerProblem Under(ForgedCertificate issuing) => SvidVerifier.Verify(
+            [CertificateForge.Workload().Sign(issuing).Certificate, issuing.Certificate], TrustBundles.Of(X509Bundle.Create(TestPki.Domain, [root.Certificate])), CertificateUsage.Client, Now).Problem;
+    }
+
+    private void Refuses(PeerProblem problem, string why, params Certificate[] presented)
+    {
+        var verdict = SvidVerifier.Verify(presented, Bundles, CertificateUsage.Client, Now);
+
+        Assert.False(verdict.IsTrusted);
+        Assert.Equal(problem, verdict.Problem);
+        Assert.Contains(why, verdict.Reason);
+        Assert.Null(verdict.Id);
+        Assert.Empty(verdict.Path);
+        Assert.Equal(presented.FirstOrDefault(), verdict.Leaf);
     }
 }

@@ -1,0 +1,70 @@
+using System.CommandLine;
+using Grpc.Core;
+using Signet.Agent;
+using Signet.Authority.Keys;
+using Signet.Cli.Output;
+using Signet.Client;
+using Signet.Hosting;
+using Signet.Server.Storage;
+
+namespace Signet.Cli;
+
+/// <summary>What Main hands to every command: the clock, chance, and where the server and the agent are to be found.</summary>
+internal sealed record CliContext(TimeProvider Time, Func<double> Chance)
+{
+    private const string ServerVariable = "SIGNET_SERVER_SOCKET";
+
+    /// <summary>The option of everything that lies in the file system by default.</summary>
+    public static Option<string> HomeOption() => new("--home") { Description = "The folder under which sockets and state lie (default: the system's for root, ~/.signet for everybody else)", HelpName = "DIR" };
+
+    /// <summary>The option of commands that speak to the server.</summary>
+    public static Option<string> ServerOption() => new("--server") { Description = $"The server's admin socket (default: ${ServerVariable}, then the usual place)", HelpName = "SOCKET" };
+
+    /// <summary>The option of commands that speak to the agent.</summary>
+    public static Option<string> SocketOption() => new("--socket") { Description = $"The agent's socket (default: ${WorkloadApiAddress.Variable}, then the usual place)", HelpName = "SOCKET" };
+
+    /// <summary>The usual places for this user.</summary>
+    /// <exception cref="CliError">There are none.</exception>
+    public static Places PlacesOf(string? home) =>
+        Places.TryChoose(home, Environment.IsPrivilegedProcess, Environment.GetEnvironmentVariable("HOME"), out var places, out var problem)
+            ? places
+            : throw new CliError(problem, "for example: --home /tmp/signet");
+
+    /// <summary>The server's admin socket: the option, then the environment, then the usual place.</summary>
+    public static string ServerSocket(string? option) => option ?? Environment.GetEnvironmentVariable(ServerVariable) ?? PlacesOf(null).ServerSocket;
+
+    /// <summary>The agent's address: the option, then the environment, then the usual place.</summary>
+    /// <exception cref="CliError">What is given there is not an address.</exception>
+    public static WorkloadApiAddress AgentAddress(string? option)
+    {
+        var text = option ?? Environment.GetEnvironmentVariable(WorkloadApiAddress.Variable) ?? PlacesOf(null).AgentSocket;
+        return WorkloadApiAddress.TryParse(text, out var address, out var problem) ? address : throw new CliError(problem, "for example: --socket unix:/run/signet/agent.sock");
+    }
+
+    /// <summary>Gives a command its body; what it throws reaches the person as <c>error:</c> and <c>hint:</c>.</summary>
+    public static void Run(Command command, Func<ParseResult, CancellationToken, Task<int>> body) =>
+        command.SetAction((parsed, cancellationToken) => Failures.ReportAsync(parsed.InvocationConfiguration.Error, async () =>
+        {
+            try
+            {
+                return await body(parsed, cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception e) when (Explain(e) is { } explained)
+            {
+                throw explained;
+            }
+        }));
+
+    private static CliError? Explain(Exception failure) => failure switch
+    {
+        RpcException { StatusCode: StatusCode.Unavailable } e => new CliError(
+            e.Status.Detail, "is it running? start it with: signet server run or signet agent run; another place: --server, --socket"),
+        RpcException { StatusCode: StatusCode.PermissionDenied } e => new CliError(e.Status.Detail, "ask an operator of this server, or run as the user that runs it"),
+        RpcException { StatusCode: StatusCode.DeadlineExceeded } => new CliError("no answer in time", "is it overloaded or suspended? its log says what it does"),
+        RpcException e => new CliError($"{e.StatusCode}: {e.Status.Detail}", "change what the message names and try again"),
+        StoreException e => new CliError(e.Message, e.Problem == StoreProblem.Full ? "nothing was lost; free space and start again" : "check the path under dataDir and its owner"),
+        KeyManagerException e => new CliError(e.Message, "keys lie under dataDir/keys"),
+        AgentStartException e => new CliError(e.Message, "on the server: signet bundle show > bundle.pem; signet token create"),
+        _ => null,
+    };
+}

@@ -1,0 +1,137 @@
+using System.CommandLine;
+using System.Text;
+using System.Text.Json.Nodes;
+using Signet.Cli.Output;
+using Signet.Client;
+using Signet.Hosting.Files;
+using Signet.Identity.X509;
+
+namespace Signet.Cli.Commands;
+
+/// <summary><c>signet fetch x509</c> and <c>signet watch</c>: a Workload API client at hand.</summary>
+internal static class FetchCommand
+{
+    private static readonly TimeSpan DefaultPatience = TimeSpan.FromSeconds(10);
+
+    public static Command Create(CliContext context)
+    {
+        var write = new Option<string>("--write") { Description = "Write svid.pem, key.pem and bundle.pem into this folder", HelpName = "DIR" };
+        var timeout = CommandValues.Duration("--timeout", "How long to wait for an identity (default: 10s)");
+        var (socket, output) = (CliContext.SocketOption(), Answer.Option());
+        var x509 = new Command("x509", "Get this process's X.509-SVIDs. Example: signet fetch x509 --write /tmp/me") { write, timeout, socket, output };
+        CliContext.Run(x509, async (parsed, cancellationToken) =>
+        {
+            var address = CliContext.AgentAddress(parsed.GetValue(socket));
+            await using var source = new X509Source(address, context.Time);
+            var patience = parsed.GetValue(timeout) ?? DefaultPatience;
+            X509Context identity;
+            try
+            {
+                identity = await source.WaitAsync(cancellationToken).WaitAsync(patience, context.Time, cancellationToken).ConfigureAwait(false);
+            }
+            catch (TimeoutException)
+            {
+                throw new CliError(
+                    source.Problem ?? $"{address} gave no identity in time",
+                    "is the agent running, and is there an entry whose selectors this process has? see: signet entry list");
+            }
+
+            if (parsed.GetValue(write) is { } folder)
+            {
+                WriteFiles(folder, identity);
+            }
+
+            Answer.To(parsed, output).Write(() => Json(identity), answer => WriteText(answer, identity, context.Time.GetUtcNow()));
+            return ExitCode.Done;
+        });
+        return new Command("fetch", "Get an identity from the agent") { x509 };
+    }
+
+    public static Command Watch(CliContext context)
+    {
+        var (socket, output) = (CliContext.SocketOption(), Answer.Option());
+        var command = new Command("watch", "Show this process's X.509-SVIDs, and again at each rotation, until interrupted. Example: signet watch") { socket, output };
+        CliContext.Run(command, async (parsed, cancellationToken) =>
+        {
+            var answer = Answer.To(parsed, output);
+            await using var source = new X509Source(CliContext.AgentAddress(parsed.GetValue(socket)), context.Time);
+            using var changed = new SemaphoreSlim(0);
+            using var registration = source.OnChange(() => changed.Release());
+            try
+            {
+                await source.WaitAsync(cancellationToken).ConfigureAwait(false);
+                while (true)
+                {
+                    if (source.Current is { } identity)
+                    {
+                        answer.Write(() => Json(identity), _ => WriteText(answer, identity, context.Time.GetUtcNow()));
+                    }
+                    else
+                    {
+                        answer.Write(() => new JsonObject { ["svids"] = new JsonArray() }, _ => answer.Out.WriteLine(source.Problem));
+                    }
+
+                    await changed.WaitAsync(cancellationToken).ConfigureAwait(false);
+                }
+            }
+            catch (OperationCanceledException)
+            {
+                return ExitCode.Done;
+            }
+        });
+        return command;
+    }
+
+    // The key first: whoever waits for the certificate then finds both.
+    private static void WriteFiles(string folder, X509Context identity)
+    {
+        PrivateFolder.Ensure(folder);
+        var svid = identity.Default;
+        PrivateFile.WriteAtomically(Path.Combine(folder, "key.pem"), Encoding.ASCII.GetBytes(Pem.EncodePrivateKey(svid.Key)));
+        PrivateFile.WriteAtomically(Path.Combine(folder, "svid.pem"), Encoding.ASCII.GetBytes(Pem.Encode(svid.Chain)));
+        foreach (var bundle in identity.Bundles.All)
+        {
+            var path = bundle.TrustDomain == svid.Id.TrustDomain ? Path.Combine(folder, "bundle.pem") : Path.Combine(folder, "federated", bundle.TrustDomain.Name + ".pem");
+            PrivateFolder.Ensure(Path.GetDirectoryName(path)!);
+            PrivateFile.WriteAtomically(path, Encoding.ASCII.GetBytes(bundle.ToPem()));
+        }
+    }
+
+    private static JsonObject Json(X509Context identity) => new()
+    {
+        ["svids"] = new JsonArray([.. identity.Svids.Select(svid => new JsonObject
+        {
+            ["spiffeId"] = svid.Id.Uri,
+            ["serial"] = svid.Leaf.SerialHex,
+            ["issuer"] = svid.Leaf.Issuer,
+            ["notBefore"] = HumanTime.Stamp(svid.NotBefore),
+            ["notAfter"] = HumanTime.Stamp(svid.NotAfter),
+            ["hint"] = svid.Hint,
+        })]),
+        ["bundles"] = new JsonArray([.. identity.Bundles.All.Select(bundle => new JsonObject
+        {
+            ["trustDomain"] = bundle.TrustDomain.Name,
+            ["authorities"] = bundle.Authorities.Count,
+        })]),
+    };
+
+    private static void WriteText(Answer answer, X509Context identity, DateTimeOffset now)
+    {
+        foreach (var svid in identity.Svids)
+        {
+            answer.Out.WriteLine(answer.Ink.Of(svid.Id.Uri, Tone.Strong));
+            answer.Out.WriteLine($"  serial  {svid.Leaf.SerialHex}");
+            answer.Out.WriteLine($"  issuer  {svid.Leaf.Issuer}");
+            answer.Out.WriteLine($"  until   {HumanTime.Both(svid.NotAfter, now)}");
+            if (svid.Hint is { } hint)
+            {
+                answer.Out.WriteLine($"  hint    {hint}");
+            }
+        }
+
+        foreach (var bundle in identity.Bundles.All)
+        {
+            answer.Out.WriteLine($"trusts {bundle.Authorities.Count} authorities of {bundle.TrustDomain}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+using System.CommandLine;
+using Microsoft.Extensions.Logging;
+using Signet.Agent;
+using Signet.Cli.Output;
+using Signet.Hosting;
+using Signet.Hosting.Admin;
+using Signet.Hosting.Configuration;
+using Signet.Hosting.Daemons;
+using Signet.Hosting.Logging;
+using Signet.Proxy;
+using Signet.Proxy.Config;
+using Signet.Server;
+
+namespace Signet.Cli.Commands;
+
+/// <summary>A role as Main starts it.</summary>
+internal sealed record BuiltRole(IReadOnlyList<IDaemonPart> Parts, ReadinessBoard Readiness, IAsyncDisposable Owner);
+
+/// <summary><c>signet server|agent|proxy run|check-config</c>.</summary>
+internal static class RoleCommand
+{
+    public static Command Server(CliContext context) => Create(
+        "server",
+        "Sign identities and decide who gets which",
+        ServerConfig.Read,
+        async (config, logs, cancellationToken) =>
+        {
+            var host = await ServerHost.BuildAsync(config, context.Time, context.Chance, logs, cancellationToken).ConfigureAwait(false);
+            return new BuiltRole(host.Parts, host.Readiness, host);
+        },
+        context);
+
+    public static Command Agent(CliContext context) => Create(
+        "agent",
+        "Give the workloads of this node their identity",
+        AgentConfig.Read,
+        (config, logs, _) =>
+        {
+            var host = AgentHost.Build(config, context.Time, context.Chance, logs);
+            return Task.FromResult(new BuiltRole(host.Parts, host.Readiness, host));
+        },
+        context);
+
+    public static Command Proxy(CliContext context)
+    {
+        var command = Create(
+            "proxy",
+            "Move a workload's traffic, mutual TLS on the network side",
+            (root, _) => ProxyConfig.Read(root),
+            (config, logs, _) =>
+            {
+                var host = ProxyHost.Build(config, context.Time, logs);
+                return Task.FromResult(new BuiltRole([host], host.Readiness, host));
+            },
+            context);
+        command.Subcommands.Add(ProxyAdminCommand.Certs(context));
+        command.Subcommands.Add(ProxyAdminCommand.Config());
+        return command;
+    }
+
+    private static Command Create<TConfig>(
+        string role,
+        string description,
+        Func<ConfigSection, Places, TConfig> read,
+        Func<TConfig, ILoggerFactory, CancellationToken, Task<BuiltRole>> build,
+        CliContext context)
+    {
+        var config = new Option<string>("--config", "-c") { Description = "YAML or JSON", HelpName = "FILE", Required = true };
+        var home = CliContext.HomeOption();
+        var run = new Command("run", $"Run the {role} until it is told to stop. Example: signet {role} run --config {role}.yaml") { config, home };
+        CliContext.Run(run, async (parsed, cancellationToken) =>
+        {
+            var (settings, log) = Read(parsed);
+            await using var output = new LogOutput(Console.OpenStandardError(), log, context.Time);
+            using var termination = Termination.OnSignals();
+            var built = await build(settings, output, cancellationToken).ConfigureAwait(false);
+            await using (built.Owner.ConfigureAwait(false))
+            {
+                var services = new ServiceManager(ConfigFile.ProcessEnvironment(), Environment.ProcessId);
+                return await DaemonHost.RunAsync(new Daemon(role, built.Readiness, services, context.Time, output), built.Parts, termination).ConfigureAwait(false);
+            }
+        });
+
+        var check = new Command("check-config", $"Say what is wrong with a configuration, if anything. Example: signet {role} check-config --config {role}.yaml") { config, home };
+        CliContext.Run(check, (parsed, _) =>
+        {
+            Read(parsed);
+            parsed.InvocationConfiguration.Output.WriteLine($"{parsed.GetValue(config)}: ok");
+            return Task.FromResult(ExitCode.Done);
+        });
+        return new Command(role, description) { run, check };
+
+        (TConfig Settings, LogConfig Log) Read(ParseResult parsed)
+        {
+            var places = CliContext.PlacesOf(parsed.GetValue(home));
+            return ConfigFile.Read(
+                parsed.GetRequiredValue(config),
+                ConfigFile.ProcessEnvironment(),
+                root => (read(root, places), LogConfig.Read(root.Section("log"))));
+        }
+    }
+}

@@ -1,0 +1,9 @@
+using System.Diagnostics.Metrics;
+
+namespace Signet.Hosting.Telemetry;
+
+/// <summary>The meter of what daemons share.</summary>
+internal static class HostingMeter
+{
+    public static readonly Meter Instance = new("Signet.Hosting");
+}

@@ -1,0 +1,277 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging.Abstractions;
+using Signet.Hosting.Files;
+using Signet.Testing;
+
+namespace Signet.FunctionalTests.Hosting.Files;
+
+/// <summary>Real files and the kernel's real reports, on a clock that only the test moves.</summary>
+[Collection(Hangup.Collection)]
+public sealed partial class FileSetWatchTests : IAsyncDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+    private readonly ManualTimeProvider _clock = new();
+    private readonly ConcurrentQueue<ImmutableArray<WatchedFile>> _changes = new();
+    private FileSetWatch? _watch;
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_watch is not null)
+        {
+            await _watch.DisposeAsync();
+        }
+
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public void Reads_the_policies_of_a_folder_by_name_and_nothing_else()
+    {
+        foreach (var name in (string[])["b.yaml", "a.yml", "c.json", "notes.txt", ".hidden.yaml", "d.yaml~"])
+        {
+            File.WriteAllText(_folder[name], name);
+        }
+
+        Directory.CreateDirectory(_folder["sub.yaml"]);
+
+        Assert.Equal(["a.yml", "b.yaml", "c.json"], FileSet.Folder(_folder.Path).Read().Select(file => file.Name));
+    }
+
+    [Fact]
+    public void Reads_a_single_file_whatever_it_is_called()
+    {
+        File.WriteAllText(_folder["policy.txt"], "x");
+
+        Assert.Equal("x", Assert.Single(FileSet.Folder(_folder["policy.txt"]).Read()).Text);
+    }
+
+    [Fact]
+    public void Refuses_what_it_cannot_read_whole()
+    {
+        Assert.Contains("there is no such file or folder", Problem(FileSet.Folder(_folder["missing"])));
+        Assert.Contains("there is no such file or folder", Problem(FileSet.Of(_folder["missing.pem"])));
+        Directory.CreateDirectory(_folder["folder.pem"]);
+        Assert.Contains("it is not a file", Problem(FileSet.Of(_folder["folder.pem"])));
+        File.WriteAllBytes(_folder["a.yaml"], [0xff, 0xfe]);
+        Assert.Contains("not text", Problem(FileSet.Folder(_folder.Path)));
+        File.WriteAllBytes(_folder["a.yaml"], new byte[FileSet.MaxFileBytes + 1]);
+        Assert.Contains("larger than 4MiB", Problem(FileSet.Folder(_folder.Path)));
+        File.Delete(_folder["a.yaml"]);
+        File.CreateSymbolicLink(_folder["b.yaml"], _folder["nowhere"]);
+        Assert.Contains("b.yaml", Problem(FileSet.Folder(_folder.Path)));
+
+        static string Problem(FileSet files) => Assert.Throws<PlaceException>(() => files.Read()).Message;
+    }
+
+    [Fact]
+    public void Does_not_start_on_a_first_look_that_fails() =>
+        Assert.Throws<PlaceException>(() => FileSetWatch.Start(FileSet.Folder(_folder["missing"]), _ => { }, _clock, NullLogger.Instance));
+
+    [Fact]
+    public async Task Sees_a_file_written_in_place_added_renamed_and_deleted()
+    {
+        File.WriteAllText(_folder["a.yaml"], "1");
+        Watch(FileSet.Folder(_folder.Path));
+
+        File.WriteAllText(_folder["a.yaml"], "2");
+        await SeenAsync("a.yaml=2");
+        File.WriteAllText(_folder["b.yaml"], "3");
+        await SeenAsync("a.yaml=2 b.yaml=3");
+        File.Move(_folder["b.yaml"], _folder["c.yaml"]);
+        await SeenAsync("a.yaml=2 c.yaml=3");
+        File.WriteAllText(_folder[".new"], "4");
+        File.Move(_folder[".new"], _folder["a.yaml"], overwrite: true);
+        await SeenAsync("a.yaml=4 c.yaml=3");
+        File.Delete(_folder["c.yaml"]);
+        await SeenAsync("a.yaml=4");
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Sees_a_link_swapped_as_kubelet_does(bool singleFile)
+    {
+        MakeVersion("..v1", "1");
+        File.CreateSymbolicLink(_folder["..data"], "..v1");
+        File.CreateSymbolicLink(_folder["a.yaml"], "..data/a.yaml");
+        Watch(singleFile ? FileSet.Of(_folder["a.yaml"]) : FileSet.Folder(_folder.Path));
+
+        MakeVersion("..v2", "2");
+        File.CreateSymbolicLink(_folder["..data_tmp"], "..v2");
+        Assert.Equal(0, Rename(_folder["..data_tmp"], _folder["..data"]));
+        await SeenAsync("a.yaml=2");
+
+        void MakeVersion(string name, string text)
+        {
+            Directory.CreateDirectory(_folder[name]);
+            File.WriteAllText(_folder[name + "/a.yaml"], text);
+        }
+    }
+
+    [Fact]
+    public async Task Finds_by_polling_what_the_kernel_does_not_report()
+    {
+        // The link's own folder stays as it is; nothing is reported for the file it leads to.
+        Directory.CreateDirectory(_folder["elsewhere"]);
+        Directory.CreateDirectory(_folder["here"]);
+        File.WriteAllText(_folder["elsewhere/a.yaml"], "1");
+        File.CreateSymbolicLink(_folder["here/a.yaml"], _folder["elsewhere/a.yaml"]);
+        Watch(FileSet.Folder(_folder["here"]));
+
+        File.WriteAllText(_folder["elsewhere/a.yaml"], "2");
+        _clock.Advance(FileSetWatch.Poll);
+
+        await SeenAsync("a.yaml=2");
+    }
+
+    [Fact]
+    public async Task Finds_a_folder_that_was_replaced()
+    {
+        Directory.CreateDirectory(_folder["policy"]);
+        File.WriteAllText(_folder["policy/a.yaml"], "1");
+        Watch(FileSet.Folder(_folder["policy"]));
+
+        Directory.CreateDirectory(_folder["policy2"]);
+        File.WriteAllText(_folder["policy2/a.yaml"], "2");
+        Directory.Delete(_folder["policy"], recursive: true);
+        Directory.Move(_folder["policy2"], _folder["policy"]);
+        _clock.Advance(FileSetWatch.Poll);
+
+        await SeenAsync("a.yaml=2");
+    }
+
+    [Fact]
+    public async Task Keeps_the_last_good_content_while_a_look_fails()
+    {
+        File.WriteAllText(_folder["a.yaml"], "1");
+        File.WriteAllText(_folder["b.yaml"], "deny");
+        Watch(FileSet.Folder(_folder.Path));
+
+        File.WriteAllBytes(_folder["b.yaml"], [0xff]);
+        await Eventually.IsTrueAsync(() => Tick(() => _watch!.Problem is not null), "the look fails");
+        Assert.Equal("a.yaml=1 b.yaml=deny", Show(_watch!.Current));
+        Assert.Empty(_changes);
+
+        File.WriteAllText(_folder["b.yaml"], "deny more");
+        await SeenAsync("a.yaml=1 b.yaml=deny more");
+        Assert.Null(_watch.Problem);
+    }
+
+    [Fact]
+    public async Task Says_nothing_when_a_file_is_written_with_the_same_content()
+    {
+        File.WriteAllText(_folder["a.yaml"], "1");
+        Watch(FileSet.Folder(_folder.Path));
+
+        File.WriteAllText(_folder["a.yaml"], "1");
+        File.WriteAllText(_folder["other.txt"], "1");
+        File.WriteAllText(_folder["b.yaml"], "2");
+        await SeenAsync("a.yaml=1 b.yaml=2");
+
+        Assert.DoesNotContain(_changes, files => Show(files) == "a.yaml=1");
+    }
+
+    [Fact]
+    public async Task Reports_also_the_same_content_when_it_is_told_to_look_again()
+    {
+        File.WriteAllText(_folder["a.yaml"], "1");
+        Watch(FileSet.Folder(_folder.Path));
+
+        _watch!.LookAgain();
+
+        await Eventually.IsTrueAsync(() => _changes.Count == 1, "a report without the clock moving");
+        Assert.Equal("a.yaml=1", Show(_changes.Single()));
+    }
+
+    [Fact]
+    public async Task Never_takes_a_half_written_file_for_a_change()
+    {
+        File.WriteAllText(_folder["a.yaml"], "deny all");
+        Watch(FileSet.Folder(_folder.Path));
+
+        _watch!.LookAgain();
+        await Eventually.IsTrueAsync(() => _changes.Count == 1, "the first looks are over");
+
+        // The writer has only begun when a look comes along.
+        File.WriteAllText(_folder["a.yaml"], "");
+        await Eventually.IsTrueAsync(() => _clock.NextDue <= _clock.GetUtcNow() + FileSetWatch.Quiet, "the kernel reports");
+        var looks = _clock.StartedTimers;
+        _clock.Advance(FileSetWatch.Quiet);
+        await Eventually.IsTrueAsync(() => _clock.StartedTimers > looks, "a look that finds the empty file");
+        File.WriteAllText(_folder["a.yaml"], "deny all of them");
+        await SeenAsync("a.yaml=deny all of them");
+
+        Assert.DoesNotContain(_changes, files => Show(files) == "a.yaml=");
+    }
+
+    [Fact]
+    public async Task Waits_for_files_to_rest_but_not_for_ever()
+    {
+        File.WriteAllText(_folder["a.yaml"], "0");
+        Watch(FileSet.Folder(_folder.Path));
+
+        // Every 60 ms of the test's clock there is another write: less than a rest.
+        var i = 0;
+        await Eventually.IsTrueAsync(
+            () =>
+            {
+                File.WriteAllText(_folder["a.yaml"], $"{++i}");
+                _clock.Advance(TimeSpan.FromMilliseconds(60));
+                return !_changes.IsEmpty;
+            },
+            "a change in spite of the unrest");
+    }
+
+    [Fact]
+    public async Task Goes_on_when_a_change_cannot_be_used()
+    {
+        File.WriteAllText(_folder["a.yaml"], "1");
+        _watch = FileSetWatch.Start(
+            FileSet.Folder(_folder.Path),
+            files =>
+            {
+                _changes.Enqueue(files);
+                throw new InvalidOperationException("no");
+            },
+            _clock,
+            NullLogger.Instance);
+
+        File.WriteAllText(_folder["a.yaml"], "2");
+        await SeenAsync("a.yaml=2");
+        File.WriteAllText(_folder["a.yaml"], "3");
+        await SeenAsync("a.yaml=3");
+    }
+
+    [Fact]
+    public async Task Misses_no_change_between_the_first_look_and_the_second()
+    {
+        File.WriteAllText(_folder["a.yaml"], "new");
+        var files = FileSet.Of(_folder["a.yaml"]);
+        _watch = FileSetWatch.Start(files, [files.Holding("old")], _changes.Enqueue, _clock, NullLogger.Instance);
+
+        await SeenAsync("a.yaml=new");
+    }
+
+    // The framework's move refuses a link to a folder.
+    [LibraryImport("libc", EntryPoint = "rename", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Rename(string from, string to);
+
+    private void Watch(FileSet files) => _watch = FileSetWatch.Start(files, _changes.Enqueue, _clock, NullLogger.Instance);
+
+    /// <summary>Moves the clock by a rest for as long as it takes the kernel to report.</summary>
+    private Task SeenAsync(string content) => Eventually.IsTrueAsync(() => Tick(() => Show(_watch!.Current) == content), content);
+
+    private bool Tick(Func<bool> condition)
+    {
+        if (_clock.NextDue <= _clock.GetUtcNow() + FileSetWatch.Quiet)
+        {
+            _clock.Advance(FileSetWatch.Quiet);
+        }
+
+        return condition();
+    }
+
+    private static string Show(ImmutableArray<WatchedFile> files) => string.Join(' ', files.Select(file => $"{file.Name}={file.Text}"));
+}

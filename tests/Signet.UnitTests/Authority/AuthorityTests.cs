@@ -1,0 +1,219 @@
+using Signet.Authority.Issuance;
+using Signet.Authority.Keys;
+using Signet.Authority.Rotation;
+using Signet.Identity.Rotation;
+using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
+using Signet.Testing;
+
+namespace Signet.UnitTests.Authority;
+
+public sealed class AuthorityTests
+{
+    private static readonly DateTimeOffset Start = new(2030, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly TrustDomain Domain = TrustDomain.Parse("example.org");
+    private static readonly SpiffeId Web = SpiffeId.Parse("spiffe://example.org/web");
+    private static readonly AuthorityPlan Plan = new() { TrustDomain = Domain };
+
+    private readonly ManualTimeProvider _time = new(Start);
+    private readonly MemoryKeyManager _keys = new();
+    private readonly MemoryJournal _journal = new();
+
+    [Fact]
+    public async Task The_first_start_makes_an_anchor_and_an_issuing_authority_below_it()
+    {
+        var snapshot = (await ResumeAsync()).Current;
+        var anchor = Assert.Single(snapshot.Bundle.Authorities);
+        Assert.Equal(anchor.Subject, snapshot.Issuing.Certificate.Issuer);
+        Assert.NotEqual(anchor.Subject, snapshot.Issuing.Certificate.Subject);
+        Assert.True(X509SvidProfile.TryCheckAuthority(anchor, Domain, out var problem), problem);
+        Assert.Equal(Start.AddDays(3650), anchor.NotAfter);
+        Assert.Equal(Start.AddHours(24), snapshot.Issuing.Certificate.NotAfter);
+    }
+
+    [Fact]
+    public async Task A_restart_goes_on_with_the_same_authorities()
+    {
+        var before = (await ResumeAsync()).Current;
+        var after = (await ResumeAsync()).Current;
+        Assert.Equal(before.Bundle, after.Bundle);
+        Assert.Equal(before.Issuing.Certificate, after.Issuing.Certificate);
+    }
+
+    [Fact]
+    public async Task A_lost_anchor_key_stops_the_server_and_says_how_to_go_on()
+    {
+        await ResumeAsync();
+        var failure = await Assert.ThrowsAsync<KeyManagerException>(() =>
+            AuthorityRotation.ResumeAsync(Plan, new MemoryKeyManager(), _journal, _time, CancellationToken.None));
+        Assert.Contains("restore it from a backup", failure.Message);
+    }
+
+    [Fact]
+    public async Task A_lost_issuing_key_is_replaced_under_the_same_anchor()
+    {
+        var before = (await ResumeAsync()).Current;
+        await _keys.DeleteAsync(_journal.Records.Single(r => r.Tier == AuthorityTier.Issuing).KeyName, CancellationToken.None);
+        var after = (await ResumeAsync()).Current;
+        Assert.Equal(before.Bundle, after.Bundle);
+        Assert.NotEqual(before.Issuing.Certificate, after.Issuing.Certificate);
+    }
+
+    [Fact]
+    public async Task Rotation_prepares_then_activates_and_in_the_end_forgets_key_and_record()
+    {
+        var rotation = await ResumeAsync();
+        var first = rotation.Current.Issuing;
+        var firstKey = _journal.Records.Single(r => r.Tier == AuthorityTier.Issuing).KeyName;
+
+        _time.Advance(TimeSpan.FromHours(12));
+        Assert.Equal(RotationStep.Prepare, (await rotation.TurnAsync(CancellationToken.None)).Step);
+        Assert.Equal(first, rotation.Current.Issuing);
+        Assert.Equal(RotationStep.Wait, (await rotation.TurnAsync(CancellationToken.None)).Step);
+
+        _time.Advance(TimeSpan.FromHours(8));
+        Assert.Equal(RotationStep.Activate, (await rotation.TurnAsync(CancellationToken.None)).Step);
+        Assert.NotEqual(first.Certificate, rotation.Current.Issuing.Certificate);
+        Assert.Equal(2, _journal.Records.Count(r => r.Tier == AuthorityTier.Issuing));
+
+        _time.Advance(TimeSpan.FromHours(5));
+        await rotation.TurnAsync(CancellationToken.None);
+        Assert.Null(await _keys.FindAsync(firstKey, CancellationToken.None));
+        Assert.DoesNotContain(_journal.Records, r => r.KeyName == firstKey);
+    }
+
+    [Fact]
+    public async Task A_restart_between_prepare_and_activate_resumes_where_it_was()
+    {
+        _time.Advance(TimeSpan.Zero);
+        var rotation = await ResumeAsync();
+        _time.Advance(TimeSpan.FromHours(13));
+        var prepared = (await rotation.TurnAsync(CancellationToken.None)).Authority!;
+        _time.Advance(TimeSpan.FromHours(8));
+        var resumed = await ResumeAsync();
+        await resumed.TurnAsync(CancellationToken.None);
+        Assert.Equal(prepared.Certificate, resumed.Current.Issuing.Certificate);
+    }
+
+    [Fact]
+    public async Task An_issuing_authority_never_outlives_its_anchor()
+    {
+        var rotation = await AuthorityRotation.ResumeAsync(
+            Plan with { AnchorTtl = TimeSpan.FromHours(5) }, _keys, _journal, _time, CancellationToken.None);
+        Assert.Equal(Assert.Single(rotation.Current.Bundle.Authorities).NotAfter, rotation.Current.Issuing.Certificate.NotAfter);
+    }
+
+    [Fact]
+    public async Task An_issued_leaf_chains_to_the_bundle_names_only_what_was_granted_and_is_remembered_before_it_is_handed_out()
+    {
+        var rotation = await ResumeAsync();
+        var svid = await IssueAsync(rotation, TimeSpan.FromHours(1));
+        var verdict = SvidVerifier.Verify(svid.Chain, TrustBundles.Of(rotation.Current.Bundle), CertificateUsage.Server, _time.GetUtcNow());
+        Assert.True(verdict.IsTrusted, verdict.Reason);
+        Assert.Equal(Web, verdict.Id);
+        Assert.Equal([Web.Uri], svid.Leaf.UriNames);
+        Assert.Equal(Start.AddSeconds(-10), svid.Leaf.NotBefore);
+        Assert.Equal(Start.AddHours(1), svid.Leaf.NotAfter);
+        Assert.Equal(svid.Leaf, Assert.Single(_journal.Issued).Certificate);
+        Assert.Equal(32, svid.Leaf.SerialHex.Length);
+    }
+
+    [Fact]
+    public async Task A_leaf_never_outlives_its_issuer()
+    {
+        var rotation = await ResumeAsync();
+        _time.Advance(TimeSpan.FromHours(20));
+        var svid = await IssueAsync(rotation, TimeSpan.FromHours(12));
+        Assert.Equal(rotation.Current.Issuing.Certificate.NotAfter, svid.Leaf.NotAfter);
+    }
+
+    [Fact]
+    public async Task An_expired_issuer_signs_nothing_and_says_both_clocks()
+    {
+        var rotation = await ResumeAsync();
+        _time.Advance(TimeSpan.FromHours(30));
+        var failure = await Assert.ThrowsAsync<IssuanceException>(() => IssueAsync(rotation, TimeSpan.FromHours(1)));
+        Assert.Contains("2030-01-02 00:00:00Z", failure.Message);
+        Assert.Contains("2030-01-02 06:00:00Z", failure.Message);
+    }
+
+    [Fact]
+    public async Task When_the_log_cannot_remember_nobody_gets_a_certificate()
+    {
+        var rotation = await ResumeAsync();
+        _journal.Broken = true;
+        await Assert.ThrowsAsync<IOException>(() => IssueAsync(rotation, TimeSpan.FromHours(1)));
+    }
+
+    [Fact]
+    public async Task Sixty_days_of_turns_every_hour_always_leave_a_valid_issuer()
+    {
+        var rotation = await ResumeAsync();
+        for (var day = 0; day < 60; day++)
+        {
+            for (var hour = 0; hour < 24; hour++)
+            {
+                _time.Advance(TimeSpan.FromHours(1));
+                await rotation.TurnAsync(CancellationToken.None);
+                Assert.True(rotation.Current.Issuing.Certificate.NotAfter > _time.GetUtcNow());
+            }
+        }
+
+        Assert.InRange(_journal.Records.Count, 2, 4);
+    }
+
+    private Task<AuthorityRotation> ResumeAsync() => AuthorityRotation.ResumeAsync(Plan, _keys, _journal, _time, CancellationToken.None);
+
+    private async Task<IssuedSvid> IssueAsync(AuthorityRotation rotation, TimeSpan ttl)
+    {
+        var key = KeyPair.Generate(KeyType.EcP256);
+        var issuer = new SvidIssuer(rotation, _journal, _time);
+        return (await issuer.IssueAsync([new SvidRequest(Web, KeyPair.ExportPublicKey(key), ttl, [], "test")], CancellationToken.None))[0];
+    }
+
+    private sealed class MemoryJournal : IAuthorityJournal, IIssuanceLog
+    {
+        public List<AuthorityRecord> Records { get; } = [];
+
+        public List<IssuedCertificate> Issued { get; } = [];
+
+        public bool Broken { get; set; }
+
+        public Task<IReadOnlyList<AuthorityRecord>> LoadAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<AuthorityRecord>>([.. Records]);
+
+        public Task SaveAsync(IReadOnlyList<AuthorityRecord> records, CancellationToken cancellationToken)
+        {
+            foreach (var record in records)
+            {
+                var at = Records.FindIndex(known => known.Id == record.Id);
+                if (at < 0)
+                {
+                    Records.Add(record);
+                }
+                else
+                {
+                    Records[at] = record;
+                }
+            }
+
+            return Task.CompletedTask;
+        }
+
+        public Task DeleteAsync(string id, CancellationToken cancellationToken)
+        {
+            Records.RemoveAll(record => record.Id == id);
+            return Task.CompletedTask;
+        }
+
+        public Task AppendAsync(IReadOnlyList<IssuedCertificate> issued, CancellationToken cancellationToken)
+        {
+            if (Broken)
+            {
+                throw new IOException("no space left");
+            }
+
+            Issued.AddRange(issued);
+            return Task.CompletedTask;
+        }
+    }
+}
