@@ -19,4 +19,5 @@ public static class PolicyCodes
     public const string KeysOverPlaintext = "SIG0013";
     public const string DryRunTypo = "SIG0014";
     public const string NeverTriggered = "SIG0015";
+    public const string EmptyList = "SIG0016";
 }

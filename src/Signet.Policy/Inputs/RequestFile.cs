@@ -55,7 +55,7 @@ public static class RequestFile
         facts.DestinationPort = destination?.Number("port", 0, 65535) ?? 0;
         facts.DestinationIp = Address(destination, "ip", problems);
 
-        var source = written.Open("source", "principal", "ip", "remoteIp", "namespace");
+        var source = written.Open("source", "principal", "ip", "remoteIp");
         facts.Peer = ReadPeer(source, problems);
         facts.SourceIp = Address(source, "ip", problems);
         facts.RemoteIp = Address(source, "remoteIp", problems);

@@ -107,8 +107,8 @@ public static class TokenVerifier
     private static TokenVerdict VerifyParts(
         JsonElement header, JsonElement claims, string token, int lastDot, List<JwtRule> takers, Func<JwtRule, JsonWebKeys?> keysOf, DateTimeOffset now)
     {
-        // 2. The issuer chooses the rules.
-        var issuer = Text(claims, "iss");
+        // 2. The issuer chooses the rules. A JWT-SVID may have none; then its trust domain is meant (JWT-SVID §3).
+        var issuer = Text(claims, "iss") ?? TrustDomainOf(claims);
         var ofIssuer = takers.FindAll(rule => string.Equals(rule.Issuer, issuer, StringComparison.Ordinal));
         if (ofIssuer.Count == 0)
         {
@@ -140,6 +140,11 @@ public static class TokenVerifier
             return Refused("the token's exp or nbf is not a number of seconds");
         }
 
+        if (expires is null && !claims.TryGetProperty("iss", out _))
+        {
+            return Refused("the token is a JWT-SVID without exp");
+        }
+
         if (expires is { } end && now > end + ClockSkew)
         {
             return Refused(string.Create(CultureInfo.InvariantCulture, $"the token expired at {end:u}; it is {now:u}"));
@@ -157,6 +162,9 @@ public static class TokenVerifier
             ? Refused($"the token is for \"{Printable.Of(string.Join(", ", audiences))}\", which no rule accepts")
             : new TokenVerdict(TokenOutcome.Valid, new ValidatedJwt(TokenClaims.Of(claims, accepted.SpaceDelimitedClaims)), accepted, $"the token of \"{Printable.Of(issuer!)}\" is good");
     }
+
+    private static string? TrustDomainOf(JsonElement claims) =>
+        !claims.TryGetProperty("iss", out _) && SpiffeId.TryParse(Text(claims, "sub"), out var id, out _) ? id.TrustDomain.IdString : null;
 
     private static TokenVerdict Refused(string reason) => new(TokenOutcome.Invalid, null, null, reason);
 

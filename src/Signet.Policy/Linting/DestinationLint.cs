@@ -104,7 +104,7 @@ internal static class DestinationLint
                     source,
                     source.Line,
                     strict ? LintCodes.PlaintextToStrict : LintCodes.TlsToDisabled,
-                    $"{row.Name} can't connect: the server ({row.Server.From ?? "no sidecar"}) {(strict ? "asks for mutual TLS" : "takes no mutual TLS")} and the client ({row.Client.From ?? "automatic"}) uses {DestinationRules.ModeName(row.Client.Mode)}",
+                    $"{row.Name} can't connect: the server ({row.Server.From ?? "no sidecar"}) {(strict ? "asks for mutual TLS" : "takes no mutual TLS")} and the client uses {DestinationRules.ModeName(row.Client.Mode)}: {row.Client.Reason}",
                     strict ? "use ISTIO_MUTUAL, or give the client an identity" : "make the server PERMISSIVE, or the client DISABLE");
             }
         }

@@ -16,6 +16,7 @@ public sealed record JwtRule
 {
     public required int Line { get; init; }
 
+    /// <summary>The token's <c>iss</c>; for JWT-SVIDs without one, <c>spiffe://</c> and the trust domain of their subject.</summary>
     public required string Issuer { get; init; }
 
     /// <summary>A token must name one of them; empty takes any.</summary>

@@ -122,9 +122,9 @@ internal static class ObjectReader
         var ns = metadata!.Text("namespace") ?? DefaultNamespace;
         foreach (var (field, value) in new[] { ("metadata.name", name), ("metadata.namespace", ns) })
         {
-            if (value.Length is 0 or > 253 || value.Any(c => !(char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '.')))
+            if (value.Length is 0 or > 253 || value.Any(c => !(char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_')))
             {
-                problems.Error(metadata.Line, PolicyCodes.BadValue, $"{field} is \"{Printable.Of(value)}\"; lower-case letters, digits, '-' and '.' were expected, at most 253");
+                problems.Error(metadata.Line, PolicyCodes.BadValue, $"{field} is \"{Printable.Of(value)}\"; letters, digits, '-', '.' and '_' were expected, at most 253");
                 return null;
             }
         }
@@ -175,8 +175,21 @@ internal sealed record ReadingContext(MeshSettings Mesh, ProblemList Problems)
     private const int MaxTargetRefs = 16;
 
     /// <summary>The labels that a workload selector asks for; empty when there is none.</summary>
-    public IReadOnlyDictionary<string, string> Selector(Fields spec, string field = "selector") =>
-        spec.Open(field, "matchLabels")?.TextMap("matchLabels") ?? new Dictionary<string, string>();
+    public IReadOnlyDictionary<string, string> Selector(Fields spec, string field = "selector")
+    {
+        var errors = Problems.Errors;
+        var labels = spec.Open(field, "matchLabels")?.TextMap("matchLabels") ?? new Dictionary<string, string>();
+        foreach (var (name, value) in labels)
+        {
+            if (name.Length == 0 || name.Contains('*', StringComparison.Ordinal) || value.Contains('*', StringComparison.Ordinal))
+            {
+                Problems.Error(spec.LineOf(field), PolicyCodes.BadValue, $"{spec.PathOf(field)}.matchLabels has \"{Printable.Of(name)}: {Printable.Of(value)}\"; labels are compared as they are, without wildcards");
+            }
+        }
+
+        // What a selector with a mistake would have selected can't be known: the object covers its whole namespace, and denies there.
+        return Problems.Errors == errors ? labels : new Dictionary<string, string>();
+    }
 
     /// <summary>Whether the object names gateways or services instead of workloads.</summary>
     public bool HasTargetRefs(Fields spec)

@@ -46,12 +46,23 @@ internal sealed class RuleReader(string policyNamespace, PolicyAction action, Re
     {
         var alternatives = new List<IReadOnlyList<Clause>>();
         var i = 0;
+        if (rule.Has(part) && rule.Items(part).Count == 0)
+        {
+            _problems.Warning(rule.LineOf(part), PolicyCodes.EmptyList, $"{rule.PathOf(part)} is an empty list, which constrains nothing", "fill it, or remove it");
+        }
+
         foreach (var item in rule.Items(part))
         {
             var path = string.Create(CultureInfo.InvariantCulture, $"{rule.PathOf(part)}[{i++}]");
+            var errors = _problems.Errors;
             var fields = Fields.Open(item, path, _problems, inner)?.Open(inner, known);
             if (fields is null)
             {
+                if (_problems.Errors > errors)
+                {
+                    continue;
+                }
+
                 _problems.Error(item.Line, PolicyCodes.BadValue, $"{path} has no {inner}", $"say what {part} is about, or leave {part} out to mean anything");
                 continue;
             }
@@ -71,6 +82,11 @@ internal sealed class RuleReader(string policyNamespace, PolicyAction action, Re
             }
 
             CheckServiceAccountsStandAlone(fields, path);
+            if (_problems.Errors == errors)
+            {
+                CheckNotEmpty(fields, known, inner, path);
+            }
+
             alternatives.Add(clauses);
         }
 
@@ -303,6 +319,21 @@ internal sealed class RuleReader(string policyNamespace, PolicyAction action, Re
         }
 
         return true;
+    }
+
+    // Somebody who empties the only list of a source would otherwise open it to everyone.
+    private void CheckNotEmpty(Fields fields, string[] known, string inner, string path)
+    {
+        if (!known.Any(field => fields.Items(field).Count > 0))
+        {
+            _problems.Error(fields.Line, PolicyCodes.BadValue, $"{path}.{inner} is empty", $"say what it is about, or remove the entry to mean anything");
+            return;
+        }
+
+        foreach (var field in known.Where(field => fields.Has(field) && fields.Items(field).Count == 0))
+        {
+            _problems.Warning(fields.LineOf(field), PolicyCodes.EmptyList, $"{fields.PathOf(field)} is an empty list, which constrains nothing", "fill it, or remove it");
+        }
     }
 
     private void CheckServiceAccountsStandAlone(Fields fields, string path)

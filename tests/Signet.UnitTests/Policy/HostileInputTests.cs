@@ -47,6 +47,10 @@ public sealed class HostileInputTests
         { "a rule is nothing", Head + "spec: {rules: [null]}" },
         { "from without source", Head + "spec: {rules: [{from: [{}]}]}" },
         { "to without operation", Head + "spec: {rules: [{to: [{operation: null}]}]}" },
+        { "an empty source", Head + "spec: {rules: [{from: [{source: {}}]}]}" },
+        { "a source whose only list was emptied", Head + "spec: {rules: [{from: [{source: {principals: []}}]}]}" },
+        { "an empty operation", Head + "spec: {rules: [{to: [{operation: {methods: []}}]}]}" },
+        { "a selector with a wildcard", Head + "spec: {selector: {matchLabels: {app: \"*\"}}}" },
         { "an unknown source field", Head + "spec: {rules: [{from: [{source: {principal: [a]}}]}]}" },
         { "an empty value", Head + "spec: {rules: [{from: [{source: {principals: [\"\"]}}]}]}" },
         { "a value that is a list", Head + "spec: {rules: [{from: [{source: {principals: [[a]]}}]}]}" },
@@ -101,6 +105,7 @@ public sealed class HostileInputTests
         var load = Ask.Load(text);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 256L * 1024 * 1024);
         var problem = load.Problems.First(one => one.Severity == PolicySeverity.Error);
+        Assert.Equal(load.Problems.Count, load.Problems.Distinct().Count());
         Assert.True(problem.Line >= 1 && problem.Line <= 1 + text.Count(c => c == '\n'), what);
         Assert.InRange(problem.Message.Length, 10, 600);
         Assert.DoesNotContain('\n', problem.Message);

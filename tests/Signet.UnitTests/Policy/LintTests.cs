@@ -42,6 +42,8 @@ public sealed class LintTests
         { PolicyCodes.DryRunTypo, Authz("DENY", "{}", annotations: "istio.io/dry-run: \"ture\""), Authz("DENY", "{}", annotations: "istio.io/dry-run: \"true\"") },
         { PolicyCodes.DryRunTypo, Authz("DENY", "{}", annotations: "istio.io/dryrun: \"true\""), Authz("DENY", "{}", annotations: "example.org/owner: \"me\"") },
         { PolicyCodes.NeverTriggered, "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\nspec: {action: DENY}\n", Authz("DENY", "{}") },
+        { PolicyCodes.EmptyList, Authz("ALLOW", "{from: [{source: {principals: [], namespaces: [a]}}]}"), Authz("ALLOW", "{from: [{source: {namespaces: [a]}}]}") },
+        { PolicyCodes.EmptyList, Authz("ALLOW", "{from: []}"), Authz("ALLOW", "{}") },
         { PolicyCodes.KeysOverPlaintext, Tokens("jwksUri: \"http://a\""), Tokens("jwksUri: \"https://a\"") },
     };
 

@@ -87,6 +87,18 @@ public sealed class TokenVerifierTests
     }
 
     [Fact]
+    public void A_JWT_SVID_without_issuer_belongs_to_its_trust_domain()
+    {
+        var rule = Rule with { Issuer = "spiffe://example.org" };
+        var claims = $"{{\"sub\":\"spiffe://example.org/ns/a/sa/b\",\"aud\":[\"pay\"],\"exp\":{Now.AddMinutes(5).ToUnixTimeSeconds()}}}";
+        TokenOutcome Outcome(string text) => TokenVerifier.Verify([rule], [new("authorization", "Bearer " + Sign("ES256", text))], "/", _ => Keys, Now).Outcome;
+        Assert.Equal(TokenOutcome.Valid, Outcome(claims));
+        Assert.Equal(TokenOutcome.Invalid, Outcome(claims.Replace("example.org/ns", "other.org/ns")));
+        Assert.Equal(TokenOutcome.Invalid, Outcome(claims.Replace("\"exp\"", "\"x\"")));
+        Assert.Equal(TokenOutcome.Invalid, Outcome(claims.Replace("{\"sub\"", "{\"iss\":1,\"sub\"")));
+    }
+
+    [Fact]
     public void Every_token_that_is_there_must_be_good()
     {
         var headers = new KeyValuePair<string, string>[] { new("authorization", "Bearer " + Sign("ES256", Claims())) };
