@@ -49,6 +49,17 @@ public sealed class TestAuthority
         return X509Svid.TryCreate([leaf, Issuing], key, hint: null, out var svid, out var problem) ? svid : throw new InvalidOperationException(problem);
     }
 
+    /// <summary>An SVID below an authority that the issuing one had no right to make: its path length is 0.</summary>
+    public X509Svid SvidBelowAnotherAuthority(string path)
+    {
+        var (authorityKey, key) = (KeyPair.Generate(KeyType.EcP256), KeyPair.Generate(KeyType.EcP256));
+        var authority = CertificateTemplate
+            .Authority(TrustDomain, KeyPair.ExportPublicKey(authorityKey), _now - Life, _now + Life, "usurper")
+            .Sign(Issuing, _issuingKey);
+        var leaf = CertificateTemplate.Leaf(SpiffeId.Of(TrustDomain, path), KeyPair.ExportPublicKey(key), _now - Life, _now + Life).Sign(authority, authorityKey);
+        return X509Svid.TryCreate([leaf, authority, Issuing], key, hint: null, out var svid, out var problem) ? svid : throw new InvalidOperationException(problem);
+    }
+
     /// <summary>An SVID with the bundles that its holder believes: the own one, and others'.</summary>
     public X509Context Context(X509Svid svid, params TestAuthority[] others) =>
         new([svid], TrustBundles.Of([Bundle, .. others.Select(other => other.Bundle)]));

@@ -37,6 +37,10 @@ internal static class AccessLine
                 WriteRequest(json, record);
             }
 
+            json.WriteStartObject("response");
+            WriteNumber(json, "code", record.Code);
+            json.WriteString("flag", record.Refusal?.ToString());
+            json.WriteEndObject();
             json.WriteString("verdict", Verdict(record));
             json.WriteString("stage", StageOf(record));
             json.WriteString("policy", record.Verdict?.Policy);
@@ -108,10 +112,6 @@ internal static class AccessLine
         json.WriteString("method", record.Method);
         json.WriteString("host", record.Host);
         json.WriteString("path", record.Path is { Length: > MaxPath } path ? path[..MaxPath] : record.Path);
-        json.WriteEndObject();
-        json.WriteStartObject("response");
-        WriteNumber(json, "code", record.Code);
-        json.WriteString("flag", record.Refusal?.ToString());
         json.WriteEndObject();
     }
 

@@ -1,0 +1,119 @@
+using System.Net;
+using System.Text.Json;
+using Microsoft.Extensions.Logging.Abstractions;
+using Signet.Client;
+using Signet.Identity.Spiffe;
+using Signet.Policy;
+using Signet.Proxy;
+using Signet.Proxy.Config;
+using Signet.Testing;
+
+namespace Signet.FunctionalTests.Proxy;
+
+/// <summary>One proxy on real sockets with its own identity, policy folder and access log; what a test is about, it changes.</summary>
+internal sealed class ProxyWorld : IAsyncDisposable
+{
+    public const string Strict = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: mesh, namespace: istio-system}\nspec: {mtls: {mode: STRICT}}\n";
+    public const string Permissive = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: mesh, namespace: istio-system}\nspec: {mtls: {mode: PERMISSIVE}}\n";
+    public const string Disable = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: mesh, namespace: istio-system}\nspec: {mtls: {mode: DISABLE}}\n";
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("signet-proxy-");
+
+    private ProxyWorld(TestAuthority authority, TestIdentity identity) => (Authority, Identity) = (authority, identity);
+
+    public TestAuthority Authority { get; }
+
+    public TestIdentity Identity { get; }
+
+    public ProxyHost Proxy { get; private set; } = null!;
+
+    public IPEndPoint Inbound => Proxy.Listening.First(listener => listener.Key.StartsWith("inbound", StringComparison.Ordinal)).Value;
+
+    public IPEndPoint Outbound => Proxy.Listening.First(listener => listener.Key.StartsWith("outbound", StringComparison.Ordinal)).Value;
+
+    public HttpClient Admin { get; } = new();
+
+    /// <summary>A sidecar of orders in namespace default, with one inbound port to the application.</summary>
+    public static Task<ProxyWorld> InboundAsync(
+        EndPoint app, string policy, AppProtocol protocol = AppProtocol.Http, TestAuthority? authority = null, X509Context? identity = null, bool withoutIdentity = false,
+        Func<ProxyConfig, ProxyConfig>? change = null) =>
+        StartAsync(
+            "orders", policy, authority, identity, withoutIdentity,
+            config => (change ?? (c => c))(config with { Inbound = [new InboundConfig("inbound-8080", new IPEndPoint(IPAddress.Loopback, 0), 8080, protocol, app)] }));
+
+    /// <summary>A sidecar of web in namespace default, with one outbound service at the endpoints.</summary>
+    public static Task<ProxyWorld> OutboundAsync(
+        EndPoint[] endpoints, TestAuthority authority, AppProtocol protocol = AppProtocol.Http, string policy = "", X509Context? identity = null, bool withoutIdentity = false,
+        string[]? serverIdentities = null, Func<ProxyConfig, ProxyConfig>? change = null) =>
+        StartAsync(
+            "web", policy, authority, identity, withoutIdentity,
+            config => (change ?? (c => c))(config with
+            {
+                Outbound =
+                [
+                    new OutboundConfig(
+                        "outbound-orders:8080", new IPEndPoint(IPAddress.Loopback, 0), "orders.default.svc.cluster.local", 8080, protocol, endpoints,
+                        (serverIdentities ?? []).Select(SpiffeId.Parse).ToHashSet()),
+                ],
+            }));
+
+    public void SetPolicy(string text)
+    {
+        var file = Path.Combine(_folder.FullName, "policy", "policy.yaml");
+        File.WriteAllText(file + ".new", text);
+        File.Move(file + ".new", file, overwrite: true);
+    }
+
+    /// <summary>The access log so far.</summary>
+    public IReadOnlyList<JsonElement> Log()
+    {
+        using var stream = new FileStream(LogPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        using var reader = new StreamReader(stream);
+        return [.. reader.ReadToEnd().Split('\n')[..^1].Select(line => JsonDocument.Parse(line).RootElement)];
+    }
+
+    /// <summary>Waits for a line.</summary>
+    public async Task<JsonElement> LoggedAsync(Func<JsonElement, bool> isWanted, string what)
+    {
+        JsonElement found = default;
+        await Eventually.IsTrueAsync(() => (found = Log().FirstOrDefault(isWanted)).ValueKind == JsonValueKind.Object, what);
+        return found;
+    }
+
+    /// <summary>Waits for a line about a refusal; the flag names its reason, in the log of HTTP and TCP alike.</summary>
+    public Task<JsonElement> RefusedAsync(RefusalReason reason) => LoggedAsync(line => Flag(line) == reason.ToString(), $"a line about {reason} among: {string.Join("\n", Log())}");
+
+    public static string? Flag(JsonElement line) => line.GetProperty("response").GetProperty("flag").GetString();
+
+    public async Task<JsonElement> AdminAsync(string path) =>
+        JsonDocument.Parse(await (await Admin.GetAsync(new Uri($"http://{Proxy.AdminEndPoint}{path}"))).Content.ReadAsStringAsync()).RootElement;
+
+    public async ValueTask DisposeAsync()
+    {
+        await Proxy.DisposeAsync();
+        Admin.Dispose();
+        _folder.Delete(recursive: true);
+    }
+
+    private string LogPath => Path.Combine(_folder.FullName, "access.log");
+
+    private static async Task<ProxyWorld> StartAsync(
+        string account, string policy, TestAuthority? authority, X509Context? identity, bool withoutIdentity, Func<ProxyConfig, ProxyConfig> change)
+    {
+        authority ??= new TestAuthority(DateTimeOffset.UtcNow);
+        var world = new ProxyWorld(authority, new TestIdentity(withoutIdentity ? null : identity ?? authority.Context($"/ns/default/sa/{account}")));
+        Directory.CreateDirectory(Path.Combine(world._folder.FullName, "policy"));
+        world.SetPolicy(policy);
+        var config = change(new ProxyConfig
+        {
+            Workload = new Workload("default", account, new Dictionary<string, string> { ["app"] = account }),
+            Identity = new IdentityConfig.Files("unused", "unused", "unused"),
+            PolicyFolder = Path.Combine(world._folder.FullName, "policy"),
+            Admin = new IPEndPoint(IPAddress.Loopback, 0),
+            AccessLog = new AccessLogConfig { Path = world.LogPath, Format = AccessLogFormat.Json },
+        });
+        world.Proxy = ProxyHost.Build(config, TimeProvider.System, NullLoggerFactory.Instance, world.Identity);
+        await world.Proxy.StartAsync(CancellationToken.None);
+        return world;
+    }
+}
