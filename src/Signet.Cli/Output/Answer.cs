@@ -1,7 +1,7 @@
 using System.CommandLine;
-using System.Text.Encodings.Web;
-using System.Text.Json;
+using System.Text;
 using System.Text.Json.Nodes;
+using Signet.Hosting;
 
 namespace Signet.Cli.Output;
 
@@ -24,8 +24,6 @@ public enum OutputFormat
 /// <param name="Ink">Colour, if <paramref name="Out"/> takes any.</param>
 public sealed record Answer(TextWriter Out, TextWriter Error, OutputFormat Format, Ink Ink)
 {
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     /// <summary>The option <c>--output text|json</c>; each command adds one of its own.</summary>
     public static Option<OutputFormat> Option()
     {
@@ -45,7 +43,7 @@ public sealed record Answer(TextWriter Out, TextWriter Error, OutputFormat Forma
 
         static OutputFormat Refused(System.CommandLine.Parsing.ArgumentResult result, string other)
         {
-            result.AddError($"--output \"{Hosting.OneLine.Of(other)}\" is not known; write text or json");
+            result.AddError($"--output \"{OneLine.Of(other)}\" is not known; write text or json");
             return OutputFormat.Text;
         }
     }
@@ -65,7 +63,7 @@ public sealed record Answer(TextWriter Out, TextWriter Error, OutputFormat Forma
     {
         if (Format == OutputFormat.Json)
         {
-            Out.WriteLine(json().ToJsonString(Indented));
+            Out.WriteLine(Encoding.UTF8.GetString(JsonText.Indented(json()).Span));
         }
         else
         {

@@ -1,5 +1,4 @@
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace Signet.Hosting.Admin;
@@ -48,13 +47,11 @@ public sealed record AdminRequest(IReadOnlyDictionary<string, string> Query, Jso
 /// <param name="Body">The bytes.</param>
 public sealed record AdminAnswer(int Status, string ContentType, ReadOnlyMemory<byte> Body)
 {
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
-
     /// <summary>Plain text.</summary>
     public static AdminAnswer Text(int status, string text) => new(status, "text/plain; charset=utf-8", Encoding.UTF8.GetBytes(text));
 
     /// <summary>JSON, indented for people.</summary>
-    public static AdminAnswer Json(int status, JsonNode json) => new(status, "application/json", Encoding.UTF8.GetBytes(json.ToJsonString(Indented) + "\n"));
+    public static AdminAnswer Json(int status, JsonNode json) => new(status, "application/json", JsonText.Indented(json));
 
     /// <summary>A refusal: what is wrong, and what to do.</summary>
     public static AdminAnswer Problem(int status, string error, string hint) => Json(status, new JsonObject { ["error"] = error, ["hint"] = hint });
