@@ -5,7 +5,7 @@ namespace Signet.Identity.X509;
 
 /// <summary>
 /// One search, depth first from the leaf upwards (RFC 4158 §2.4): anchors before intermediates, matching key identifiers before others.
-/// Signatures are checked once per pair. Lives for one question on one thread.
+/// Signatures are checked once per certificate and key, however many certificates of an issuer carry that key. Lives for one question on one thread.
 /// </summary>
 internal sealed class PathSearch(PathRequest request)
 {
@@ -18,7 +18,7 @@ internal sealed class PathSearch(PathRequest request)
         OutOfBounds,
     }
 
-    private readonly Dictionary<(object Signed, Certificate Issuer), bool> _signatures = new(ByReference.Instance);
+    private readonly Dictionary<(object Signed, ReadOnlyMemory<byte> Key), bool> _signatures = new(ByKey.Instance);
     private readonly List<Certificate> _path = [request.Leaf];
     private (Progress Progress, PathFinding Finding)? _best;
     private int _steps;
@@ -159,11 +159,11 @@ internal sealed class PathSearch(PathRequest request)
 
     private bool IsListSigned(CertificateRevocationList list, Certificate issuer) => IsSigned(list, issuer, static (l, i) => l.IsSignedBy(i));
 
-    /// <summary>Checks each pair once, and no more pairs than the limit.</summary>
+    /// <summary>Checks each pair of signed thing and key once, and no more pairs than the limit.</summary>
     private bool IsSigned<T>(T signed, Certificate issuer, Func<T, Certificate, bool> check)
         where T : class
     {
-        if (_signatures.TryGetValue((signed, issuer), out var isSigned))
+        if (_signatures.TryGetValue((signed, issuer.SubjectPublicKeyInfo), out var isSigned))
         {
             return isSigned;
         }
@@ -175,7 +175,7 @@ internal sealed class PathSearch(PathRequest request)
         }
 
         isSigned = check(signed, issuer);
-        _signatures.Add((signed, issuer), isSigned);
+        _signatures.Add((signed, issuer.SubjectPublicKeyInfo), isSigned);
         return isSigned;
     }
 
@@ -210,15 +210,22 @@ internal sealed class PathSearch(PathRequest request)
     private static bool IsSameEntity(Certificate a, Certificate b) =>
         a.SubjectPublicKeyInfo.Span.SequenceEqual(b.SubjectPublicKeyInfo.Span) && a.SubjectName.Equals(b.SubjectName);
 
-    private sealed class ByReference : IEqualityComparer<(object Signed, Certificate Issuer)>
+    private sealed class ByKey : IEqualityComparer<(object Signed, ReadOnlyMemory<byte> Key)>
     {
-        public static readonly ByReference Instance = new();
+        private const int Enough = 16;
 
-        public bool Equals((object Signed, Certificate Issuer) x, (object Signed, Certificate Issuer) y) =>
-            ReferenceEquals(x.Signed, y.Signed) && ReferenceEquals(x.Issuer, y.Issuer);
+        public static readonly ByKey Instance = new();
 
-        public int GetHashCode((object Signed, Certificate Issuer) pair) =>
-            HashCode.Combine(RuntimeHelpers.GetHashCode(pair.Signed), RuntimeHelpers.GetHashCode(pair.Issuer));
+        public bool Equals((object Signed, ReadOnlyMemory<byte> Key) x, (object Signed, ReadOnlyMemory<byte> Key) y) =>
+            ReferenceEquals(x.Signed, y.Signed) && x.Key.Span.SequenceEqual(y.Key.Span);
+
+        public int GetHashCode((object Signed, ReadOnlyMemory<byte> Key) pair)
+        {
+            var hash = default(HashCode);
+            hash.Add(RuntimeHelpers.GetHashCode(pair.Signed));
+            hash.AddBytes(pair.Key.Span[^Math.Min(Enough, pair.Key.Length)..]);
+            return hash.ToHashCode();
+        }
     }
 }
 

@@ -105,6 +105,28 @@ public sealed class PathValidatorTests
     }
 
     [Fact]
+    public void Finds_the_way_through_a_mesh_where_everyone_vouches_for_everyone()
+    {
+        const int Nodes = 9;
+        var forges = Enumerable.Range(0, Nodes).Select(i => CertificateForge.Authority($"CN=node {i}") with { Key = CertificateForge.NewKey("p256") }).ToArray();
+        var nodes = forges.Select(f => f.SignSelf()).ToArray();
+        var mesh = forges.SelectMany((forge, i) => nodes.Where((_, j) => j != i).Select(issuer => forge.Sign(issuer).Certificate)).ToArray();
+        var request = new PathRequest
+        {
+            Leaf = CertificateForge.Server("www.example.org").Sign(nodes[0]).Certificate,
+            Intermediates = mesh,
+            Roots = [nodes[^1].Certificate],
+            At = CertificateForge.Now,
+            Profile = PathProfile.Rfc5280,
+        };
+
+        var verdict = PathValidator.Validate(request);
+
+        Assert.True(verdict.IsValid, verdict.Reason);
+        Assert.Equal(PathProblem.TooComplex, PathValidator.Validate(request with { Roots = [CertificateForge.Authority("CN=stranger").SignSelf().Certificate] }).Problem);
+    }
+
+    [Fact]
     public void Refuses_more_certificates_than_it_will_look_at()
     {
         var question = ChainCorpus.All[0].Request;
