@@ -27,8 +27,9 @@ internal static class CallFailure
     {
         var code = Find<HttpProtocolException>(exception)?.ErrorCode switch
         {
-            // RFC 9113 §7. NO_ERROR closes a connection in an orderly way: the server is going.
-            null or 0x0 or 0x7 => StatusCode.Unavailable,
+            // RFC 9113 §7. NO_ERROR closes a connection in an orderly way: the server is going. PROTOCOL_ERROR is INTERNAL in gRPC's table,
+            // but .NET's HTTP also reports a ping without an answer under that number, and then another connection may well do.
+            null or 0x0 or 0x1 or 0x7 => StatusCode.Unavailable,
             0x8 => StatusCode.Cancelled,
             0xb => StatusCode.ResourceExhausted,
             0xc => StatusCode.PermissionDenied,

@@ -133,11 +133,7 @@ internal sealed class ClientCall<TRequest, TResponse> : IAsyncStreamReader<TResp
             }
 
             using var frame = FrameBuffer.Of(_method.RequestMarshaller, message, _limits.MaxSendMessageLength);
-            await _requests.WriteAsync(frame.Bytes, _over.Token).ConfigureAwait(false);
-        }
-        catch (Exception e) when (e is not (RpcException or InvalidOperationException))
-        {
-            throw await FailedWriteAsync(e).ConfigureAwait(false);
+            await SendAsync(frame.Bytes).ConfigureAwait(false);
         }
         finally
         {
@@ -252,7 +248,8 @@ internal sealed class ClientCall<TRequest, TResponse> : IAsyncStreamReader<TResp
 
         if (!isGrpc)
         {
-            throw new RpcException(new Status(StatusCode.Unknown, $"the server answered with content type \"{contentType}\"; expected \"application/grpc\""));
+            throw new RpcException(new Status(
+                StatusCode.Unknown, $"the server answered with content type \"{contentType}\"; expected \"application/grpc\""));
         }
     }
 
@@ -270,11 +267,18 @@ internal sealed class ClientCall<TRequest, TResponse> : IAsyncStreamReader<TResp
         return metadata;
     }
 
-    /// <summary>A write broke. When the server has answered early, its status says why; otherwise what broke does.</summary>
-    private async Task<RpcException> FailedWriteAsync(Exception cause)
+    /// <summary>Sends one message. When that breaks because the server has answered early, its status says why; otherwise what broke does.</summary>
+    private async Task SendAsync(ReadOnlyMemory<byte> frame)
     {
-        await ((Task)_response).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        return Volatile.Read(ref _ending)?.ToException() ?? new RpcException(StatusOf(cause));
+        try
+        {
+            await _requests.WriteAsync(frame, _over.Token).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            await ((Task)_response).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw Volatile.Read(ref _ending)?.ToException() ?? new RpcException(StatusOf(e));
+        }
     }
 
     private RpcException Fail(Exception e) => e is RpcException rpc ? End(rpc.Status) : End(StatusOf(e));

@@ -8,7 +8,7 @@ namespace Signet.UnitTests.Rpc.Calls;
 public sealed class CallFailureTests
 {
     [Theory]
-    [InlineData(0x1, StatusCode.Internal)]
+    [InlineData(0x1, StatusCode.Unavailable)]
     [InlineData(0x2, StatusCode.Internal)]
     [InlineData(0x3, StatusCode.Internal)]
     [InlineData(0x7, StatusCode.Unavailable)]
