@@ -49,13 +49,7 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
             ["origin"] = origin,
             ["problem"] = core.Identity.Problem,
             ["rotations"] = core.Identity.Rotations,
-            ["svids"] = new JsonArray([.. (identity?.Context.Svids ?? []).Select(svid => new JsonObject
-            {
-                ["spiffeId"] = svid.Id.Uri,
-                ["hint"] = svid.Hint,
-                ["notAfter"] = Time(svid.NotAfter),
-                ["chain"] = new JsonArray([.. svid.Chain.Select(Of)]),
-            })]),
+            ["chain"] = new JsonArray([.. (identity?.Context.Default.Chain ?? []).Select(Of)]),
             ["bundles"] = new JsonArray([.. (identity?.Context.Bundles.All ?? []).OrderBy(bundle => bundle.TrustDomain.Name, StringComparer.Ordinal).Select(bundle => new JsonObject
             {
                 ["trustDomain"] = bundle.TrustDomain.Name,
@@ -67,6 +61,7 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
 
     private JsonObject Of(Certificate certificate) => new()
     {
+        ["spiffeId"] = certificate.UriNames.Count == 1 && Identity.Spiffe.SpiffeId.TryParse(certificate.UriNames[0], out var id, out _) ? id.Uri : null,
         ["serial"] = certificate.SerialHex,
         ["subject"] = certificate.Subject,
         ["issuer"] = certificate.Issuer,

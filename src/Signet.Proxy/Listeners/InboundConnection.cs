@@ -226,7 +226,7 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
     {
         var record = new AccessRecord
         {
-            Time = core.Time.GetUtcNow(),
+            Began = core.Time.GetUtcNow(),
             Direction = Direction.Inbound,
             Listener = live.Listener,
             Source = live.Source,

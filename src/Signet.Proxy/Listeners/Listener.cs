@@ -155,8 +155,7 @@ internal sealed class Listener(string name, string option, IPEndPoint listen, Di
         core.Metrics.Opened(live);
         lock (_gate)
         {
-            Task? owner = null;
-            owner = Task.Run(() => OwnAsync(socket, live));
+            var owner = Task.Run(() => OwnAsync(socket, live));
             _owners.Add(owner);
             owner.ContinueWith(Leave, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
@@ -181,11 +180,10 @@ internal sealed class Listener(string name, string option, IPEndPoint listen, Di
 
     private void Leave(Task owner)
     {
+        _places.Release();
         lock (_gate)
         {
             _owners.Remove(owner);
         }
-
-        _places.Release();
     }
 }

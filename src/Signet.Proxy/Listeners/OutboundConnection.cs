@@ -91,7 +91,7 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
 
     public AccessRecord NewRecord() => new()
     {
-        Time = core.Time.GetUtcNow(),
+        Began = core.Time.GetUtcNow(),
         Direction = Direction.Outbound,
         Listener = live.Listener,
         Protocol = _isHttp ? "http" : null,

@@ -170,7 +170,8 @@ internal static class AccessLine
         return Encoding.UTF8.GetBytes(line.ToString());
     }
 
-    private static string Time(AccessRecord record) => record.Time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture);
+    /// <summary>When it ended.</summary>
+    private static string Time(AccessRecord record) => (record.Began + record.Duration).UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture);
 
     /// <summary>Whether the proxy let it happen; what went wrong elsewhere is no denial.</summary>
     private static string Verdict(AccessRecord record) =>

@@ -8,7 +8,7 @@ namespace Signet.Proxy.Telemetry;
 /// <summary>What the access log says about one connection or request: the very values that the code branched on.</summary>
 internal sealed class AccessRecord
 {
-    public required DateTimeOffset Time { get; init; }
+    public required DateTimeOffset Began { get; init; }
 
     public required Direction Direction { get; init; }
 

@@ -1,0 +1,110 @@
+using System.Net;
+using Signet.Proxy;
+using Signet.Proxy.Connections;
+using Signet.Proxy.Tls;
+using Signet.Testing;
+
+namespace Signet.UnitTests.Proxy.Connections;
+
+public sealed class LiveConnectionsTests
+{
+    private readonly ManualTimeProvider _time = new();
+    private readonly LiveConnections _all;
+
+    public LiveConnectionsTests() => _all = new LiveConnections(_time);
+
+    [Fact]
+    public void Closes_a_connection_once_its_deadline_has_passed_and_not_before()
+    {
+        var live = Open();
+        live.CloseAfter(TimeSpan.FromSeconds(10), RefusalReason.RequestHeadTimeout);
+
+        Pass(TimeSpan.FromSeconds(10));
+        Assert.Null(live.Closed);
+        Pass(TimeSpan.FromSeconds(1));
+        Assert.Equal(RefusalReason.RequestHeadTimeout, live.Closed?.Reason);
+        Assert.True(live.Token.IsCancellationRequested);
+    }
+
+    [Fact]
+    public void Puts_the_end_off_while_bytes_move()
+    {
+        var live = Open();
+        live.CloseWhenIdleFor(TimeSpan.FromSeconds(10));
+        for (var i = 0; i < 5; i++)
+        {
+            Pass(TimeSpan.FromSeconds(9));
+            live.CountReceived(1);
+        }
+
+        Assert.Null(live.Closed);
+        Pass(TimeSpan.FromSeconds(11));
+        Assert.Equal(RefusalReason.IdleTimeout, live.Closed?.Reason);
+    }
+
+    [Fact]
+    public void Bytes_do_not_put_off_a_deadline_that_is_not_about_idleness()
+    {
+        var live = Open();
+        live.CloseWhenIdleFor(TimeSpan.FromSeconds(1));
+        live.CloseAfter(TimeSpan.FromSeconds(10), RefusalReason.RequestHeadTimeout);
+        Pass(TimeSpan.FromSeconds(9));
+        live.CountReceived(1);
+        Pass(TimeSpan.FromSeconds(2));
+
+        Assert.Equal(RefusalReason.RequestHeadTimeout, live.Closed?.Reason);
+    }
+
+    [Fact]
+    public void Closes_a_connection_with_its_peers_certificate()
+    {
+        var live = Open();
+        var svid = new TestAuthority(_time.GetUtcNow()).Svid("/a");
+        live.Peer = new Peer(svid.Id, svid.Chain, svid.NotAfter);
+
+        Pass(svid.NotAfter - _time.GetUtcNow());
+        Assert.Null(live.Closed);
+        Pass(TimeSpan.FromSeconds(1));
+        Assert.Equal(RefusalReason.PeerExpired, live.Closed?.Reason);
+    }
+
+    [Fact]
+    public void Closes_those_whose_question_now_has_another_answer()
+    {
+        var (stays, goes, neverAsked) = (Open(), Open(), Open());
+        stays.Recheck = () => null;
+        goes.Recheck = () => new(RefusalReason.PolicyChanged, "because");
+
+        _all.RecheckAll();
+
+        Assert.Equal((null, RefusalReason.PolicyChanged, null), (stays.Closed?.Reason, goes.Closed?.Reason, neverAsked.Closed?.Reason));
+    }
+
+    [Fact]
+    public void Keeps_the_first_reason()
+    {
+        var live = Open();
+        live.Close(RefusalReason.Draining, "first");
+        live.Close(RefusalReason.PolicyChanged, "second");
+
+        Assert.Equal("first", live.Closed?.Detail);
+    }
+
+    [Fact]
+    public void Can_be_closed_after_it_was_forgotten()
+    {
+        var live = Open();
+        _all.Forget(live);
+        live.Close(RefusalReason.Draining, "late");
+
+        Assert.Equal(0, _all.Count);
+    }
+
+    private LiveConnection Open() => _all.Open(Direction.Inbound, "inbound-1", new IPEndPoint(IPAddress.Loopback, 1));
+
+    private void Pass(TimeSpan time)
+    {
+        _time.Advance(time);
+        _all.Sweep();
+    }
+}
