@@ -3,11 +3,13 @@ using Signet.Agent.Attestation;
 using Signet.Agent.Attestation.Workload;
 using Signet.Agent.Identities;
 using Signet.Agent.Sds;
+using Signet.Agent.Telemetry;
 using Signet.Agent.WorkloadApi;
 using Signet.Hosting.Admin;
 using Signet.Hosting.Daemons;
 using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
+using Signet.Hosting.Telemetry;
 using Signet.Identity.X509;
 using Signet.Rpc.Wire.Envoy.Secret;
 using Signet.Rpc.Wire.Health;
@@ -21,15 +23,15 @@ public sealed class AgentStartException(string message) : Exception(message);
 /// <summary>An agent, put together and not yet started. Whoever builds it disposes it.</summary>
 public sealed class AgentHost : IAsyncDisposable
 {
-    private readonly ServerLink _server;
+    private readonly IReadOnlyList<IDisposable> _ownedLast;
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
 
-    private AgentHost(AgentConfig config, ServerLink server, ReadinessBoard readiness, AdminEndpoint admin, WorkloadEndpoint api, IReadOnlyList<BackgroundPart> loops)
+    private AgentHost(AgentConfig config, IReadOnlyList<IDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, WorkloadEndpoint api, IReadOnlyList<BackgroundPart> loops)
     {
         Config = config;
         Readiness = readiness;
         Parts = [admin, .. loops, api];
-        _server = server;
+        _ownedLast = owned;
         _owned = [api, .. loops, admin];
     }
 
@@ -54,27 +56,30 @@ public sealed class AgentHost : IAsyncDisposable
         var server = new ServerLink(identity, config.Server.Host, config.Server.Port, time);
         var sync = new NodeSync(identity, server, new NodeAttestor(config.JoinToken?.Reveal()), time, chance, logs.CreateLogger<NodeSync>());
         var cache = new IdentityCache();
-        var keeper = new IdentityKeeper(sync, server, cache, time, chance, logs.CreateLogger<IdentityKeeper>());
+        var metrics = new AgentMetrics();
+        metrics.Observe(identity, cache, sync, time);
+        var collector = new MetricsCollector();
+        var keeper = new IdentityKeeper(sync, server, cache, metrics, time, chance, logs.CreateLogger<IdentityKeeper>());
 
         // 3. To whom.
         var attestor = new WorkloadAttestor(new UnixAttestor(), cache, logs.CreateLogger<WorkloadAttestor>());
-        var subjects = new WorkloadSubjects(attestor, cache, time, logs.CreateLogger<WorkloadSubjects>());
+        var subjects = new WorkloadSubjects(attestor, cache, metrics, time, logs.CreateLogger<WorkloadSubjects>());
         var health = new GrpcHealthService();
         var api = new WorkloadEndpoint(
             config.Socket,
             services => services
                 .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects)), WorkloadHeader.CheckAsync)
-                .Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(new SdsService(subjects, cache, logs.CreateLogger<SdsService>())))
+                .Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(new SdsService(subjects, cache, metrics, logs.CreateLogger<SdsService>())))
                 .Add(Health.Descriptor, Health.BindService(health))
                 .AddReflection(),
             time,
             logs);
         var readiness = new ReadinessBoard("server");
         var status = new AgentStatus(config, identity, sync, cache, readiness, time, logs.CreateLogger<AgentStatus>());
-        var admin = new AdminEndpoint(config.Metrics, "metrics", [AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
+        var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
         return new AgentHost(
             config,
-            server,
+            [server, metrics, collector],
             readiness,
             admin,
             api,
@@ -88,7 +93,10 @@ public sealed class AgentHost : IAsyncDisposable
             await owned.DisposeAsync().ConfigureAwait(false);
         }
 
-        _server.Dispose();
+        foreach (var owned in _ownedLast)
+        {
+            owned.Dispose();
+        }
     }
 
     private static IReadOnlyList<Certificate>? ReadBootstrap(string? path)

@@ -8,6 +8,7 @@ using Signet.Hosting.Configuration;
 using Signet.Hosting.Daemons;
 using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
+using Signet.Hosting.Telemetry;
 using Signet.Rpc.Wire.Health;
 using Signet.Server.Api;
 using Signet.Server.Attestation;
@@ -15,6 +16,7 @@ using Signet.Server.Upkeep;
 using Signet.Server.Keys;
 using Signet.Server.Registration;
 using Signet.Server.Storage.Sqlite;
+using Signet.Server.Telemetry;
 using AgentApi = Signet.Rpc.Wire.Spire.Server.Agent.Agent;
 using BundleApi = Signet.Rpc.Wire.Spire.Server.Bundle.Bundle;
 using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
@@ -27,18 +29,18 @@ namespace Signet.Server;
 public sealed class ServerHost : IAsyncDisposable
 {
     private readonly SqliteDatabase _database;
-    private readonly EntryDirectory _entries;
+    private readonly IReadOnlyList<IDisposable> _ownedLast;
     private readonly ApiEndpoint _api;
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
 
     private ServerHost(
-        ServerConfig config, SqliteDatabase database, EntryDirectory entries, ApiEndpoint api, AdminEndpoint admin, BackgroundPart rotation, ReadinessBoard readiness)
+        ServerConfig config, SqliteDatabase database, IReadOnlyList<IDisposable> owned, ApiEndpoint api, AdminEndpoint admin, BackgroundPart rotation, ReadinessBoard readiness)
     {
         Config = config;
         Readiness = readiness;
         Parts = [api, rotation, admin];
         _database = database;
-        _entries = entries;
+        _ownedLast = owned;
         _api = api;
         _owned = [admin, rotation, api];
         Admin = admin;
@@ -83,7 +85,11 @@ public sealed class ServerHost : IAsyncDisposable
             await owned.DisposeAsync().ConfigureAwait(false);
         }
 
-        _entries.Dispose();
+        foreach (var owned in _ownedLast)
+        {
+            owned.Dispose();
+        }
+
         await _database.DisposeAsync().ConfigureAwait(false);
     }
 
@@ -106,10 +112,13 @@ public sealed class ServerHost : IAsyncDisposable
         var tokens = new JoinTokens(config.TrustDomain, agentStore, time);
 
         // 3. Who is told.
+        var metrics = new ServerMetrics();
+        metrics.Observe(authorities, entries, agents, time);
+        var collector = new MetricsCollector();
         var bundleChanges = new ChangeSignal();
         var readiness = new ReadinessBoard("authority");
         var rotation = new ServerUpkeep(config, authorities, identity, bundleChanges, agentStore, readiness, time, logs.CreateLogger<ServerUpkeep>());
-        var gate = new CallerGate(agents, AdminUids(config), time, logs.CreateLogger<CallerGate>());
+        var gate = new CallerGate(agents, AdminUids(config), metrics, time, logs.CreateLogger<CallerGate>());
         var health = new GrpcHealthService();
         var tls = new ServerTls(identity, authorities, time, logs.CreateLogger<ServerTls>());
         var api = new ApiEndpoint(
@@ -118,15 +127,15 @@ public sealed class ServerHost : IAsyncDisposable
             services => services
                 .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, tokens, agents, entries, issuer, config.X509Ttl, time, logs.CreateLogger<AgentService>())), gate.CheckAsync)
                 .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized)), gate.CheckAsync)
-                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config.TrustDomain, issuer, authorized, config.X509Ttl)), gate.CheckAsync)
+                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config.TrustDomain, issuer, authorized, config.X509Ttl, metrics, time)), gate.CheckAsync)
                 .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(authorities)), gate.CheckAsync)
-                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, authorities, bundleChanges, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
+                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, authorities, bundleChanges, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
                 .Add(Health.Descriptor, Health.BindService(health), gate.CheckAsync)
                 .AddReflection(gate.CheckAsync),
             time,
             logs);
-        var admin = new AdminEndpoint(config.Metrics, "metrics", [AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
-        return new ServerHost(config, database, entries, api, admin, new BackgroundPart("upkeep", rotation.RunAsync), readiness);
+        var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
+        return new ServerHost(config, database, [entries, metrics, collector], api, admin, new BackgroundPart("upkeep", rotation.RunAsync), readiness);
     }
 
     // Root and the server's own user; everybody else by name of number.

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
+using Signet.Agent.Telemetry;
 using Signet.Hosting;
 using Signet.Identity.Registration;
 using Signet.Identity.Rotation;
@@ -11,7 +12,7 @@ namespace Signet.Agent.Identities;
 /// Turns <see cref="SvidPlan"/> into deeds: asks the server for what is due, keeps what is still valid when that fails, tries again with
 /// a growing pause. Owns the cache; one task.
 /// </summary>
-internal sealed class IdentityKeeper(NodeSync sync, ServerLink server, IdentityCache cache, TimeProvider time, Func<double> chance, ILogger<IdentityKeeper> log)
+internal sealed class IdentityKeeper(NodeSync sync, ServerLink server, IdentityCache cache, AgentMetrics metrics, TimeProvider time, Func<double> chance, ILogger<IdentityKeeper> log)
 {
     private const int BatchSize = 200;
     private static readonly TimeSpan Longest = TimeSpan.FromHours(1);
@@ -71,10 +72,12 @@ internal sealed class IdentityKeeper(NodeSync sync, ServerLink server, IdentityC
                 log.SvidRenewed(svid.Id.Uri, svid.Leaf.SerialHex, svid.NotAfter);
             }
 
+            metrics.Renewed(held.Count);
             return held;
         }
         catch (RpcException e)
         {
+            metrics.RenewalFailed();
             log.SigningFailed(batch.Length, server.Explain(e));
             return null;
         }

@@ -3,6 +3,7 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Signet.Agent.Identities;
+using Signet.Agent.Telemetry;
 using Signet.Agent.WorkloadApi;
 using Signet.Identity.Spiffe;
 using Signet.Rpc.Wire.Envoy.Discovery;
@@ -14,7 +15,7 @@ namespace Signet.Agent.Sds;
 /// Envoy's secret discovery service v3, state of the world: the same identities as the Workload API, under the names that proxies use.
 /// A response is sent for each subscription and for each change of what was subscribed.
 /// </summary>
-internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache, ILogger<SdsService> log) : SecretDiscoveryService.SecretDiscoveryServiceBase
+internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache, AgentMetrics metrics, ILogger<SdsService> log) : SecretDiscoveryService.SecretDiscoveryServiceBase
 {
     private const int PendingRequests = 16;
 
@@ -67,6 +68,7 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
                 answerNow |= what == SdsEvent.Subscribed;
                 if (what == SdsEvent.Rejected)
                 {
+                    metrics.SdsRejected();
                     log.SdsRejected(node, subject.Pid, Printable.Of(request.VersionInfo), Printable.Of(request.ErrorDetail.Message));
                 }
             }

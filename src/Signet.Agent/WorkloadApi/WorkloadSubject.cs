@@ -2,6 +2,7 @@ using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Signet.Agent.Attestation.Workload;
 using Signet.Agent.Identities;
+using Signet.Agent.Telemetry;
 using Signet.Hosting.PeerCredentials;
 using Signet.Identity.Registration;
 
@@ -62,7 +63,7 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
 }
 
 /// <summary>Attests whoever calls.</summary>
-internal sealed class WorkloadSubjects(WorkloadAttestor attestor, IdentityCache cache, TimeProvider time, ILogger<WorkloadSubjects> log)
+internal sealed class WorkloadSubjects(WorkloadAttestor attestor, IdentityCache cache, AgentMetrics metrics, TimeProvider time, ILogger<WorkloadSubjects> log)
 {
     /// <exception cref="RpcException">UNAVAILABLE: the caller could not be attested.</exception>
     public WorkloadSubject Of(ServerCallContext context)
@@ -71,6 +72,7 @@ internal sealed class WorkloadSubjects(WorkloadAttestor attestor, IdentityCache 
         var verdict = attestor.Attest(peer);
         if (!verdict.IsAttested)
         {
+            metrics.Attested("failed");
             throw new RpcException(new Status(StatusCode.Unavailable, "the calling process could not be attested"));
         }
 
@@ -83,6 +85,7 @@ internal sealed class WorkloadSubjects(WorkloadAttestor attestor, IdentityCache 
     {
         var selectors = string.Join(' ', subject.Selectors.Select(selector => selector.ToString()).Order(StringComparer.Ordinal));
         var matching = cache.Current.Matching(subject.Selectors, time.GetUtcNow());
+        metrics.Attested(matching.Count > 0 ? "served" : "no_entry");
         if (matching.Count > 0)
         {
             log.WorkloadServed(subject.Pid, string.Join(' ', matching.Select(entry => entry.SpiffeId.Uri)), selectors);

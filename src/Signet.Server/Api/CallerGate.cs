@@ -8,11 +8,12 @@ using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server.Attestation;
+using Signet.Server.Telemetry;
 
 namespace Signet.Server.Api;
 
 /// <summary>Finds out who is calling, from what the connection proved, and whether the method is open to that caller.</summary>
-internal sealed class CallerGate(AgentDirectory agents, IReadOnlySet<uint> adminUids, TimeProvider time, ILogger<CallerGate> log)
+internal sealed class CallerGate(AgentDirectory agents, IReadOnlySet<uint> adminUids, ServerMetrics metrics, TimeProvider time, ILogger<CallerGate> log)
 {
     /// <summary>The filter of every service.</summary>
     public ValueTask CheckAsync(ServerCallContext context)
@@ -20,6 +21,7 @@ internal sealed class CallerGate(AgentDirectory agents, IReadOnlySet<uint> admin
         var caller = Identify(context);
         if (!AccessTable.Allows(context.Method, caller))
         {
+            metrics.Refused();
             log.CallRefused(Printable.Of(context.Method), caller.Name);
             throw Rpcs.Denied("this call is not open to you");
         }

@@ -6,6 +6,7 @@ using Signet.Identity.Spiffe;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Node;
 using Signet.Server.Registration;
+using Signet.Server.Telemetry;
 
 namespace Signet.Server.Api;
 
@@ -14,7 +15,7 @@ namespace Signet.Server.Api;
 /// holds nobody back: while it reads, changes pile up into the one newest snapshot.
 /// </summary>
 internal sealed class NodeService(
-    AuthorizedEntries authorized, EntryDirectory entries, AuthorityRotation authorities, ChangeSignal bundleChanges, TimeProvider time, ILogger<NodeService> log)
+    AuthorizedEntries authorized, EntryDirectory entries, AuthorityRotation authorities, ChangeSignal bundleChanges, ServerMetrics metrics, TimeProvider time, ILogger<NodeService> log)
     : Node.NodeBase
 {
     private long _lastRevision;
@@ -25,6 +26,7 @@ internal sealed class NodeService(
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
         var hearing = HearAsync(agent, requestStream, stop);
         log.AgentConnected(agent.Uri);
+        metrics.AgentConnected();
         try
         {
             await PushAsync(agent, responseStream, stop.Token).ConfigureAwait(false);
@@ -37,6 +39,7 @@ internal sealed class NodeService(
         {
             await stop.CancelAsync().ConfigureAwait(false);
             await hearing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            metrics.AgentDisconnected();
             log.AgentDisconnected(agent.Uri);
         }
     }

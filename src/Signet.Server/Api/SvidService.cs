@@ -6,12 +6,14 @@ using Signet.Identity.X509;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Spire.Server.SVID;
 using Signet.Server.Registration;
+using Signet.Server.Telemetry;
 using WireStatus = Signet.Rpc.Wire.Spire.Types.Status;
 
 namespace Signet.Server.Api;
 
 /// <summary>spire.api.server.svid.v1.SVID: agents ask for their entries' identities, operators mint by hand.</summary>
-internal sealed class SvidService(TrustDomain trustDomain, SvidIssuer issuer, AuthorizedEntries authorized, TimeSpan defaultTtl)
+internal sealed class SvidService(
+    TrustDomain trustDomain, SvidIssuer issuer, AuthorizedEntries authorized, TimeSpan defaultTtl, ServerMetrics metrics, TimeProvider time)
     : SVID.SVIDBase
 {
     private const int MaxBatch = 500;
@@ -27,7 +29,7 @@ internal sealed class SvidService(TrustDomain trustDomain, SvidIssuer issuer, Au
             var agent = CallerOf.Agent(context);
             var mine = authorized.For(agent).ToDictionary(entry => entry.Id, StringComparer.Ordinal);
             var checks = request.Params.Select(one => Check(one, mine, agent)).ToArray();
-            var issued = new Queue<IssuedSvid>(await issuer.IssueAsync(
+            var issued = new Queue<IssuedSvid>(await IssueAsync(
                 [.. checks.Where(check => check.Request is not null).Select(check => check.Request!)], context.CancellationToken).ConfigureAwait(false));
             var response = new BatchNewX509SVIDResponse();
             foreach (var check in checks)
@@ -70,9 +72,17 @@ internal sealed class SvidService(TrustDomain trustDomain, SvidIssuer issuer, Au
 
             var ttl = request.Ttl > 0 ? TimeSpan.FromSeconds(request.Ttl) : defaultTtl;
             var wanted = new SvidRequest(id, csr.SubjectPublicKeyInfo, ttl, csr.DnsNames, CallerOf.Name(context));
-            var issued = await issuer.IssueAsync([wanted], context.CancellationToken).ConfigureAwait(false);
+            var issued = await IssueAsync([wanted], context.CancellationToken).ConfigureAwait(false);
             return new MintX509SVIDResponse { Svid = SpireMapping.ToWire(issued[0].Chain, id) };
         });
+
+    private async Task<IReadOnlyList<IssuedSvid>> IssueAsync(IReadOnlyList<SvidRequest> requests, CancellationToken cancellationToken)
+    {
+        var start = time.GetTimestamp();
+        var issued = await issuer.IssueAsync(requests, cancellationToken).ConfigureAwait(false);
+        metrics.Signed(issued.Count, time.GetElapsedTime(start));
+        return issued;
+    }
 
     private (SvidRequest? Request, StatusCode Code, string Problem) Check(
         NewX509SVIDParams wanted, Dictionary<string, RegistrationEntry> mine, SpiffeId agent)

@@ -1,0 +1,59 @@
+using System.Diagnostics.Metrics;
+using Signet.Authority.Rotation;
+using Signet.Server.Attestation;
+using Signet.Server.Registration;
+
+namespace Signet.Server.Telemetry;
+
+/// <summary>What the server counts. Labels take values that the code chose, never a peer's, so their number is bounded. Thread-safe.</summary>
+internal sealed class ServerMetrics : IDisposable
+{
+    private readonly Meter _meter = new("Signet.Server");
+    private readonly Histogram<double> _signing;
+    private readonly Counter<long> _signed;
+    private readonly Counter<long> _refused;
+    private int _connected;
+
+    public ServerMetrics()
+    {
+        _signing = _meter.CreateHistogram(
+            "signet.server.signing.duration",
+            "s",
+            "How long it took to sign, check and remember the certificates of one call.",
+            advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1] });
+        _signed = _meter.CreateCounter<long>("signet.server.certificates.signed", description: "Certificates signed.");
+        _refused = _meter.CreateCounter<long>("signet.server.calls.refused", description: "Calls that were not open to their caller.");
+        _meter.CreateObservableUpDownCounter("signet.server.agents.connected", () => Volatile.Read(ref _connected), description: "Agents that hold their stream open.");
+    }
+
+    /// <summary>Values that are read when somebody looks.</summary>
+    public void Observe(AuthorityRotation authorities, EntryDirectory entries, AgentDirectory agents, TimeProvider time)
+    {
+        _meter.CreateObservableGauge("signet.server.entries", () => entries.Entries.Count, description: "Registration entries.");
+        _meter.CreateObservableGauge("signet.server.agents", () => agents.Agents.Count, description: "Attested agents.");
+        _meter.CreateObservableGauge(
+            "signet.server.authority.expiry",
+            () => authorities.Current.Records
+                .GroupBy(record => (record.Tier, record.State))
+                .Select(group => new Measurement<double>(
+                    group.Min(record => (record.Validity.NotAfter - time.GetUtcNow()).TotalSeconds),
+                    new("tier", group.Key.Tier.ToString().ToLowerInvariant()),
+                    new("state", group.Key.State.ToString().ToLowerInvariant()))),
+            "s",
+            "Time until the authority expires; the soonest of its tier and state.");
+    }
+
+    public void Signed(int count, TimeSpan took)
+    {
+        _signed.Add(count);
+        _signing.Record(took.TotalSeconds);
+    }
+
+    public void Refused() => _refused.Add(1);
+
+    public void AgentConnected() => Interlocked.Increment(ref _connected);
+
+    public void AgentDisconnected() => Interlocked.Decrement(ref _connected);
+
+    public void Dispose() => _meter.Dispose();
+}
