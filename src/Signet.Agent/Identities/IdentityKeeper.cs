@@ -27,7 +27,7 @@ internal sealed class IdentityKeeper(NodeSync sync, ServerLink server, IdentityC
             var view = sync.Current;
             var plan = SvidPlan.Of(view, cache.Current.Held, now);
             PublishIfChanged(view, plan.Keep);
-            var wait = plan.NextAt is { } next ? next - now : Longest;
+            var wait = plan.NextAt is { } next && next - now < Longest ? next - now : Longest;
             if (plan.Due.Length > 0)
             {
                 var signed = await SignAsync(plan.Due, cancellationToken).ConfigureAwait(false);

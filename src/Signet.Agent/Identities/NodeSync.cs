@@ -13,6 +13,9 @@ namespace Signet.Agent.Identities;
 /// </summary>
 internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAttestor attestor, TimeProvider time, Func<double> chance, ILogger<NodeSync> log)
 {
+    /// <summary>A stream is opened anew after this time at the latest, so that a certificate of any length fits a timer.</summary>
+    private static readonly TimeSpan LongestStream = TimeSpan.FromDays(1);
+
     private NodeView _current = NodeView.Nothing;
     private string _problem = "not connected yet";
 
@@ -71,7 +74,7 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAt
     private async Task FollowAsync(Backoff pause, CancellationToken cancellationToken)
     {
         var left = identity.RenewAt - time.GetUtcNow();
-        using var due = new CancellationTokenSource(left > TimeSpan.Zero ? left : TimeSpan.Zero, time);
+        using var due = new CancellationTokenSource(left < TimeSpan.Zero ? TimeSpan.Zero : left < LongestStream ? left : LongestStream, time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, due.Token);
         using var call = server.Watch(stop.Token);
         try

@@ -9,13 +9,15 @@ internal static class DemoPorts
     private const int First = 21000;
     private const int Last = 31000;
 
+    private static int _next = Environment.ProcessId * 97;
+
+    /// <summary>Ports that were free just now and that this process has not handed out before.</summary>
     public static IReadOnlyList<int> Take(int count)
     {
         var ports = new List<int>(count);
-        var start = First + (Environment.ProcessId * 17 % (Last - First));
-        for (var i = 0; i < Last - First && ports.Count < count; i++)
+        for (var tries = 0; tries < Last - First && ports.Count < count; tries++)
         {
-            var port = First + ((start - First + i) % (Last - First));
+            var port = First + (int)((uint)Interlocked.Increment(ref _next) % (Last - First));
             if (IsFree(port))
             {
                 ports.Add(port);
