@@ -6,6 +6,9 @@ namespace Signet.Policy;
 /// <param name="Labels">Its labels; selectors are matched against them.</param>
 public sealed record Workload(string Namespace, string? ServiceAccount, IReadOnlyDictionary<string, string> Labels)
 {
+    /// <summary>The same text for workloads that policies can't tell apart.</summary>
+    public string Key => Namespace + "\n" + string.Join('\n', Labels.OrderBy(label => label.Key, StringComparer.Ordinal).Select(label => label.Key + "=" + label.Value));
+
     internal bool HasLabels(IReadOnlyDictionary<string, string> wanted)
     {
         foreach (var (key, value) in wanted)

@@ -68,7 +68,7 @@ public sealed class Simulation(PolicySet policies)
 
     private (WorkloadPolicy Policy, bool IsUncertain) Compile(Workload workload)
     {
-        var key = workload.Namespace + "\n" + string.Join('\n', workload.Labels.OrderBy(label => label.Key, StringComparer.Ordinal).Select(label => label.Key + "=" + label.Value));
+        var key = workload.Key;
         if (!_compiled.TryGetValue(key, out var compiled))
         {
             var policy = policies.ForWorkload(workload);

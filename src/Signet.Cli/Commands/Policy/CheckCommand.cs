@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
+using System.Text.Json.Nodes;
+using Signet.Cli.Output;
 using Signet.Policy;
 using Signet.Policy.Inputs;
 
@@ -14,106 +15,69 @@ public static class CheckCommand
         var policies = PolicyOptions.Policies();
         var requests = new Option<string>("--requests") { Description = "A list of requests", HelpName = "FILE", Required = true };
         var mesh = PolicyOptions.Mesh();
-        var output = PolicyOptions.Output();
-        var command = new Command("check", "Say for each request in a file whether policies allow it, and why") { policies, requests, mesh, output };
-        command.SetAction(parsed => PolicyOutput.Run(parsed, writer =>
+        var output = Answer.Option();
+        return new Command("check", "Say for each request in a file whether policies allow it, and why") { policies, requests, mesh, output }.Runs(parsed =>
         {
-            var load = PolicyFiles.LoadPolicies(parsed.GetRequiredValue(policies), PolicyFiles.LoadMesh(parsed.GetValue(mesh)));
-            if (load.HasErrors)
-            {
-                PolicyOutput.WriteProblems(parsed, load.Problems);
-                return 1;
-            }
-
-            var answers = Decide(load.Set, PolicyFiles.Load(parsed.GetRequiredValue(requests), RequestFile.Read));
-            if (parsed.GetValue(output) == "json")
-            {
-                PolicyOutput.WriteJson(writer, json => WriteJson(json, answers));
-            }
-            else
-            {
-                WriteText(writer, answers);
-            }
-
-            return 0;
-        }));
-        return command;
+            var set = PolicyFiles.LoadFaultless(parsed.GetRequiredValue(policies), PolicyFiles.LoadMesh(parsed.GetValue(mesh)));
+            var checks = Decide(set, PolicyFiles.Load(parsed.GetRequiredValue(requests), RequestFile.Read));
+            Answer.To(parsed, output).Write(() => new JsonArray([.. checks.Select(Json)]), answer => Text(checks).Write(answer.Out, answer.Ink));
+            return ExitCode.Done;
+        });
     }
 
-    private static List<Answer> Decide(PolicySet set, IReadOnlyList<WrittenRequest> requests)
+    private static List<Check> Decide(PolicySet set, IReadOnlyList<WrittenRequest> requests)
     {
         var compiled = new Dictionary<string, WorkloadPolicy>(StringComparer.Ordinal);
         return [.. requests.Select(request =>
         {
-            var key = request.Destination.Namespace + "\n" + string.Join('\n', request.Destination.Labels.OrderBy(label => label.Key, StringComparer.Ordinal).Select(label => label.Key + "=" + label.Value));
-            if (!compiled.TryGetValue(key, out var policy))
+            if (!compiled.TryGetValue(request.Destination.Key, out var policy))
             {
-                compiled.Add(key, policy = set.ForWorkload(request.Destination));
+                compiled.Add(request.Destination.Key, policy = set.ForWorkload(request.Destination));
             }
 
-            return new Answer(request.Name, request.Decide(policy), policy.MtlsFor(request.Facts.DestinationPort));
+            return new Check(request.Name, request.Decide(policy), policy.MtlsFor(request.Facts.DestinationPort));
         })];
     }
 
-    private static void WriteJson(Utf8JsonWriter json, List<Answer> answers)
+    private static JsonObject Json(Check check)
     {
-        json.WriteStartArray();
-        foreach (var (name, decision, mtls) in answers)
+        var verdict = check.Decision.Verdict;
+        return new JsonObject
         {
-            var verdict = decision.Verdict;
-            json.WriteStartObject();
-            json.WriteString("name", name);
-            json.WriteString("verdict", decision.Allowed ? "allow" : "deny");
-            json.WriteString("stage", verdict.Stage.Word());
-            json.WriteString("policy", verdict.Policy);
-            if (verdict.Rule is { } rule)
+            ["name"] = check.Name,
+            ["verdict"] = check.Decision.Allowed ? "allow" : "deny",
+            ["stage"] = verdict.Stage.Word(),
+            ["policy"] = verdict.Policy,
+            ["rule"] = verdict.Rule,
+            ["reason"] = verdict.Reason,
+            ["mtls"] = check.Mtls.Mode.Word(),
+            ["audit"] = new JsonArray([.. verdict.Findings.Audit.Select(policy => JsonValue.Create(policy))]),
+            ["dryRun"] = new JsonArray([.. verdict.Findings.DryRun.Select(finding => new JsonObject
             {
-                json.WriteNumber("rule", rule);
-            }
-            else
-            {
-                json.WriteNull("rule");
-            }
-
-            json.WriteString("reason", verdict.Reason);
-            json.WriteString("mtls", mtls.Mode.Word());
-            json.WriteStartArray("audit");
-            foreach (var policy in verdict.Findings.Audit)
-            {
-                json.WriteStringValue(policy);
-            }
-
-            json.WriteEndArray();
-            json.WriteStartArray("dryRun");
-            foreach (var finding in verdict.Findings.DryRun)
-            {
-                json.WriteStartObject();
-                json.WriteString("policy", finding.Policy);
-                json.WriteString("action", finding.Action.Word());
-                json.WriteNumber("rule", finding.Rule);
-                json.WriteEndObject();
-            }
-
-            json.WriteEndArray();
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
+                ["policy"] = finding.Policy,
+                ["action"] = finding.Action.Word(),
+                ["rule"] = finding.Rule,
+            })]),
+        };
     }
 
-    private static void WriteText(TextWriter writer, List<Answer> answers) => PolicyOutput.WriteColumns(
-        writer,
-        ["REQUEST", "VERDICT", "STAGE", "POLICY", "RULE", "MTLS", "REASON"],
-        [.. answers.Select(answer => (IReadOnlyList<string>)
-        [
-            answer.Name,
-            answer.Decision.Allowed ? "allow" : "deny",
-            answer.Decision.Verdict.Stage.Word(),
-            answer.Decision.Verdict.Policy ?? "-",
-            answer.Decision.Verdict.Rule?.ToString(CultureInfo.InvariantCulture) ?? "-",
-            answer.Mtls.Mode.Word(),
-            answer.Decision.Verdict.Reason,
-        ])]);
+    private static Table Text(List<Check> checks)
+    {
+        var table = new Table("request", "verdict", "stage", "policy", "rule", "mtls", "reason");
+        foreach (var (name, decision, mtls) in checks)
+        {
+            table.Add(
+                name,
+                decision.Allowed ? new Cell("allow", Tone.Good) : new Cell("deny", Tone.Bad),
+                decision.Verdict.Stage.Word(),
+                decision.Verdict.Policy ?? "-",
+                decision.Verdict.Rule?.ToString(CultureInfo.InvariantCulture) ?? "-",
+                mtls.Mode.Word(),
+                decision.Verdict.Reason);
+        }
 
-    private sealed record Answer(string Name, Decision Decision, PortMtls Mtls);
+        return table;
+    }
+
+    private sealed record Check(string Name, Decision Decision, PortMtls Mtls);
 }

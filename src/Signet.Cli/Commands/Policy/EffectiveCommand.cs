@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json.Nodes;
+using Signet.Cli.Output;
 using Signet.Policy;
 using Signet.Policy.Inputs;
 
@@ -13,47 +15,26 @@ public static class EffectiveCommand
         var policies = PolicyOptions.Policies();
         var workload = new Option<string>("--workload") { Description = "A workload: namespace, labels, ports", HelpName = "FILE", Required = true };
         var mesh = PolicyOptions.Mesh();
-        var output = PolicyOptions.Output();
-        var command = new Command("effective", "Show each port's mutual TLS mode and the object that supplied it") { policies, workload, mesh, output };
-        command.SetAction(parsed => PolicyOutput.Run(parsed, writer =>
+        var output = Answer.Option();
+        return new Command("effective", "Show each port's mutual TLS mode and the object that supplied it") { policies, workload, mesh, output }.Runs(parsed =>
         {
-            var load = PolicyFiles.LoadPolicies(parsed.GetRequiredValue(policies), PolicyFiles.LoadMesh(parsed.GetValue(mesh)));
-            if (load.HasErrors)
-            {
-                PolicyOutput.WriteProblems(parsed, load.Problems);
-                return 1;
-            }
-
+            var set = PolicyFiles.LoadFaultless(parsed.GetRequiredValue(policies), PolicyFiles.LoadMesh(parsed.GetValue(mesh)));
             var written = PolicyFiles.Load(parsed.GetRequiredValue(workload), WorkloadFile.Read);
-            var policy = load.Set.ForWorkload(written.Workload);
+            var policy = set.ForWorkload(written.Workload);
             var ports = written.Ports.Select(port => (Port: port, Mtls: policy.MtlsFor(port))).ToList();
-            if (parsed.GetValue(output) == "json")
-            {
-                PolicyOutput.WriteJson(writer, json =>
+            Answer.To(parsed, output).Write(
+                () => new JsonObject { ["ports"] = new JsonArray([.. ports.Select(one => new JsonObject { ["port"] = one.Port, ["mode"] = one.Mtls.Mode.Word(), ["from"] = one.Mtls.From })]) },
+                answer =>
                 {
-                    json.WriteStartObject();
-                    json.WriteStartArray("ports");
+                    var table = new Table("port", "mode", "from");
                     foreach (var (port, mtls) in ports)
                     {
-                        json.WriteStartObject();
-                        json.WriteNumber("port", port);
-                        json.WriteString("mode", mtls.Mode.Word());
-                        json.WriteString("from", mtls.From);
-                        json.WriteEndObject();
+                        table.Add(port.ToString(CultureInfo.InvariantCulture), mtls.Mode.Word(), mtls.From ?? "(default)");
                     }
 
-                    json.WriteEndArray();
-                    json.WriteEndObject();
+                    table.Write(answer.Out, answer.Ink);
                 });
-            }
-            else
-            {
-                PolicyOutput.WriteColumns(writer, ["PORT", "MODE", "FROM"], [.. ports.Select(one => (IReadOnlyList<string>)
-                    [one.Port.ToString(CultureInfo.InvariantCulture), one.Mtls.Mode.Word(), one.Mtls.From ?? "(default)"])]);
-            }
-
-            return 0;
-        }));
-        return command;
+            return ExitCode.Done;
+        });
     }
 }

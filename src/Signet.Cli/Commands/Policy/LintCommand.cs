@@ -1,4 +1,7 @@
 using System.CommandLine;
+using System.Text.Json.Nodes;
+using Signet.Cli.Output;
+using Signet.Hosting;
 using Signet.Policy;
 using Signet.Policy.Inputs;
 using Signet.Policy.Linting;
@@ -13,56 +16,46 @@ public static class LintCommand
         var path = new Argument<string>("PATH") { Description = "A policy file, or a folder of them" };
         var services = new Option<string?>("--services") { Description = "A list of services and their clients, to check selectors, ports and both sides of TLS", HelpName = "FILE" };
         var mesh = PolicyOptions.Mesh();
-        var output = PolicyOptions.Output();
-        var command = new Command("lint", "Find mistakes and traps in policies") { path, services, mesh, output };
-        command.SetAction(parsed => PolicyOutput.Run(parsed, writer =>
+        var output = Answer.Option();
+        return new Command("lint", "Find mistakes and traps in policies") { path, services, mesh, output }.Runs(parsed =>
         {
             var load = PolicyFiles.LoadPolicies(parsed.GetRequiredValue(path), PolicyFiles.LoadMesh(parsed.GetValue(mesh)));
             var findings = Linter.Lint(load, parsed.GetValue(services) is { } file ? PolicyFiles.Load(file, ServicesFile.Read) : null);
-            if (parsed.GetValue(output) == "json")
-            {
-                PolicyOutput.WriteJson(writer, json =>
-                {
-                    json.WriteStartArray();
-                    foreach (var finding in findings)
-                    {
-                        json.WriteStartObject();
-                        json.WriteString("file", finding.File);
-                        json.WriteNumber("line", finding.Line);
-                        json.WriteString("code", finding.Code);
-                        json.WriteString("severity", finding.Severity.Word());
-                        json.WriteString("message", finding.Message);
-                        json.WriteString("hint", finding.Hint);
-                        json.WriteEndObject();
-                    }
-
-                    json.WriteEndArray();
-                });
-            }
-            else
-            {
-                WriteText(writer, findings);
-            }
-
-            return findings.Any(finding => finding.Severity == PolicySeverity.Error) ? 1 : 0;
-        }));
-        return command;
+            Answer.To(parsed, output).Write(() => new JsonArray([.. findings.Select(Json)]), answer => WriteText(answer, findings));
+            return findings.Any(finding => finding.Severity == PolicySeverity.Error) ? ExitCode.Failed : ExitCode.Done;
+        });
     }
 
-    private static void WriteText(TextWriter writer, IReadOnlyList<PolicyProblem> findings)
+    private static JsonObject Json(PolicyProblem finding) => new()
+    {
+        ["file"] = finding.File,
+        ["line"] = finding.Line,
+        ["code"] = finding.Code,
+        ["severity"] = finding.Severity.Word(),
+        ["message"] = finding.Message,
+        ["hint"] = finding.Hint,
+    };
+
+    private static void WriteText(Answer answer, IReadOnlyList<PolicyProblem> findings)
     {
         foreach (var finding in findings)
         {
-            writer.WriteLine($"{finding.File}:{finding.Line}: {finding.Severity.Word()} {finding.Code}: {finding.Message}");
+            var tone = finding.Severity switch
+            {
+                PolicySeverity.Error => Tone.Bad,
+                PolicySeverity.Warning => Tone.Warning,
+                _ => Tone.Faint,
+            };
+            answer.Out.WriteLine($"{OneLine.Of(finding.File)}:{finding.Line}: {answer.Ink.Of(finding.Severity.Word() + " " + finding.Code, tone)}: {OneLine.Of(finding.Message)}");
             if (finding.Hint is not null)
             {
-                writer.WriteLine($"  hint: {finding.Hint}");
+                answer.Out.WriteLine($"  hint: {OneLine.Of(finding.Hint)}");
             }
         }
 
         if (findings.Count == 0)
         {
-            writer.WriteLine("nothing found");
+            answer.Out.WriteLine("nothing found");
         }
     }
 }

@@ -11,6 +11,14 @@ internal static class PolicyFiles
 
     private static readonly string[] Extensions = [".yaml", ".yml", ".json"];
 
+    /// <summary>Reads policies that must be free of mistakes: an answer about half-understood ones would be no answer.</summary>
+    /// <exception cref="InputException">The path can't be read, or something in it can't be understood.</exception>
+    public static PolicySet LoadFaultless(string path, MeshSettings mesh)
+    {
+        var load = LoadPolicies(path, mesh);
+        return load.HasErrors ? throw new InputException(load.Problems) : load.Set;
+    }
+
     /// <summary>Reads policies from a file, or from all YAML and JSON files in a folder and below it, hidden ones left out.</summary>
     /// <exception cref="InputException">The path can't be read.</exception>
     public static PolicyLoad LoadPolicies(string path, MeshSettings mesh) =>

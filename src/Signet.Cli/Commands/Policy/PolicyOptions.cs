@@ -8,11 +8,4 @@ internal static class PolicyOptions
     public static Option<string> Policies() => new("--policies") { Description = "A policy file, or a folder of them", HelpName = "PATH", Required = true };
 
     public static Option<string?> Mesh() => new("--mesh") { Description = "Mesh settings: fields of Istio's MeshConfig", HelpName = "FILE" };
-
-    public static Option<string> Output()
-    {
-        var output = new Option<string>("--output", "-o") { Description = "How to answer", HelpName = "text|json", DefaultValueFactory = _ => "text" };
-        output.AcceptOnlyFromAmong("text", "json");
-        return output;
-    }
 }

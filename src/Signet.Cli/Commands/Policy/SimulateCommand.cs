@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
+using System.Text.Json.Nodes;
+using Signet.Cli.Output;
+using Signet.Hosting;
 using Signet.Policy.Traffic;
 
 namespace Signet.Cli.Commands.Policy;
@@ -13,32 +15,15 @@ public static class SimulateCommand
         var policies = PolicyOptions.Policies();
         var log = new Option<string[]>("--log") { Description = "A proxy's JSON access log; repeatable", HelpName = "FILE", Required = true, AllowMultipleArgumentsPerToken = true };
         var mesh = PolicyOptions.Mesh();
-        var output = PolicyOptions.Output();
-        var command = new Command("simulate", "Replay recorded traffic against changed policies: who would be newly refused, who newly admitted") { policies, log, mesh, output };
-        command.SetAction(parsed => PolicyOutput.Run(parsed, writer =>
+        var output = Answer.Option();
+        return new Command("simulate", "Replay recorded traffic against changed policies: who would be newly refused, who newly admitted") { policies, log, mesh, output }.Runs(parsed =>
         {
-            var load = PolicyFiles.LoadPolicies(parsed.GetRequiredValue(policies), PolicyFiles.LoadMesh(parsed.GetValue(mesh)));
-            if (load.HasErrors)
-            {
-                PolicyOutput.WriteProblems(parsed, load.Problems);
-                return 1;
-            }
-
-            var simulation = new Simulation(load.Set);
+            var simulation = new Simulation(PolicyFiles.LoadFaultless(parsed.GetRequiredValue(policies), PolicyFiles.LoadMesh(parsed.GetValue(mesh))));
             var unread = Replay(simulation, parsed.GetRequiredValue(log), parsed.InvocationConfiguration.Error);
-            var edges = simulation.Edges();
-            if (parsed.GetValue(output) == "json")
-            {
-                PolicyOutput.WriteJson(writer, json => WriteJson(json, edges, unread, simulation.LeftOut));
-            }
-            else
-            {
-                WriteText(writer, edges, unread + simulation.LeftOut);
-            }
-
-            return 0;
-        }));
-        return command;
+            var (edges, leftOut) = (simulation.Edges(), unread + simulation.LeftOut);
+            Answer.To(parsed, output).Write(() => Json(edges, leftOut), answer => WriteText(answer, edges, leftOut));
+            return ExitCode.Done;
+        });
     }
 
     // A log is read line by line and may be larger than memory; a line that can't be read is counted, the first one also shown.
@@ -60,7 +45,7 @@ public static class SimulateCommand
                 {
                     if (unread++ == 0)
                     {
-                        error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"warning: {file}:{number}: {problem}; such lines are left out"));
+                        error.WriteLine($"warning: {OneLine.Of(file)}:{Number(number)}: {OneLine.Of(problem)}; such lines are left out");
                     }
                 }
                 else if (entry is not null)
@@ -73,52 +58,51 @@ public static class SimulateCommand
         return unread;
     }
 
-    private static void WriteText(TextWriter writer, IReadOnlyList<SimulatedEdge> edges, long leftOut)
+    private static void WriteText(Answer answer, IReadOnlyList<SimulatedEdge> edges, long leftOut)
     {
-        PolicyOutput.WriteColumns(writer, ["CLIENT", "SERVER", "PORT", "REQUESTS", "NEWLY REFUSED", "NEWLY ADMITTED", "REASON"], [.. edges.Select(edge => (IReadOnlyList<string>)
-        [
-            edge.Client,
-            edge.Server,
-            edge.Port.ToString(CultureInfo.InvariantCulture),
-            edge.Requests.ToString(CultureInfo.InvariantCulture),
-            edge.NewlyRefused.ToString(CultureInfo.InvariantCulture) + (edge.IsUncertain ? "?" : ""),
-            edge.NewlyAdmitted.ToString(CultureInfo.InvariantCulture) + (edge.IsUncertain ? "?" : ""),
-            edge.Reason ?? "-",
-        ])]);
+        var table = new Table("client", "server", "port", "requests", "newly refused", "newly admitted", "reason");
+        foreach (var edge in edges)
+        {
+            table.Add(
+                edge.Client,
+                edge.Server,
+                Number(edge.Port),
+                Number(edge.Requests),
+                new Cell(Number(edge.NewlyRefused) + (edge.IsUncertain ? "?" : ""), edge.NewlyRefused > 0 ? Tone.Bad : Tone.Plain),
+                new Cell(Number(edge.NewlyAdmitted) + (edge.IsUncertain ? "?" : ""), edge.NewlyAdmitted > 0 ? Tone.Warning : Tone.Plain),
+                edge.Reason ?? "-");
+        }
+
+        table.Write(answer.Out, answer.Ink);
         if (edges.Any(edge => edge.IsUncertain))
         {
-            writer.WriteLine("? the policies ask for headers, tokens or an external authoriser, which logs don't hold");
+            answer.Out.WriteLine("? the policies ask for headers, tokens or an external authoriser, which logs don't hold");
         }
 
         if (leftOut > 0)
         {
-            writer.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{leftOut} lines were left out"));
+            answer.Out.WriteLine($"{Number(leftOut)} lines were left out");
         }
     }
 
-    private static void WriteJson(Utf8JsonWriter json, IReadOnlyList<SimulatedEdge> edges, long unread, long leftOut)
+    private static string Number(long number) => number.ToString(CultureInfo.InvariantCulture);
+
+    private static JsonObject Json(IReadOnlyList<SimulatedEdge> edges, long leftOut) => new()
     {
-        json.WriteStartObject();
-        json.WriteNumber("requests", edges.Sum(edge => edge.Requests));
-        json.WriteNumber("newlyRefused", edges.Sum(edge => edge.NewlyRefused));
-        json.WriteNumber("newlyAdmitted", edges.Sum(edge => edge.NewlyAdmitted));
-        json.WriteNumber("leftOut", unread + leftOut);
-        json.WriteStartArray("edges");
-        foreach (var edge in edges)
+        ["requests"] = edges.Sum(edge => edge.Requests),
+        ["newlyRefused"] = edges.Sum(edge => edge.NewlyRefused),
+        ["newlyAdmitted"] = edges.Sum(edge => edge.NewlyAdmitted),
+        ["leftOut"] = leftOut,
+        ["edges"] = new JsonArray([.. edges.Select(edge => new JsonObject
         {
-            json.WriteStartObject();
-            json.WriteString("client", edge.Client);
-            json.WriteString("server", edge.Server);
-            json.WriteNumber("port", edge.Port);
-            json.WriteNumber("requests", edge.Requests);
-            json.WriteNumber("newlyRefused", edge.NewlyRefused);
-            json.WriteNumber("newlyAdmitted", edge.NewlyAdmitted);
-            json.WriteBoolean("uncertain", edge.IsUncertain);
-            json.WriteString("reason", edge.Reason);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-        json.WriteEndObject();
-    }
+            ["client"] = edge.Client,
+            ["server"] = edge.Server,
+            ["port"] = edge.Port,
+            ["requests"] = edge.Requests,
+            ["newlyRefused"] = edge.NewlyRefused,
+            ["newlyAdmitted"] = edge.NewlyAdmitted,
+            ["uncertain"] = edge.IsUncertain,
+            ["reason"] = edge.Reason,
+        })]),
+    };
 }

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Text.Json.Nodes;
+using Signet.Cli.Output;
 using Signet.Policy;
 using Signet.Policy.Inputs;
 
@@ -12,46 +14,40 @@ public static class TableCommand
         var policies = PolicyOptions.Policies();
         var services = new Option<string>("--services") { Description = "A list of services and their clients", HelpName = "FILE", Required = true };
         var mesh = PolicyOptions.Mesh();
-        var output = PolicyOptions.Output();
-        var command = new Command("table", "Show for each client and service whether both sides agree on mutual TLS, and the objects behind each side") { policies, services, mesh, output };
-        command.SetAction(parsed => PolicyOutput.Run(parsed, writer =>
+        var output = Answer.Option();
+        return new Command("table", "Show for each client and service whether both sides agree on mutual TLS, and the objects behind each side") { policies, services, mesh, output }.Runs(parsed =>
         {
-            var load = PolicyFiles.LoadPolicies(parsed.GetRequiredValue(policies), PolicyFiles.LoadMesh(parsed.GetValue(mesh)));
-            if (load.HasErrors)
-            {
-                PolicyOutput.WriteProblems(parsed, load.Problems);
-                return 1;
-            }
+            var set = PolicyFiles.LoadFaultless(parsed.GetRequiredValue(policies), PolicyFiles.LoadMesh(parsed.GetValue(mesh)));
+            var rows = TruthTable.Of(set, PolicyFiles.Load(parsed.GetRequiredValue(services), ServicesFile.Read));
+            Answer.To(parsed, output).Write(() => new JsonArray([.. rows.Select(Json)]), answer => Text(rows).Write(answer.Out, answer.Ink));
+            return ExitCode.Done;
+        });
+    }
 
-            var rows = TruthTable.Of(load.Set, PolicyFiles.Load(parsed.GetRequiredValue(services), ServicesFile.Read));
-            if (parsed.GetValue(output) == "json")
-            {
-                PolicyOutput.WriteJson(writer, json =>
-                {
-                    json.WriteStartArray();
-                    foreach (var row in rows)
-                    {
-                        json.WriteStartObject();
-                        json.WriteString("name", row.Name);
-                        json.WriteString("server", row.Server.Mode.Word());
-                        json.WriteString("serverFrom", row.Server.From);
-                        json.WriteString("client", row.Client.Mode.Word());
-                        json.WriteString("clientFrom", row.Client.From);
-                        json.WriteString("verdict", row.Verdict.Word());
-                        json.WriteEndObject();
-                    }
+    private static JsonObject Json(TableRow row) => new()
+    {
+        ["name"] = row.Name,
+        ["server"] = row.Server.Mode.Word(),
+        ["serverFrom"] = row.Server.From,
+        ["client"] = row.Client.Mode.Word(),
+        ["clientFrom"] = row.Client.From,
+        ["verdict"] = row.Verdict.Word(),
+    };
 
-                    json.WriteEndArray();
-                });
-            }
-            else
+    private static Table Text(IReadOnlyList<TableRow> rows)
+    {
+        var table = new Table("service", "server", "from", "client", "from", "verdict");
+        foreach (var row in rows)
+        {
+            var tone = row.Verdict switch
             {
-                PolicyOutput.WriteColumns(writer, ["SERVICE", "SERVER", "FROM", "CLIENT", "FROM", "VERDICT"], [.. rows.Select(row => (IReadOnlyList<string>)
-                    [row.Name, row.Server.Mode.Word(), row.Server.From ?? "-", row.Client.Mode.Word(), row.Client.From ?? "-", row.Verdict.Word()])]);
-            }
+                TableVerdict.Ok => Tone.Good,
+                TableVerdict.Plaintext => Tone.Warning,
+                _ => Tone.Bad,
+            };
+            table.Add(row.Name, row.Server.Mode.Word(), row.Server.From ?? "-", row.Client.Mode.Word(), row.Client.From ?? "-", new Cell(row.Verdict.Word(), tone));
+        }
 
-            return 0;
-        }));
-        return command;
+        return table;
     }
 }

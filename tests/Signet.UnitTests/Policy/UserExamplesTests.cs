@@ -3,7 +3,7 @@ using Signet.Policy;
 namespace Signet.UnitTests.Policy;
 
 /// <summary>Three documents that users bring, as they are written.</summary>
-public sealed class MissionExamplesTests
+public sealed class UserExamplesTests
 {
     private const string Strict = """
         apiVersion: security.istio.io/v1beta1
