@@ -67,6 +67,8 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
         File.Move(file + ".new", file, overwrite: true);
     }
 
+    public void RemovePolicyFolder() => Directory.Delete(Path.Combine(_folder.FullName, "policy"), recursive: true);
+
     /// <summary>The access log so far.</summary>
     public IReadOnlyList<JsonElement> Log()
     {
