@@ -20,7 +20,7 @@ internal static partial class Log
     [LoggerMessage(4004, LogLevel.Warning, "drained as long as allowed, {Count} connections are closed now")]
     public static partial void DrainCutShort(ILogger log, int count);
 
-    [LoggerMessage(4010, LogLevel.Information, "identity is {SpiffeId}, serial {Serial}, until {NotAfter}")]
+    [LoggerMessage(4010, LogLevel.Information, "identity is {SpiffeId}, serial {Serial}, until {NotAfter:yyyy-MM-ddTHH:mm:ssZ}")]
     public static partial void IdentityChanged(ILogger log, string spiffeId, string serial, DateTimeOffset notAfter);
 
     [LoggerMessage(4011, LogLevel.Warning, "identity was withdrawn, connections are refused until there is a new one: {Problem}")]

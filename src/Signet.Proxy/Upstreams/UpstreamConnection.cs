@@ -12,6 +12,7 @@ internal sealed class UpstreamConnection(BufferedTransport transport, string end
 {
     private readonly CancellationTokenSource _disposed = new();
     private Task<bool>? _watch;
+    private int _isDisposed;
 
     public BufferedTransport Transport => transport;
 
@@ -51,8 +52,14 @@ internal sealed class UpstreamConnection(BufferedTransport transport, string end
         return await transport.ReadMoreAsync(limit, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Closes the connection, at once and only once.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _isDisposed, 1) != 0)
+        {
+            return;
+        }
+
         await _disposed.CancelAsync().ConfigureAwait(false);
         await transport.DisposeAsync().ConfigureAwait(false);
         if (_watch is { } watch)

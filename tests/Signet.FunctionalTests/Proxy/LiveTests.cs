@@ -164,10 +164,14 @@ public sealed class LiveTests
 
         world.SetPolicy("kind: [broken");
         await Eventually.IsTrueAsync(async () => (await client.AskAsync(Get)).Status == 403, "an unreadable policy denies");
-        Assert.Contains("policy.yaml", (await world.AdminAsync("/ready")).ToString(), StringComparison.Ordinal);
+        await Eventually.IsTrueAsync(async () => (await world.AdminAsync("/ready")).ToString().Contains("policy.yaml", StringComparison.Ordinal), "/ready names the file");
 
         world.SetPolicy(ProxyWorld.Permissive);
         await Eventually.IsTrueAsync(async () => (await client.AskAsync(Get)).Status == 200, "a repaired one allows");
+
+        world.RemovePolicyFolder();
+        await Eventually.IsTrueAsync(async () => (await world.AdminAsync("/ready")).ToString().Contains("cannot be read", StringComparison.Ordinal), "/ready says that the folder is gone");
+        Assert.Equal(200, (await client.AskAsync(Get)).Status);
     }
 
     [Fact]

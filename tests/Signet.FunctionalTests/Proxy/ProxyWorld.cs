@@ -1,6 +1,7 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Text.Json;
-using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
 using Signet.Client;
 using Signet.Identity.Spiffe;
 using Signet.Policy;
@@ -11,13 +12,15 @@ using Signet.Testing;
 namespace Signet.FunctionalTests.Proxy;
 
 /// <summary>One proxy on real sockets with its own identity, policy folder and access log; what a test is about, it changes.</summary>
-internal sealed class ProxyWorld : IAsyncDisposable
+internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
 {
     public const string Strict = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: mesh, namespace: istio-system}\nspec: {mtls: {mode: STRICT}}\n";
     public const string Permissive = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: mesh, namespace: istio-system}\nspec: {mtls: {mode: PERMISSIVE}}\n";
     public const string Disable = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: mesh, namespace: istio-system}\nspec: {mtls: {mode: DISABLE}}\n";
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("signet-proxy-");
+
+    private readonly ConcurrentQueue<string> _defects = [];
 
     private ProxyWorld(TestAuthority authority, TestIdentity identity) => (Authority, Identity) = (authority, identity);
 
@@ -64,6 +67,8 @@ internal sealed class ProxyWorld : IAsyncDisposable
         File.Move(file + ".new", file, overwrite: true);
     }
 
+    public void RemovePolicyFolder() => Directory.Delete(Path.Combine(_folder.FullName, "policy"), recursive: true);
+
     /// <summary>The access log so far.</summary>
     public IReadOnlyList<JsonElement> Log()
     {
@@ -88,11 +93,35 @@ internal sealed class ProxyWorld : IAsyncDisposable
     public async Task<JsonElement> AdminAsync(string path) =>
         JsonDocument.Parse(await (await Admin.GetAsync(new Uri($"http://{Proxy.AdminEndPoint}{path}"))).Content.ReadAsStringAsync()).RootElement;
 
+    /// <summary>A connection that ended by a defect fails the test, whatever the test was about.</summary>
     public async ValueTask DisposeAsync()
     {
         await Proxy.DisposeAsync();
         Admin.Dispose();
         _folder.Delete(recursive: true);
+        Assert.Equal("", string.Join("\n", _defects));
+    }
+
+    ILogger ILoggerFactory.CreateLogger(string categoryName) => this;
+
+    void ILoggerFactory.AddProvider(ILoggerProvider provider)
+    {
+    }
+
+    void IDisposable.Dispose()
+    {
+    }
+
+    IDisposable? ILogger.BeginScope<TState>(TState state) => null;
+
+    bool ILogger.IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Error;
+
+    void ILogger.Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    {
+        if (exception is not null && logLevel >= LogLevel.Error)
+        {
+            _defects.Enqueue($"{formatter(state, exception)}: {exception}");
+        }
     }
 
     private string LogPath => Path.Combine(_folder.FullName, "access.log");
@@ -112,7 +141,7 @@ internal sealed class ProxyWorld : IAsyncDisposable
             Admin = new IPEndPoint(IPAddress.Loopback, 0),
             AccessLog = new AccessLogConfig { Path = world.LogPath, Format = AccessLogFormat.Json },
         });
-        world.Proxy = ProxyHost.Build(config, TimeProvider.System, NullLoggerFactory.Instance, world.Identity);
+        world.Proxy = ProxyHost.Build(config, TimeProvider.System, world, world.Identity);
         await world.Proxy.StartAsync(CancellationToken.None);
         return world;
     }
