@@ -49,7 +49,13 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
             ["origin"] = origin,
             ["problem"] = core.Identity.Problem,
             ["rotations"] = core.Identity.Rotations,
-            ["chain"] = new JsonArray([.. (identity?.Context.Default.Chain ?? []).Select(Of)]),
+            ["svids"] = new JsonArray([.. (identity?.Context.Svids ?? []).Select(svid => new JsonObject
+            {
+                ["spiffeId"] = svid.Id.Uri,
+                ["hint"] = svid.Hint,
+                ["notAfter"] = Time(svid.NotAfter),
+                ["chain"] = new JsonArray([.. svid.Chain.Select(Of)]),
+            })]),
             ["bundles"] = new JsonArray([.. (identity?.Context.Bundles.All ?? []).OrderBy(bundle => bundle.TrustDomain.Name, StringComparer.Ordinal).Select(bundle => new JsonObject
             {
                 ["trustDomain"] = bundle.TrustDomain.Name,
@@ -115,7 +121,7 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
             ["port"] = port.Port,
             ["protocol"] = Word(port.Protocol),
             ["app"] = EndPointText.Format(port.App),
-            ["mtls"] = mtls is { } known ? new JsonObject { ["mode"] = known.Mode.ToString().ToUpperInvariant(), ["from"] = known.From } : null,
+            ["mtls"] = mtls is { } known ? new JsonObject { ["mode"] = known.Mode.Word(), ["from"] = known.From } : null,
         };
     }
 
@@ -131,7 +137,7 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
             ["protocol"] = Word(service.Protocol),
             ["endpoints"] = Texts(service.Endpoints.Select(EndPointText.Format)),
             ["serverIdentities"] = Texts(service.ServerIdentities.Select(id => id.Uri)),
-            ["tls"] = tls is null ? null : new JsonObject { ["mode"] = ModeName(tls.Mode), ["from"] = tls.From, ["reason"] = tls.Refusal ?? tls.Reason },
+            ["tls"] = tls is null ? null : new JsonObject { ["mode"] = tls.Mode.Word(), ["from"] = tls.From, ["reason"] = tls.Refusal ?? tls.Reason },
         };
     }
 
@@ -188,6 +194,4 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
     private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture);
 
     private static string Word(AppProtocol protocol) => protocol.ToString().ToLowerInvariant();
-
-    private static string ModeName(ClientTlsMode mode) => mode == ClientTlsMode.IstioMutual ? "ISTIO_MUTUAL" : mode.ToString().ToUpperInvariant();
 }

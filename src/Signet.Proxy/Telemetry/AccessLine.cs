@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Signet.Identity.Spiffe;
+using Signet.Policy;
 using Signet.Proxy.Config;
 using Signet.Proxy.Connections;
 
@@ -115,7 +116,7 @@ internal static class AccessLine
         json.WriteEndObject();
     }
 
-    private static void WriteFindings(Utf8JsonWriter json, Policy.Findings findings)
+    private static void WriteFindings(Utf8JsonWriter json, Findings findings)
     {
         json.WriteStartArray("audit");
         foreach (var policy in findings.Audit)
@@ -129,7 +130,7 @@ internal static class AccessLine
         {
             json.WriteStartObject();
             json.WriteString("policy", finding.Policy);
-            json.WriteString("action", finding.Action.ToString().ToUpperInvariant());
+            json.WriteString("action", finding.Action.Word());
             json.WriteNumber("rule", finding.Rule);
             json.WriteEndObject();
         }
@@ -179,7 +180,7 @@ internal static class AccessLine
 
     private static string StageOf(AccessRecord record) =>
         record.Refusal is { } refusal and not (RefusalReason.PolicyDenied or RefusalReason.PolicyChanged) ? Refusals.StageOf(refusal)
-        : record.Verdict is { } verdict ? ProxyMetrics.StageName(verdict.Stage)
+        : record.Verdict is { } verdict ? verdict.Stage.Word()
         : record.Direction == Direction.Outbound ? "outbound" : "default";
 
     private static string Reason(AccessRecord record) => record.Detail ?? record.Verdict?.Reason ?? "";

@@ -68,7 +68,7 @@ public sealed class ProxyMetrics : IDisposable
 
         if (record.Refusal is RefusalReason.PolicyDenied or RefusalReason.PolicyChanged)
         {
-            _denials.Add(1, direction, new("policy", record.Verdict?.Policy ?? "none"), new("stage", record.Verdict is { } verdict ? StageName(verdict.Stage) : "none"));
+            _denials.Add(1, direction, new("policy", record.Verdict?.Policy ?? "none"), new("stage", record.Verdict is { } verdict ? verdict.Stage.Word() : "none"));
         }
 
         if (record.Method is not null)
@@ -85,16 +85,6 @@ public sealed class ProxyMetrics : IDisposable
     public void Dispose() => _meter.Dispose();
 
     internal static string Name(Direction direction) => direction == Direction.Inbound ? "inbound" : "outbound";
-
-    internal static string StageName(Stage stage) => stage switch
-    {
-        Stage.Request => "request",
-        Stage.PeerAuthentication => "peer-authentication",
-        Stage.Custom => "custom",
-        Stage.Deny => "deny",
-        Stage.Allow => "allow",
-        _ => "default",
-    };
 
     private static TagList Labels(LiveConnection live) => new([new("direction", Name(live.Direction)), new("listener", live.Listener)]);
 }

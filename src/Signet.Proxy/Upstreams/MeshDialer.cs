@@ -62,7 +62,7 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
         if (tls.Mode is ClientTlsMode.Simple or ClientTlsMode.Mutual)
         {
             return new DialOutcome.Failed(
-                RefusalReason.ClientTlsUnsupported, $"DestinationRule {tls.From} asks for TLS mode {tls.Mode.ToString().ToUpperInvariant()}, which this version cannot do; use ISTIO_MUTUAL", null);
+                RefusalReason.ClientTlsUnsupported, $"DestinationRule {tls.From} asks for TLS mode {tls.Mode.Word()}, which this version cannot do; use ISTIO_MUTUAL", null);
         }
 
         var first = (uint)Interlocked.Increment(ref _turn);

@@ -13,7 +13,7 @@ public sealed class AdminTests
         await client.AskAsync(Get);
 
         var certs = await world.AdminAsync("/certs");
-        var chain = certs.GetProperty("chain");
+        var chain = certs.GetProperty("svids")[0].GetProperty("chain");
         Assert.Equal(["spiffe://example.org/ns/default/sa/orders", "spiffe://example.org"], chain.EnumerateArray().Select(one => one.GetProperty("spiffeId").GetString()));
         Assert.Equal(world.Identity.Current!.Default.Leaf.SerialHex, chain[0].GetProperty("serial").GetString());
         Assert.Equal("example.org", certs.GetProperty("bundles")[0].GetProperty("trustDomain").GetString());

@@ -18,7 +18,7 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
     public const string Permissive = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: mesh, namespace: istio-system}\nspec: {mtls: {mode: PERMISSIVE}}\n";
     public const string Disable = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: mesh, namespace: istio-system}\nspec: {mtls: {mode: DISABLE}}\n";
 
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("signet-proxy-");
+    private readonly TestFolder _folder = new();
 
     private readonly ConcurrentQueue<string> _defects = [];
 
@@ -62,12 +62,12 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
 
     public void SetPolicy(string text)
     {
-        var file = Path.Combine(_folder.FullName, "policy", "policy.yaml");
+        var file = Path.Combine(_folder.File("policy"), "policy.yaml");
         File.WriteAllText(file + ".new", text);
         File.Move(file + ".new", file, overwrite: true);
     }
 
-    public void RemovePolicyFolder() => Directory.Delete(Path.Combine(_folder.FullName, "policy"), recursive: true);
+    public void RemovePolicyFolder() => Directory.Delete(_folder.File("policy"), recursive: true);
 
     /// <summary>The access log so far.</summary>
     public IReadOnlyList<JsonElement> Log()
@@ -98,7 +98,7 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
     {
         await Proxy.DisposeAsync();
         Admin.Dispose();
-        _folder.Delete(recursive: true);
+        _folder.Dispose();
         Assert.Equal("", string.Join("\n", _defects));
     }
 
@@ -124,20 +124,20 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
         }
     }
 
-    private string LogPath => Path.Combine(_folder.FullName, "access.log");
+    private string LogPath => _folder.File("access.log");
 
     private static async Task<ProxyWorld> StartAsync(
         string account, string policy, TestAuthority? authority, X509Context? identity, bool withoutIdentity, Func<ProxyConfig, ProxyConfig> change)
     {
         authority ??= new TestAuthority(DateTimeOffset.UtcNow);
         var world = new ProxyWorld(authority, new TestIdentity(withoutIdentity ? null : identity ?? authority.Context($"/ns/default/sa/{account}")));
-        Directory.CreateDirectory(Path.Combine(world._folder.FullName, "policy"));
+        Directory.CreateDirectory(world._folder.File("policy"));
         world.SetPolicy(policy);
         var config = change(new ProxyConfig
         {
             Workload = new Workload("default", account, new Dictionary<string, string> { ["app"] = account }),
             Identity = new IdentityConfig.Files("unused", "unused", "unused"),
-            PolicyFolder = Path.Combine(world._folder.FullName, "policy"),
+            PolicyFolder = world._folder.File("policy"),
             Admin = new IPEndPoint(IPAddress.Loopback, 0),
             AccessLog = new AccessLogConfig { Path = world.LogPath, Format = AccessLogFormat.Json },
         });
