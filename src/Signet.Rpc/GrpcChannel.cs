@@ -64,6 +64,20 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
         return new GrpcChannel(address.Authority, address, handler, time, options);
     }
 
+    /// <summary>A server that is reached by connections that the caller opens and answers for: nothing is added to them, so make them secure or local.</summary>
+    /// <param name="target">Where they lead, for a person and as the calls' authority.</param>
+    /// <param name="connect">Opens a connection on which HTTP/2 is spoken at once; an <see cref="IOException"/> says why there is none.</param>
+    /// <param name="time">Judges deadlines.</param>
+    /// <param name="options">Limits; the defaults when null.</param>
+    /// <exception cref="UriFormatException">The target is not a host, or a host and port.</exception>
+    public static GrpcChannel ForConnections(
+        string target, Func<CancellationToken, ValueTask<Stream>> connect, TimeProvider time, GrpcChannelOptions? options = null)
+    {
+        options ??= new GrpcChannelOptions();
+        var handler = NewHandler(options, options.KeepAliveInterval ?? TcpKeepAliveInterval, (_, cancellationToken) => connect(cancellationToken));
+        return new GrpcChannel(target, new Uri($"http://{target}"), handler, time, options);
+    }
+
     public override CallInvoker CreateCallInvoker() => _calls;
 
     public void Dispose()
