@@ -43,7 +43,11 @@ public sealed record MeshSettings
 /// <summary>An external authoriser, by the name that CUSTOM policies use.</summary>
 /// <param name="Name">The name in <c>provider.name</c>.</param>
 /// <param name="FailOpen">Whether a request is let through when the authoriser does not answer. Off unless someone asks for it.</param>
-public sealed record ExtensionProvider(string Name, bool FailOpen = false);
+public sealed record ExtensionProvider(string Name, bool FailOpen = false)
+{
+    /// <summary>Where it is; null when nobody said, and then there is no answer.</summary>
+    public ExternalAuthoriser? Authoriser { get; init; }
+}
 
 /// <summary>How much of a path is normalised before policies see it; each level includes the one before.</summary>
 public enum PathNormalization

@@ -1,3 +1,5 @@
+using System.Globalization;
+using Signet.Identity.Spiffe;
 using Signet.Policy.Reading;
 using Signet.Policy.Yaml;
 
@@ -33,7 +35,7 @@ public static class MeshFile
             TrustDomain = mesh.Text("trustDomain") ?? settings.TrustDomain,
             TrustDomainAliases = [.. mesh.Texts("trustDomainAliases").Select(item => item.Value)],
             PathNormalization = ReadNormalization(mesh),
-            ExtensionProviders = [.. mesh.Items("extensionProviders").Take(MaxProviders).Select(item => ReadProvider(item, problems)).OfType<ExtensionProvider>()],
+            ExtensionProviders = ReadProviders(mesh, problems),
             EnableAutoMtls = !mesh.Has("enableAutoMtls") || mesh.Flag("enableAutoMtls"),
         };
     });
@@ -50,22 +52,30 @@ public static class MeshFile
         };
     }
 
-    // Of all extension providers only external authorisers answer for CUSTOM policies; one that does not say what it is counts as one.
-    private static ExtensionProvider? ReadProvider(YamlNode node, ProblemList problems)
+    private static IReadOnlyList<ExtensionProvider> ReadProviders(Fields mesh, ProblemList problems)
     {
-        if (node is not YamlMapping mapping || mapping["name"] is not YamlScalar { IsNull: false, Value: { Length: > 0 } name })
+        var items = mesh.Items("extensionProviders");
+        if (items.Count > MaxProviders)
         {
-            problems.Error(node.Line, PolicyCodes.BadValue, "extensionProviders has an entry without a name");
-            return null;
+            problems.Error(mesh.LineOf("extensionProviders"), PolicyCodes.BadValue, $"extensionProviders has {items.Count} items; the limit is {MaxProviders}");
         }
 
-        var kinds = mapping.Fields.Where(field => field.Key != "name").ToList();
-        var authorisers = kinds.FindAll(field => field.Key is "envoyExtAuthzHttp" or "envoyExtAuthzGrpc");
-        if (kinds.Count > 0 && authorisers.Count == 0)
+        var providers = new List<ExtensionProvider>();
+        foreach (var (index, item) in items.Take(MaxProviders).Index())
         {
-            return null;
+            if (ProviderReader.Read(item, string.Create(CultureInfo.InvariantCulture, $"extensionProviders[{index}]"), problems) is not { } provider)
+            {
+                continue;
+            }
+
+            if (providers.Exists(other => other.Name == provider.Name))
+            {
+                problems.Error(item.Line, PolicyCodes.BadValue, $"extensionProviders[{index}] has the name \"{Printable.Of(provider.Name)}\", which another one has", "names are unique");
+            }
+
+            providers.Add(provider);
         }
 
-        return new ExtensionProvider(name, authorisers.Exists(field => field.Value is YamlMapping settings && settings["failOpen"] is YamlScalar { Plain: true, Value: "true" }));
+        return providers;
     }
 }

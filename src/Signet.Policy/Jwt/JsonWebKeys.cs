@@ -15,7 +15,7 @@ public sealed class JsonWebKeys
     public const int MaxLength = 1024 * 1024;
 
     /// <summary>How many keys a set may have.</summary>
-    public const int MaxKeys = 256;
+    public const int MaxKeys = 100;
 
     private const int MaxDepth = 16;
     private const int MinRsaBytes = 2048 / 8;

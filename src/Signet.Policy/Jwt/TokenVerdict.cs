@@ -19,4 +19,14 @@ public enum TokenOutcome
 /// <param name="Jwt">The claims, when valid.</param>
 /// <param name="Rule">The rule that took it, when valid.</param>
 /// <param name="Reason">A sentence for an operator; it never contains the token.</param>
-public sealed record TokenVerdict(TokenOutcome Outcome, ValidatedJwt? Jwt, JwtRule? Rule, string Reason);
+public sealed record TokenVerdict(TokenOutcome Outcome, ValidatedJwt? Jwt, JwtRule? Rule, string Reason)
+{
+    /// <summary>The token that was believed; null when none was. It is a secret.</summary>
+    public string? Token { get; init; }
+
+    /// <summary>Whether newer keys may make an invalid token valid: no key is known that made its signature.</summary>
+    public bool WantsKeys { get; init; }
+
+    /// <summary>Without the token.</summary>
+    public override string ToString() => $"{Outcome}: {Reason}";
+}

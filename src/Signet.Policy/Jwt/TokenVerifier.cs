@@ -131,7 +131,7 @@ public static class TokenVerifier
         {
             return Refused(ofIssuer.TrueForAll(rule => keysOf(rule) is null)
                 ? $"the keys of the issuer \"{Printable.Of(issuer!)}\" are not available"
-                : $"no key of the issuer \"{Printable.Of(issuer!)}\" made the token's signature");
+                : $"no key of the issuer \"{Printable.Of(issuer!)}\" made the token's signature") with { WantsKeys = true };
         }
 
         // 4. Time.
@@ -160,7 +160,7 @@ public static class TokenVerifier
         var accepted = signed.Find(rule => rule.Audiences.Count == 0 || rule.Audiences.Any(audiences.Contains));
         return accepted is null
             ? Refused($"the token is for \"{Printable.Of(string.Join(", ", audiences))}\", which no rule accepts")
-            : new TokenVerdict(TokenOutcome.Valid, new ValidatedJwt(TokenClaims.Of(claims, accepted.SpaceDelimitedClaims)), accepted, $"the token of \"{Printable.Of(issuer!)}\" is good");
+            : new TokenVerdict(TokenOutcome.Valid, new ValidatedJwt(TokenClaims.Of(claims, accepted.SpaceDelimitedClaims)), accepted, $"the token of \"{Printable.Of(issuer!)}\" is good") { Token = token };
     }
 
     private static string? TrustDomainOf(JsonElement claims) =>
