@@ -38,6 +38,15 @@ internal static partial class Log
     [LoggerMessage(4022, LogLevel.Warning, "policy {Problem}")]
     public static partial void PolicyDoubtful(ILogger log, string problem);
 
+    [LoggerMessage(4023, LogLevel.Error, "mesh settings {Problem}; the last good ones stay in force")]
+    public static partial void MeshSettingsNotUnderstood(ILogger log, string problem);
+
+    [LoggerMessage(4024, LogLevel.Information, "{Count} token keys fetched from {Uri}")]
+    public static partial void TokenKeysFetched(ILogger log, int count, string uri);
+
+    [LoggerMessage(4025, LogLevel.Warning, "token keys cannot be fetched from {Uri}, {Consequence}: {Problem}")]
+    public static partial void TokenKeysNotFetched(ILogger log, string uri, string consequence, string problem);
+
     [LoggerMessage(4030, LogLevel.Error, "access log {Path} cannot be written, records are dropped: {Problem}")]
     public static partial void AccessLogFailed(ILogger log, string path, string problem);
 }

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Signet.Hosting.Files;
 using Signet.Policy;
+using Signet.Policy.Inputs;
 
 namespace Signet.Proxy;
 
@@ -14,12 +15,27 @@ internal sealed class PolicyState : IAsyncDisposable
     private readonly ProxyCore _core;
     private readonly Lock _gate = new();
     private readonly FileSetWatch _watch;
+    private readonly FileSetWatch? _meshWatch;
     private ImmutableArray<WatchedFile> _files;
+    private MeshSettings _mesh = MeshSettings.Default;
+    private string? _meshProblem;
 
-    /// <exception cref="PlaceException">The folder cannot be read.</exception>
+    /// <exception cref="PlaceException">The folder or the mesh settings cannot be read or understood.</exception>
     public PolicyState(ProxyCore core)
     {
         _core = core;
+        if (core.Config.MeshFile is { } path)
+        {
+            var files = FileSet.Of(path);
+            var first = files.Read();
+            if (!TryReadMesh(first, out _mesh, out var problem))
+            {
+                throw new PlaceException("file", path, $"holds mesh settings that cannot be understood: {problem}");
+            }
+
+            _meshWatch = FileSetWatch.Start(files, TakeMesh, core.Time, core.Logger);
+        }
+
         var folder = FileSet.Folder(core.Config.PolicyFolder);
         _watch = FileSetWatch.Start(folder, Take, core.Time, core.Logger);
         Take(_watch.Current);
@@ -28,8 +44,8 @@ internal sealed class PolicyState : IAsyncDisposable
     /// <summary>Called after the model has changed. Set once, before the first connection.</summary>
     public Action Changed { get; set; } = () => { };
 
-    /// <summary>Why the folder could not be read last time; null when it could.</summary>
-    public string? Problem => _watch.Problem;
+    /// <summary>Why the folder or the mesh settings could not be taken last time; null when they could.</summary>
+    public string? Problem => _watch.Problem ?? _meshWatch?.Problem ?? Volatile.Read(ref _meshProblem);
 
     /// <summary>The trust domain may have become known, or changed.</summary>
     public void IdentityChanged()
@@ -45,7 +61,14 @@ internal sealed class PolicyState : IAsyncDisposable
         Changed();
     }
 
-    public ValueTask DisposeAsync() => _watch.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _watch.DisposeAsync().ConfigureAwait(false);
+        if (_meshWatch is not null)
+        {
+            await _meshWatch.DisposeAsync().ConfigureAwait(false);
+        }
+    }
 
     private Identity.Spiffe.TrustDomain? TrustDomain => _core.Config.TrustDomain ?? _core.Identity.Current?.Id.TrustDomain;
 
@@ -63,6 +86,37 @@ internal sealed class PolicyState : IAsyncDisposable
         Changed();
     }
 
+    private void TakeMesh(ImmutableArray<WatchedFile> files)
+    {
+        lock (_gate)
+        {
+            if (!TryReadMesh(files, out var mesh, out var problem))
+            {
+                Volatile.Write(ref _meshProblem, problem);
+                Log.MeshSettingsNotUnderstood(_core.Logger, problem);
+                return;
+            }
+
+            Volatile.Write(ref _meshProblem, null);
+            _mesh = mesh;
+            if (_files.IsDefault || !Compile_NeedsLock())
+            {
+                return;
+            }
+        }
+
+        Changed();
+    }
+
+    private static bool TryReadMesh(ImmutableArray<WatchedFile> files, out MeshSettings mesh, out string problem)
+    {
+        var input = MeshFile.Read(new PolicyText(files[0].Name, files[0].Text));
+        var isGood = input.TryGet(out var read);
+        mesh = read ?? MeshSettings.Default;
+        problem = isGood ? "" : string.Join("; ", input.Problems.Where(one => one.Severity == PolicySeverity.Error));
+        return isGood;
+    }
+
     /// <summary>False while the trust domain is unknown: nothing is let in then.</summary>
     private bool Compile_NeedsLock()
     {
@@ -71,8 +125,10 @@ internal sealed class PolicyState : IAsyncDisposable
             return false;
         }
 
-        var load = PolicySet.Load(_files.Select(file => new PolicyText(file.Name, file.Text)), new MeshSettings { TrustDomain = trustDomain.Name });
-        _core.Model = new ProxyModel(trustDomain, load.Set, load.Set.ForWorkload(_core.Config.Workload), load.Problems);
+        var load = PolicySet.Load(_files.Select(file => new PolicyText(file.Name, file.Text)), _mesh with { TrustDomain = trustDomain.Name });
+        var model = new ProxyModel(trustDomain, load.Set, load.Set.ForWorkload(_core.Config.Workload), load.Problems);
+        _core.TokenKeys.Follow(model.Policy.JwtRules);
+        _core.Model = model;
         Log.PolicyLoaded(_core.Logger, load.Set.Objects.Count(), _core.Config.PolicyFolder);
         foreach (var problem in load.Problems)
         {

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Signet.Proxy.Authorization;
 using Signet.Proxy.Config;
 using Signet.Proxy.Connections;
 using Signet.Proxy.Telemetry;
@@ -8,7 +9,7 @@ namespace Signet.Proxy;
 
 /// <summary>What every connection's owner works with.</summary>
 internal sealed class ProxyCore(
-    ProxyConfig config, IdentityState identity, ITlsEngine tls, LiveConnections connections, AccessLog accessLog, ProxyMetrics metrics, TimeProvider time, ILogger logger)
+    ProxyConfig config, IdentityState identity, ITlsEngine tls, LiveConnections connections, AccessLog accessLog, ProxyMetrics metrics, TokenKeys tokenKeys, TimeProvider time, ILogger logger)
 {
     private ProxyModel? _model;
     private int _isDraining;
@@ -24,6 +25,8 @@ internal sealed class ProxyCore(
     public AccessLog AccessLog => accessLog;
 
     public ProxyMetrics Metrics => metrics;
+
+    public TokenKeys TokenKeys => tokenKeys;
 
     public TimeProvider Time => time;
 

@@ -1,11 +1,15 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Logging;
 using Signet.Client;
 using Signet.Hosting.Admin;
 using Signet.Hosting.Daemons;
+using Signet.Hosting.Files;
 using Signet.Hosting.Telemetry;
 using Signet.Proxy.Admin;
+using Signet.Proxy.Authorization;
 using Signet.Proxy.Config;
 using Signet.Proxy.Connections;
 using Signet.Proxy.Listeners;
@@ -31,6 +35,8 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private readonly AccessLog _accessLog;
     private readonly IdentityState _identity;
     private readonly PolicyState _policy;
+    private readonly TokenKeys _tokenKeys;
+    private readonly Authorisers _authorisers;
     private readonly ProxyCore _core;
     private readonly List<Listener> _listeners = [];
     private readonly List<UpstreamPool> _pools = [];
@@ -39,14 +45,16 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _isStopped;
 
-    private ProxyHost(ProxyConfig config, TimeProvider time, ILoggerFactory logs, IX509Source? source, ITlsEngine tls)
+    private ProxyHost(ProxyConfig config, TimeProvider time, ILoggerFactory logs, IX509Source? source, ITlsEngine tls, Func<double> chance)
     {
         var logger = logs.CreateLogger("Signet.Proxy");
         _accessLog = new AccessLog(config.AccessLog, _metrics, logger);
         _ownsSource = source is null;
         _source = source ?? SourceOf(config.Identity, time);
         _identity = new IdentityState(_source, time, logger);
-        _core = new ProxyCore(config, _identity, tls, new LiveConnections(time), _accessLog, _metrics, time, logger);
+        _tokenKeys = new TokenKeys(new KeyFetcher(RootsOf(config.TokenKeyRoots)), _metrics, time, chance, logger);
+        _core = new ProxyCore(config, _identity, tls, new LiveConnections(time), _accessLog, _metrics, _tokenKeys, time, logger);
+        _authorisers = new Authorisers(_core);
         _policy = new PolicyState(_core);
         _metrics.Observe(() => _identity.Current?.ExpiresAt, () => _identity.Rotations, () => _core.Connections.Count);
 
@@ -90,9 +98,11 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     /// <param name="logs">Where it logs.</param>
     /// <param name="source">Its identity; null takes the one that the configuration names. Not disposed.</param>
     /// <param name="tls">The TLS engine; null takes the platform's.</param>
-    /// <exception cref="IOException">The policy folder or the access log cannot be opened; the message says which and why.</exception>
-    public static ProxyHost Build(ProxyConfig config, TimeProvider time, ILoggerFactory logs, IX509Source? source = null, ITlsEngine? tls = null) =>
-        new(config, time, logs, source, tls ?? new SslStreamEngine());
+    /// <param name="chance">Gives numbers from 0 to 1, so that many proxies don't fetch token keys at once; null spreads nothing.</param>
+    /// <exception cref="IOException">The policy folder, the mesh settings, the token keys' roots or the access log cannot be opened; the message says which and why.</exception>
+    public static ProxyHost Build(
+        ProxyConfig config, TimeProvider time, ILoggerFactory logs, IX509Source? source = null, ITlsEngine? tls = null, Func<double>? chance = null) =>
+        new(config, time, logs, source, tls ?? new SslStreamEngine(), chance ?? (() => 0));
 
     public string Name => "proxy";
 
@@ -163,12 +173,32 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         _ => throw new ArgumentOutOfRangeException(nameof(identity)),
     };
 
+    private static X509Certificate2Collection? RootsOf(string? path)
+    {
+        if (path is null)
+        {
+            return null;
+        }
+
+        var roots = new X509Certificate2Collection();
+        try
+        {
+            roots.ImportFromPem(FileSet.Of(path).Read()[0].Text);
+        }
+        catch (CryptographicException e)
+        {
+            throw new PlaceException("file", path, "holds no certificates in PEM form", e);
+        }
+
+        return roots.Count > 0 ? roots : throw new PlaceException("file", path, "holds no certificates in PEM form");
+    }
+
     private void AddInbound(InboundConfig port, string option)
     {
         var app = new AppDialer(port.App, _core);
         var pool = new UpstreamPool(app, _core);
         _pools.Add(pool);
-        _listeners.Add(new Listener(port.Name, option, port.Listen, Direction.Inbound, _core, (socket, live) => new InboundConnection(port, pool, app, _core, socket, live).RunAsync()));
+        _listeners.Add(new Listener(port.Name, option, port.Listen, Direction.Inbound, _core, (socket, live) => new InboundConnection(port, pool, app, _authorisers, _core, socket, live).RunAsync()));
     }
 
     private void AddOutbound(OutboundConfig service, string option)
@@ -200,6 +230,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         {
             _core.Connections.Sweep();
             ShowReadiness();
+            _tokenKeys.FetchWhatIsDue();
             foreach (var pool in _pools)
             {
                 await pool.SweepAsync().ConfigureAwait(false);
@@ -231,7 +262,9 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
             await pool.DisposeAsync().ConfigureAwait(false);
         }
 
+        _authorisers.Dispose();
         await _policy.DisposeAsync().ConfigureAwait(false);
+        await _tokenKeys.DisposeAsync().ConfigureAwait(false);
         _identity.Dispose();
         if (_ownsSource)
         {

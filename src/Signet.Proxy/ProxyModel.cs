@@ -12,6 +12,9 @@ namespace Signet.Proxy;
 /// <param name="Problems">What could not be understood, or is doubtful.</param>
 public sealed record ProxyModel(TrustDomain TrustDomain, PolicySet Set, WorkloadPolicy Policy, IReadOnlyList<PolicyProblem> Problems)
 {
+    /// <summary>Whether an external authoriser may have to be asked.</summary>
+    internal bool MayAsk { get; } = Policy.Policies.Any(policy => policy is { Action: PolicyAction.Custom, DryRun: false });
+
     /// <summary>Why the policies are not all in force as written; null when they are.</summary>
     public string? Complaint => Problems.FirstOrDefault(problem => problem.Severity == PolicySeverity.Error) is { } first
         ? $"{first}; what it covers is denied"

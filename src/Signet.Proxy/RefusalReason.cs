@@ -29,6 +29,7 @@ public enum RefusalReason
 
     // --- authorisation
     PolicyDenied,
+    TokenInvalid,
     ClientTlsUnsupported,
 
     // --- connections that were allowed once

@@ -13,6 +13,7 @@ public static class Refusals
             or RefusalReason.PeerCertificateNotYetValid or RefusalReason.PeerCertificateExpired or RefusalReason.PeerAuthorityUnknown
             or RefusalReason.PeerTrustDomainUnknown or RefusalReason.PeerNotAWorkload or RefusalReason.PeerIdentityUnexpected => "handshake",
         RefusalReason.PolicyDenied or RefusalReason.PolicyChanged or RefusalReason.ClientTlsUnsupported => "policy",
+        RefusalReason.TokenInvalid => "request-authentication",
         RefusalReason.PeerNoLongerTrusted or RefusalReason.PeerExpired => "handshake",
         RefusalReason.IdleTimeout or RefusalReason.Draining => "connection",
         RefusalReason.MalformedRequest or RefusalReason.RequestHeadTimeout => "request",
@@ -24,6 +25,7 @@ public static class Refusals
     internal static int Status(RefusalReason reason) => reason switch
     {
         RefusalReason.PolicyDenied => 403,
+        RefusalReason.TokenInvalid => 401,
         RefusalReason.RequestHeadTimeout => 408,
         RefusalReason.MalformedRequest => 400,
         RefusalReason.UpstreamConnectTimeout => 504,
@@ -35,6 +37,7 @@ public static class Refusals
     internal static string PublicCode(RefusalReason reason) => reason switch
     {
         RefusalReason.PolicyDenied => "denied",
+        RefusalReason.TokenInvalid => "invalid_token",
         RefusalReason.RequestHeadTimeout => "request_timeout",
         RefusalReason.MalformedRequest => "malformed_request",
         RefusalReason.WaitingForSvid or RefusalReason.OwnSvidExpired => "no_identity",

@@ -49,7 +49,7 @@ internal static class RoleCommand
             (root, _) => ProxyConfig.Read(root),
             (config, logs, _) =>
             {
-                var host = ProxyHost.Build(config, context.Time, logs);
+                var host = ProxyHost.Build(config, context.Time, logs, chance: context.Chance);
                 return Task.FromResult(new BuiltRole([host], host.Readiness, host));
             },
             context);

@@ -99,6 +99,7 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
             ["policy"] = new JsonObject
             {
                 ["folder"] = core.Config.PolicyFolder,
+                ["meshFile"] = core.Config.MeshFile,
                 ["authorizationPolicies"] = Texts(model?.Policy.Policies.Select(policy => policy.Id) ?? []),
                 ["problems"] = Texts(model?.Problems.Select(problem => problem.ToString()) ?? []),
             },
@@ -106,6 +107,7 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
             {
                 ["connections"] = core.Config.Limits.Connections,
                 ["handshakes"] = core.Config.Limits.Handshakes,
+                ["checks"] = core.Config.Limits.Checks,
                 ["idleUpstreams"] = core.Config.Limits.IdleUpstreams,
             },
         };

@@ -28,6 +28,12 @@ public sealed record ProxyConfig
     /// <summary>The folder of <c>*.yaml</c> policies; watched.</summary>
     public required string PolicyFolder { get; init; }
 
+    /// <summary>The file of mesh settings, fields of Istio's MeshConfig; watched. Null takes Istio's defaults.</summary>
+    public string? MeshFile { get; init; }
+
+    /// <summary>PEM certificates of the only authorities that are believed when token keys are fetched; null takes the machine's.</summary>
+    public string? TokenKeyRoots { get; init; }
+
     /// <summary>Everything an operator may ask; has no authentication, so it belongs on loopback.</summary>
     public IPEndPoint Admin { get; init; } = IPEndPoint.Parse(DefaultAdmin);
 
@@ -70,6 +76,8 @@ public sealed record ProxyConfig
             Inbound = inbound,
             Outbound = outbound,
             PolicyFolder = root.Section("policy").RequiredFilePath("folder"),
+            MeshFile = root.Section("mesh").FilePath("file"),
+            TokenKeyRoots = root.Section("tokenKeys").FilePath("roots"),
             Admin = root.ListenEndPoint("admin", DefaultAdmin),
             Metrics = root.ListenEndPoint("metrics"),
             Ready = root.ListenEndPoint("ready"),

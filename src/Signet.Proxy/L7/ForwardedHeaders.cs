@@ -28,6 +28,13 @@ internal static class ForwardedHeaders
         "authorization", "cookie", "set-cookie", "content-type", "content-encoding", "content-range", "expect", "trailer",
     ]).ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
+    /// <summary>Whether only the proxy says what is in such a field, or whether it ends at each hop; spelled with '_' too.</summary>
+    public static bool IsOurs(string name)
+    {
+        var plain = name.Replace('_', '-');
+        return Protected.Contains(plain) || HopByHop.Contains(plain);
+    }
+
     /// <summary>
     /// Refuses <c>x_forwarded_client_cert</c>, which many frameworks take for <c>x-forwarded-client-cert</c>; <c>Connection: host</c>, which
     /// asks a hop to remove what others rely on; and a repeated request ID.

@@ -233,7 +233,7 @@ internal sealed class HttpExchange(
 
     private async Task<PumpResult> SendResponseAsync(UpstreamConnection upstream, ResponseHead answer, bool clientGoesOn)
     {
-        var fields = ForwardedHeaders.EndToEnd(answer.Headers);
+        var fields = FieldsOf(answer);
         var isOpenEnded = answer.Body.Kind is BodyKind.Chunked or BodyKind.UntilClose;
         var asChunks = isOpenEnded && head.MinorVersion == 1;
         if (asChunks)
@@ -259,11 +259,19 @@ internal sealed class HttpExchange(
         return await BodyPump.RunAsync(upstream.Transport, new BodyDecoder(answer.Body), toClient, asChunks, CountSent, live.Token).ConfigureAwait(false);
     }
 
+    /// <summary>The final response's fields, as they go on.</summary>
+    private List<KeyValuePair<string, string>> FieldsOf(ResponseHead answer)
+    {
+        var fields = ForwardedHeaders.EndToEnd(answer.Headers);
+        FieldChange.Apply(forwarding.ToDownstream, fields);
+        return fields;
+    }
+
     /// <summary>After 101 the connection is a tunnel; the decision that let it begin is asked again whenever policies change.</summary>
     private async Task TunnelAsync(UpstreamConnection upstream, ResponseHead answer)
     {
         record.Code = 101;
-        List<KeyValuePair<string, string>> fields = [.. ForwardedHeaders.EndToEnd(answer.Headers), new("connection", "upgrade"), new("upgrade", "websocket")];
+        List<KeyValuePair<string, string>> fields = [.. FieldsOf(answer), new("connection", "upgrade"), new("upgrade", "websocket")];
         await toClient.WriteResponseHeadAsync(101, answer.Phrase, fields, live.Token).ConfigureAwait(false);
         await toClient.FlushAsync(live.Token).ConfigureAwait(false);
         live.CloseWhenIdleFor(core.Config.Timeouts.TcpIdle);

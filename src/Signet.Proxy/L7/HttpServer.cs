@@ -120,14 +120,15 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
         record.RequestId = RequestId.Take(fields);
         try
         {
-            if (role.Judge(head, fields, record) is { } forwarding)
+            var ruling = await role.JudgeAsync(head, fields, record).ConfigureAwait(false);
+            if (ruling.Forwarding is { } forwarding)
             {
                 return await new HttpExchange(core, live, client, output, role, head, forwarding, record).RunAsync().ConfigureAwait(false);
             }
 
             // The body of a refused request is not read: the connection ends instead.
             var close = !head.KeepAlive || head.Body.Kind != BodyKind.None || core.IsDraining;
-            await OwnResponse.WriteAsync(output, record, Refusals.Status(record.Refusal!.Value), head.Method == "HEAD", close, live.Token).ConfigureAwait(false);
+            await OwnResponse.WriteAsync(output, record, ruling.Reply ?? OwnResponse.Plain(record.Refusal!.Value), head.Method == "HEAD", close, live.Token).ConfigureAwait(false);
             return !close;
         }
         catch (IOException)

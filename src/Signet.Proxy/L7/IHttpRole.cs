@@ -13,8 +13,8 @@ internal interface IHttpRole
     AccessRecord NewRecord();
 
     /// <summary>Decides about a request, by exactly the fields that would be forwarded, and notes the verdict in the record.</summary>
-    /// <returns>Leave to forward, and the request line and fields to forward; or null.</returns>
-    Forwarding? Judge(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record);
+    /// <returns>Leave to forward, and the request line and fields to forward; or what the client gets instead.</returns>
+    ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record);
 
     /// <summary>Lets a connection that is about to stop being HTTP be asked again about its last request; null asks no more.</summary>
     void KeepAsking(bool aboutLastRequest);
@@ -23,4 +23,5 @@ internal interface IHttpRole
 /// <param name="Clearance">Leave to forward.</param>
 /// <param name="Path">The path as it was judged, with the query as it came.</param>
 /// <param name="Fields">The header fields as they were judged, and those that the proxy adds.</param>
-internal sealed record Forwarding(Clearance Clearance, string Path, List<KeyValuePair<string, string>> Fields);
+/// <param name="ToDownstream">Changes to the fields of the response.</param>
+internal sealed record Forwarding(Clearance Clearance, string Path, List<KeyValuePair<string, string>> Fields, IReadOnlyList<FieldChange> ToDownstream);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using Microsoft.AspNetCore.WebUtilities;
 using Signet.Proxy.Telemetry;
 
 namespace Signet.Proxy.L7;
@@ -11,18 +12,28 @@ namespace Signet.Proxy.L7;
 /// </summary>
 internal static class OwnResponse
 {
+    /// <summary>The reply that says no more than the refusal's code.</summary>
+    public static Reply Plain(RefusalReason refusal) => new(Refusals.Status(refusal), []);
+
+    /// <summary>Writes the response for the record's refusal in the proxy's own words.</summary>
+    public static ValueTask WriteAsync(OutputBuffer to, AccessRecord record, int status, bool isHead, bool close, CancellationToken cancellationToken) =>
+        WriteAsync(to, record, new Reply(status, []), isHead, close, cancellationToken);
+
     /// <summary>Writes the response for the record's refusal.</summary>
-    public static async ValueTask WriteAsync(OutputBuffer to, AccessRecord record, int status, bool isHead, bool close, CancellationToken cancellationToken)
+    public static async ValueTask WriteAsync(OutputBuffer to, AccessRecord record, Reply reply, bool isHead, bool close, CancellationToken cancellationToken)
     {
-        var phrase = PhraseOf(status);
-        var body = Encoding.UTF8.GetBytes(
-            $$"""{"type":"about:blank","title":"{{phrase}}","status":{{status.ToString(CultureInfo.InvariantCulture)}},"code":"{{Refusals.PublicCode(record.Refusal!.Value)}}","requestId":{{Id(record)}}}""" + "\n");
-        var fields = new List<KeyValuePair<string, string>>
+        var status = reply.Status;
+        var phrase = ReasonPhrases.GetReasonPhrase(status) is { Length: > 0 } known ? known : "Refused";
+        var fields = new List<KeyValuePair<string, string>>(reply.Fields);
+        var body = reply.Body ?? Problem(record, status, phrase);
+        if (reply.Body is null)
         {
-            new("content-type", "application/problem+json"),
-            new("content-length", body.Length.ToString(CultureInfo.InvariantCulture)),
-            new("cache-control", "no-store"),
-        };
+            fields.RemoveAll(field => field.Key.StartsWith("content-", StringComparison.OrdinalIgnoreCase));
+            fields.Add(new("content-type", "application/problem+json"));
+            fields.Add(new("cache-control", "no-store"));
+        }
+
+        fields.Add(new("content-length", body.Length.ToString(CultureInfo.InvariantCulture)));
         if (record.RequestId is { } id)
         {
             fields.Add(new(ForwardedHeaders.RequestId, id));
@@ -43,20 +54,8 @@ internal static class OwnResponse
         await to.FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    private static string Id(AccessRecord record) => record.RequestId is null ? "null" : $"\"{JsonEncodedText.Encode(record.RequestId)}\"";
+    private static ReadOnlyMemory<byte> Problem(AccessRecord record, int status, string phrase) => Encoding.UTF8.GetBytes(
+        $$"""{"type":"about:blank","title":"{{phrase}}","status":{{status.ToString(CultureInfo.InvariantCulture)}},"code":"{{Refusals.PublicCode(record.Refusal!.Value)}}","requestId":{{Id(record)}}}""" + "\n");
 
-    private static string PhraseOf(int status) => status switch
-    {
-        400 => "Bad Request",
-        403 => "Forbidden",
-        408 => "Request Timeout",
-        417 => "Expectation Failed",
-        431 => "Request Header Fields Too Large",
-        501 => "Not Implemented",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        505 => "HTTP Version Not Supported",
-        _ => throw new ArgumentOutOfRangeException(nameof(status)),
-    };
+    private static string Id(AccessRecord record) => record.RequestId is null ? "null" : $"\"{JsonEncodedText.Encode(record.RequestId)}\"";
 }

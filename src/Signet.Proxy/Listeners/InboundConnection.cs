@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Signet.Identity.X509;
 using Signet.Policy;
+using Signet.Policy.Jwt;
 using Signet.Proxy.Authorization;
 using Signet.Proxy.Config;
 using Signet.Proxy.Connections;
@@ -19,8 +20,10 @@ namespace Signet.Proxy.Listeners;
 /// One connection from a peer to the workload, from its first byte to its last. The order is the proxy's whole promise: look, admit,
 /// authenticate, authorise, and only then move bytes.
 /// </summary>
-internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, IUpstreamDialer app, ProxyCore core, Socket socket, LiveConnection live) : IHttpRole
+internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, IUpstreamDialer app, Authorisers authorisers, ProxyCore core, Socket socket, LiveConnection live) : IHttpRole
 {
+    private static readonly Reply InvalidToken = new(401, [new("www-authenticate", "Bearer error=\"invalid_token\"")]);
+
     private readonly RequestFacts _facts = new();
     private TlsSession? _session;
     private OwnIdentity? _self;
@@ -170,7 +173,8 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
     private async Task RelayAsync(BufferedTransport stream, AccessRecord record)
     {
         _facts.Protocol = Signet.Policy.Protocol.Tcp;
-        var decision = core.Model!.Policy.Decide(_facts);
+        var hearing = new Hearing(authorisers, core.Model!.Policy, _facts, []);
+        var decision = await hearing.DecideAsync(() => Subject(record, http: null), live.Token).ConfigureAwait(false);
         record.Verdict = decision.Verdict;
         if (decision.Permit is not { } permit)
         {
@@ -193,31 +197,85 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
         record.Upstream = upstream.Endpoint;
         live.CloseWhenIdleFor(core.Config.Timeouts.TcpIdle);
         KeepAsking(aboutLastRequest: true);
-        record.Detail = await Relay.RunAsync(Clearance.Inbound(permit), stream, upstream.Transport, live, live.Token).ConfigureAwait(false) ?? _why;
+        record.Detail = await Relay.RunAsync(Clearance.Inbound(permit), stream, upstream.Transport, live, live.Token).ConfigureAwait(false) ?? hearing.PassedOver ?? _why;
     }
 
-    public Forwarding? Judge(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record)
+    /// <summary>
+    /// Judges by the fields that would be forwarded. External authorisers come first, as in Istio: what they do to a request may bring the token
+    /// that is looked at next. Then every other policy decides.
+    /// </summary>
+    public async ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record)
     {
+        var model = core.Model!;
+        var rules = model.Policy.JwtRules;
         _facts.ResetRequest();
         (_facts.Protocol, _facts.Method, _facts.Host, _facts.Path, _facts.Headers) = (Signet.Policy.Protocol.Http, head.Method, head.Host, head.Path, fields);
-        var decision = core.Model!.Policy.Decide(_facts);
+        record.Path = TokenFields.WithoutSecrets(rules, head.Path);
+
+        // 1. External authorisers.
+        TokenFields.RemoveForged(rules, fields);
+        Hearing? hearing = null;
+        if (model.MayAsk)
+        {
+            hearing = new Hearing(authorisers, model.Policy, _facts, fields);
+            await hearing.DecideAsync(Subject, live.Token).ConfigureAwait(false);
+            TokenFields.RemoveForged(rules, fields);
+            if (hearing.PassedOver is { } open)
+            {
+                record.Detail = open;
+            }
+        }
+
+        // 2. Tokens; one that is not believed ends the request, unless an authoriser has already done so.
+        if (rules.Count > 0 && hearing is not { Reply: not null })
+        {
+            var token = await core.TokenKeys.VerifyAsync(rules, fields, head.Path, live.Token).ConfigureAwait(false);
+            switch (token.Outcome)
+            {
+                case TokenOutcome.Invalid:
+                    record.Refuse(RefusalReason.TokenInvalid, token.Reason);
+                    return new Ruling(null, InvalidToken);
+                case TokenOutcome.Valid:
+                    _facts.Jwt = token.Jwt;
+                    _facts.Path = TokenFields.Apply(token, fields, head.Path);
+                    break;
+            }
+        }
+
+        // 3. Decide.
+        var decision = hearing is null ? model.Policy.Decide(_facts) : await hearing.DecideAsync(Subject, live.Token).ConfigureAwait(false);
         record.Verdict = decision.Verdict;
         if (decision.Permit is not { } permit)
         {
-            record.Refusal = RefusalReason.PolicyDenied;
-            return null;
+            (record.Refusal, record.Detail) = (RefusalReason.PolicyDenied, null);
+            return decision.Verdict.Stage == Stage.Custom ? new Ruling(null, hearing?.Reply) : Ruling.Refused;
         }
 
         live.Policy = permit.Policy;
-        var query = head.Path.IndexOf('?', StringComparison.Ordinal);
-        var path = query < 0 ? _facts.NormalizedPath.ToString() : string.Concat(_facts.NormalizedPath, head.Path.AsSpan(query));
         if (_session is { Peer: var peer })
         {
             fields.Add(new(ForwardedHeaders.ClientCertificate, ForwardedClientCert.Of(_self!.Id, peer)));
         }
 
-        return new Forwarding(Clearance.Inbound(permit), path, fields);
+        return new Ruling(new Forwarding(Clearance.Inbound(permit), JudgedPath(), fields, hearing?.ToDownstream ?? []), null);
+
+        CheckSubject Subject()
+        {
+            List<KeyValuePair<string, string>> seen = _session is { Peer: var caller } ? [.. fields, new(ForwardedHeaders.ClientCertificate, ForwardedClientCert.Of(_self!.Id, caller))] : [.. fields];
+            var size = head.Body.Kind == BodyKind.Chunked ? -1 : head.Body.Length;
+            return this.Subject(record, new CheckedRequest(record.RequestId, head.Method, head.Host, JudgedPath(), size, seen));
+        }
     }
+
+    /// <summary>The path as policy has just judged it, with its query.</summary>
+    private string JudgedPath()
+    {
+        var query = _facts.Path!.IndexOf('?', StringComparison.Ordinal);
+        return query < 0 ? _facts.NormalizedPath.ToString() : string.Concat(_facts.NormalizedPath, _facts.Path.AsSpan(query));
+    }
+
+    private CheckSubject Subject(AccessRecord record, CheckedRequest? http) =>
+        new(record.Began, live.Source, socket.LocalEndPoint as IPEndPoint, _session?.Peer.Id, core.Identity.Current?.Id, _sni, http);
 
     public void KeepAsking(bool aboutLastRequest) =>
         live.Recheck = aboutLastRequest ? () => CheckTrust() ?? CheckPolicy() : _session is null ? null : CheckTrust;

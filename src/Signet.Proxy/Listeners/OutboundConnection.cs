@@ -81,8 +81,8 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
     }
 
     /// <summary>The destination decides; this side only takes away what is not the application's to say.</summary>
-    public Forwarding? Judge(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record) =>
-        new(Clearance.Outbound, head.Path, fields);
+    public ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record) =>
+        ValueTask.FromResult(new Ruling(new Forwarding(Clearance.Outbound, head.Path, fields, []), null));
 
     /// <summary>A tunnel through a pooled connection ends with its certificate; the destination asks its policy.</summary>
     public void KeepAsking(bool aboutLastRequest)

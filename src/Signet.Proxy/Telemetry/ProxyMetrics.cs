@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Globalization;
 using Signet.Policy;
+using Signet.Proxy.Authorization;
 using Signet.Proxy.Connections;
 
 namespace Signet.Proxy.Telemetry;
@@ -23,6 +24,8 @@ public sealed class ProxyMetrics : IDisposable
     private readonly Counter<long> _denials;
     private readonly Counter<long> _bytes;
     private readonly Counter<long> _recordsDropped;
+    private readonly Counter<long> _checks;
+    private readonly Counter<long> _keyFetches;
 
     public ProxyMetrics()
     {
@@ -34,6 +37,8 @@ public sealed class ProxyMetrics : IDisposable
         _denials = _meter.CreateCounter<long>("signet.proxy.policy.denials", description: "Connections and requests denied, by the deciding policy.");
         _bytes = _meter.CreateCounter<long>("signet.proxy.bytes", unit: "By", description: "Payload moved.");
         _recordsDropped = _meter.CreateCounter<long>("signet.proxy.access_records.dropped", description: "Access log lines lost because the log could not keep up.");
+        _checks = _meter.CreateCounter<long>("signet.proxy.authoriser.checks", description: "Questions to external authorisers, by provider and how they ended.");
+        _keyFetches = _meter.CreateCounter<long>("signet.proxy.token_keys.fetches", description: "Fetches of token issuers' keys; result is \"ok\" or \"failed\".");
     }
 
     /// <summary>Values that are read when somebody looks.</summary>
@@ -73,12 +78,16 @@ public sealed class ProxyMetrics : IDisposable
 
         if (record.Method is not null)
         {
-            _requests.Add(1, direction, new("code", record.Code?.ToString(CultureInfo.InvariantCulture) ?? "none"), new("verdict", record.Refusal == RefusalReason.PolicyDenied ? "deny" : "allow"));
+            _requests.Add(1, direction, new("code", record.Code?.ToString(CultureInfo.InvariantCulture) ?? "none"), new("verdict", record.Refusal is RefusalReason.PolicyDenied or RefusalReason.TokenInvalid ? "deny" : "allow"));
         }
 
         _bytes.Add(record.BytesReceived, direction, new("way", "received"));
         _bytes.Add(record.BytesSent, direction, new("way", "sent"));
     }
+
+    internal void Checked(string provider, CheckResult result) => _checks.Add(1, new("provider", provider), new("result", result.ToString()));
+
+    internal void KeysFetched(bool ok) => _keyFetches.Add(1, new KeyValuePair<string, object?>("result", ok ? "ok" : "failed"));
 
     internal void RecordDropped() => _recordsDropped.Add(1);
 

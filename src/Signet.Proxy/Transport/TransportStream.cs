@@ -1,7 +1,7 @@
 namespace Signet.Proxy.Transport;
 
 /// <summary>A transport in the shape that <see cref="System.Net.Security.SslStream"/> wants below it. Async only; owns the transport.</summary>
-internal sealed class TransportStream(ITransport transport) : Stream
+internal class TransportStream(ITransport transport) : Stream
 {
     public override bool CanRead => true;
 

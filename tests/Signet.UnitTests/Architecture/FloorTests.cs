@@ -15,7 +15,7 @@ public sealed class FloorTests
         ["Signet.Hosting"] = ["Signet.Identity", "Signet.Rpc"],
         ["Signet.Server"] = ["Signet.Identity", "Signet.Rpc", "Signet.Authority", "Signet.Policy", "Signet.Client", "Signet.Hosting"],
         ["Signet.Agent"] = ["Signet.Identity", "Signet.Rpc", "Signet.Client", "Signet.Hosting"],
-        ["Signet.Proxy"] = ["Signet.Identity", "Signet.Policy", "Signet.Client", "Signet.Hosting"],
+        ["Signet.Proxy"] = ["Signet.Identity", "Signet.Rpc", "Signet.Policy", "Signet.Client", "Signet.Hosting"],
         ["signet"] = ["Signet.Identity", "Signet.Rpc", "Signet.Authority", "Signet.Policy", "Signet.Client", "Signet.Hosting", "Signet.Server", "Signet.Agent", "Signet.Proxy"],
     };
 
