@@ -13,6 +13,12 @@ internal static class RequestAuthenticationReader
 
     private const int MaxRules = 4096;
 
+    private static readonly string[] NotFromTokens =
+    [
+        "host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "upgrade", "trailer", "expect", "x-forwarded-client-cert", "x-forwarded-for", "x-forwarded-host",
+        "x-forwarded-proto", "forwarded", "x-request-id", "cookie",
+    ];
+
     private static readonly CompositeFormat At = CompositeFormat.Parse("spec.jwtRules[{0}]");
 
     public static PolicyObject Read(Header header, Fields spec, ReadingContext context)
@@ -61,7 +67,7 @@ internal static class RequestAuthenticationReader
             FromParams = [.. rule.Texts("fromParams").Select(item => item.Value)],
             FromCookies = [.. rule.Texts("fromCookies").Select(item => item.Value)],
             ForwardOriginalToken = rule.Flag("forwardOriginalToken"),
-            OutputPayloadToHeader = rule.Text("outputPayloadToHeader"),
+            OutputPayloadToHeader = ReadFieldName(rule, "outputPayloadToHeader", problems),
             OutputClaimToHeaders = [.. rule.Items("outputClaimToHeaders").Select(item => ReadClaimToHeader(item, rule.PathOf("outputClaimToHeaders"), problems)).OfType<ClaimToHeader>()],
             SpaceDelimitedClaims = [.. JwtRule.DefaultSpaceDelimited.Union(spaced, StringComparer.Ordinal)],
         };
@@ -137,10 +143,22 @@ internal static class RequestAuthenticationReader
         return null;
     }
 
+    // Fields that frame a message or say who the peer is can't be filled from a token.
+    private static string? ReadFieldName(Fields fields, string key, ProblemList problems)
+    {
+        if (fields.Text(key) is { } name
+            && (name.Length == 0 || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.') || NotFromTokens.Contains(name.Replace('_', '-'), StringComparer.OrdinalIgnoreCase)))
+        {
+            problems.Error(fields.LineOf(key), PolicyCodes.BadValue, $"{fields.PathOf(key)} is \"{Printable.Of(name)}\", which is no header that a token may fill", "write a name of your own, as x-jwt-sub");
+        }
+
+        return fields.Text(key);
+    }
+
     private static ClaimToHeader? ReadClaimToHeader(YamlNode node, string path, ProblemList problems)
     {
         var fields = Fields.Open(node, path, problems, "header", "claim");
-        if (fields?.Text("header") is { Length: > 0 } header && fields.Text("claim") is { Length: > 0 } claim)
+        if (fields is not null && ReadFieldName(fields, "header", problems) is { Length: > 0 } header && fields.Text("claim") is { Length: > 0 } claim)
         {
             return new ClaimToHeader(header, claim);
         }

@@ -74,7 +74,7 @@ internal static class TokenFields
     }
 
     private static IEnumerable<string> NamesOf(JwtRule rule) =>
-        rule.OutputClaimToHeaders.Select(output => output.Header).Concat(rule.OutputPayloadToHeader is { } name ? [name] : []);
+        rule.OutputClaimToHeaders.Select(output => output.Header).Concat(rule.OutputPayloadToHeader is { } name ? [name] : []).Where(name => !ForwardedHeaders.IsOurs(name));
 
     /// <summary>Many frameworks take '_' for '-' and forget case.</summary>
     private static bool IsSame(string name, string other) => name.Replace('_', '-').Equals(other.Replace('_', '-'), StringComparison.OrdinalIgnoreCase);

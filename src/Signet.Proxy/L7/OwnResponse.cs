@@ -54,7 +54,7 @@ internal static class OwnResponse
         await to.FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    private static ReadOnlyMemory<byte> Problem(AccessRecord record, int status, string phrase) => Encoding.UTF8.GetBytes(
+    private static byte[] Problem(AccessRecord record, int status, string phrase) => Encoding.UTF8.GetBytes(
         $$"""{"type":"about:blank","title":"{{phrase}}","status":{{status.ToString(CultureInfo.InvariantCulture)}},"code":"{{Refusals.PublicCode(record.Refusal!.Value)}}","requestId":{{Id(record)}}}""" + "\n");
 
     private static string Id(AccessRecord record) => record.RequestId is null ? "null" : $"\"{JsonEncodedText.Encode(record.RequestId)}\"";
