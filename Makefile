@@ -26,4 +26,4 @@ format:
 	dotnet format Signet.slnx
 
 clean:
-	git clean -xdfq -e .vs -e .idea
+	git clean -Xdfq

@@ -75,7 +75,7 @@ public sealed class AgentHost : IAsyncDisposable
             time,
             logs);
         var readiness = new ReadinessBoard("server");
-        var status = new AgentStatus(config, identity, sync, cache, readiness, time, logs.CreateLogger<AgentStatus>());
+        var status = new AgentStatus(config, identity, sync, cache, readiness, health, time, logs.CreateLogger<AgentStatus>());
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
         return new AgentHost(
             config,

@@ -1,12 +1,14 @@
 using Microsoft.Extensions.Logging;
 using Signet.Agent.Identities;
 using Signet.Hosting.Admin;
+using Signet.Hosting.Grpc;
+using Signet.Rpc.Wire.Health;
 
 namespace Signet.Agent;
 
 /// <summary>Says whether the agent is ready: it has an identity of its own and has heard from its server once. One task.</summary>
 internal sealed class AgentStatus(
-    AgentConfig config, AgentIdentity identity, NodeSync sync, IdentityCache cache, ReadinessBoard readiness, TimeProvider time, ILogger<AgentStatus> log)
+    AgentConfig config, AgentIdentity identity, NodeSync sync, IdentityCache cache, ReadinessBoard readiness, GrpcHealthService health, TimeProvider time, ILogger<AgentStatus> log)
 {
     private const string Condition = "server";
 
@@ -16,7 +18,9 @@ internal sealed class AgentStatus(
         using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1), time);
         do
         {
-            readiness.Set(Condition, Judge());
+            var state = Judge();
+            readiness.Set(Condition, state);
+            health.Set("", state.IsReady ? HealthCheckResponse.Types.ServingStatus.Serving : HealthCheckResponse.Types.ServingStatus.NotServing);
         }
         while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false));
     }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Grpc.Core;
 using Signet.Agent;
+using Signet.Authority.Issuance;
 using Signet.Authority.Keys;
 using Signet.Cli.Output;
 using Signet.Client;
@@ -64,6 +65,7 @@ internal sealed record CliContext(TimeProvider Time, Func<double> Chance)
         RpcException e => new CliError($"{e.StatusCode}: {e.Status.Detail}", "change what the message names and try again"),
         StoreException e => new CliError(e.Message, e.Problem == StoreProblem.Full ? "nothing was lost; free space and start again" : "check the path under dataDir and its owner"),
         KeyManagerException e => new CliError(e.Message, "keys lie under dataDir/keys"),
+        IssuanceException e => new CliError(e.Message, "is this machine's clock right?"),
         AgentStartException e => new CliError(e.Message, "on the server: signet bundle show > bundle.pem; signet token create"),
         _ => null,
     };

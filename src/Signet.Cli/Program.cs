@@ -29,5 +29,8 @@ var root = new RootCommand("Gives every service an identity and makes every conn
 };
 
 var parsed = root.Parse(args);
-var exit = await parsed.InvokeAsync().ConfigureAwait(false);
+
+// A role drains for up to half a minute after it was told to end; the command line must not cut it short.
+var invocation = new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromMinutes(2) };
+var exit = await parsed.InvokeAsync(invocation).ConfigureAwait(false);
 return parsed.Errors.Count > 0 ? Signet.Cli.Output.ExitCode.Usage : exit;

@@ -30,6 +30,9 @@ internal sealed class SourceState : IX509Source
     /// <summary>Something went wrong; what was received before still holds.</summary>
     public void Fail(string problem) => Volatile.Write(ref _problem, problem);
 
+    /// <summary>What went wrong is right again, and what was received before still holds.</summary>
+    public void Recover() => Volatile.Write(ref _problem, null);
+
     /// <summary>The identity was taken away; it must not be used any more (Workload API §5.2.1).</summary>
     public void Withdraw(string problem)
     {

@@ -14,6 +14,9 @@ public sealed record WorkloadApiAddress
 
     private const string Scheme = "unix:";
 
+    /// <summary>What fits <c>sun_path</c> with its closing zero (unix(7)).</summary>
+    private const int MaxPathBytes = 107;
+
     private WorkloadApiAddress(string path) => Path = path;
 
     /// <summary>The socket's absolute path.</summary>
@@ -42,6 +45,12 @@ public sealed record WorkloadApiAddress
         if (!path.StartsWith('/') || path.StartsWith("//", StringComparison.Ordinal) || path.AsSpan().IndexOfAny('?', '#') >= 0)
         {
             problem = $"Workload API address \"{Printable.Of(text)}\" must name an absolute path, for example unix:/run/signet/agent.sock";
+            return false;
+        }
+
+        if (System.Text.Encoding.UTF8.GetByteCount(path) > MaxPathBytes)
+        {
+            problem = $"Workload API address \"{Printable.Of(text)}\" is longer than the {MaxPathBytes} bytes that the kernel allows";
             return false;
         }
 

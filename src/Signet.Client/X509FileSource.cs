@@ -65,6 +65,7 @@ public sealed class X509FileSource : IX509Source, IAsyncDisposable
             var digest = SHA256.HashData(System.Text.Encoding.UTF8.GetBytes($"{certificate}\0{key}\0{roots}"));
             if (digest.AsSpan().SequenceEqual(_seen))
             {
+                _state.Recover();
                 return;
             }
 

@@ -76,6 +76,10 @@ public sealed class X509Source : IX509Source, IAsyncDisposable
             {
                 _state.Fail($"{_address}: {e.StatusCode}: {e.Status.Detail}");
             }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                _state.Fail($"{_address}: {e.Message}");
+            }
 
             pause = pause + PauseStep < PauseCap ? pause + PauseStep : PauseCap;
             await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -29,8 +29,8 @@ internal static partial class Log
     [LoggerMessage(2020, LogLevel.Information, "authority {Step}: {Authority}, valid until {NotAfter}")]
     public static partial void AuthorityTurned(this ILogger log, string step, string authority, DateTimeOffset notAfter);
 
-    [LoggerMessage(2021, LogLevel.Error, "authority rotation failed, will be tried again: {Reason}")]
-    public static partial void RotationFailed(this ILogger log, string reason);
+    [LoggerMessage(2021, LogLevel.Error, "{Duty} failed, will be tried again: {Reason}")]
+    public static partial void UpkeepFailed(this ILogger log, string duty, string reason);
 
     [LoggerMessage(2022, LogLevel.Warning, "SVIDs may live {SvidTtl}, but the issuing authority guarantees only {Guaranteed}; some will be cut short; raise ca.ttl to at least {Advice} or lower svid.x509Ttl")]
     public static partial void SvidTtlAboveGuarantee(this ILogger log, string svidTtl, string guaranteed, string advice);
@@ -41,6 +41,9 @@ internal static partial class Log
     [LoggerMessage(2030, LogLevel.Warning, "call {Method} by {Caller} refused: not open to this caller")]
     public static partial void CallRefused(this ILogger log, string method, string caller);
 
-    [LoggerMessage(2031, LogLevel.Warning, "handshake refused: {Reason}")]
-    public static partial void HandshakeRefused(this ILogger log, string reason);
+    [LoggerMessage(2031, LogLevel.Warning, "handshake of {Peer} refused: {Reason}")]
+    public static partial void HandshakeRefused(this ILogger log, string peer, string reason);
+
+    [LoggerMessage(2032, LogLevel.Error, "the alias {Alias} of agent {Agent} could not be registered: {Reason}; register it with: signet entry create")]
+    public static partial void AliasNotRegistered(this ILogger log, string alias, string agent, string reason);
 }

@@ -10,7 +10,7 @@ namespace Signet.Server;
 /// <summary>server.yaml, as a person wrote it, checked. Durations have their defaults in docs/reference/configuration.md.</summary>
 public sealed record ServerConfig
 {
-    private static readonly TimeSpan ShortestTtl = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan ShortestTtl = TimeSpan.FromSeconds(5);
 
     public required TrustDomain TrustDomain { get; init; }
 

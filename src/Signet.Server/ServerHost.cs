@@ -28,6 +28,9 @@ namespace Signet.Server;
 /// <summary>A server, put together and not yet started. Whoever builds it disposes it.</summary>
 public sealed class ServerHost : IAsyncDisposable
 {
+    /// <summary>How long the log of issued certificates remembers one that has expired.</summary>
+    private static readonly TimeSpan KeepIssued = TimeSpan.FromDays(30);
+
     private readonly SqliteDatabase _database;
     private readonly IReadOnlyList<IDisposable> _ownedLast;
     private readonly ApiEndpoint _api;
@@ -117,9 +120,22 @@ public sealed class ServerHost : IAsyncDisposable
         var collector = new MetricsCollector();
         var bundleChanges = new ChangeSignal();
         var readiness = new ReadinessBoard("authority");
-        var rotation = new ServerUpkeep(config, authorities, identity, bundleChanges, agentStore, readiness, time, logs.CreateLogger<ServerUpkeep>());
         var gate = new CallerGate(agents, AdminUids(config), metrics, time, logs.CreateLogger<CallerGate>());
         var health = new GrpcHealthService();
+        var upkeep = new ServerUpkeep(
+            config,
+            authorities,
+            identity,
+            bundleChanges,
+            async (now, stopping) =>
+            {
+                await agentStore.PruneAsync(now, stopping).ConfigureAwait(false);
+                await authorityStore.PruneIssuedAsync(now - KeepIssued, stopping).ConfigureAwait(false);
+            },
+            readiness,
+            health,
+            time,
+            logs.CreateLogger<ServerUpkeep>());
         var tls = new ServerTls(identity, authorities, time, logs.CreateLogger<ServerTls>());
         var api = new ApiEndpoint(
             config,
@@ -127,7 +143,7 @@ public sealed class ServerHost : IAsyncDisposable
             services => services
                 .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, tokens, agents, entries, issuer, config.X509Ttl, time, logs.CreateLogger<AgentService>())), gate.CheckAsync)
                 .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized)), gate.CheckAsync)
-                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config.TrustDomain, issuer, authorized, config.X509Ttl, metrics, time)), gate.CheckAsync)
+                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config.TrustDomain, issuer, authorized, config.X509Ttl, new SigningRate(time), metrics, time)), gate.CheckAsync)
                 .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(authorities)), gate.CheckAsync)
                 .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, authorities, bundleChanges, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
                 .Add(Health.Descriptor, Health.BindService(health), gate.CheckAsync)
@@ -135,7 +151,7 @@ public sealed class ServerHost : IAsyncDisposable
             time,
             logs);
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
-        return new ServerHost(config, database, [entries, metrics, collector], api, admin, new BackgroundPart("upkeep", rotation.RunAsync), readiness);
+        return new ServerHost(config, database, [entries, metrics, collector], api, admin, new BackgroundPart("upkeep", upkeep.RunAsync), readiness);
     }
 
     // Root and the server's own user; everybody else by name of number.

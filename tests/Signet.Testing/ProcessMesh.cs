@@ -14,10 +14,13 @@ internal sealed class ProcessMesh : IAsyncDisposable
     private readonly TestFolder _folder = new();
     private readonly Dictionary<string, DemoProcess> _running = new(StringComparer.Ordinal);
 
+    private readonly DemoTap _wire;
+
     private ProcessMesh()
     {
         Layout = new DemoLayout(_folder.Path);
         Demo = new DemoMesh(Layout, TimeProvider.System);
+        _wire = new DemoTap(Layout.TapPort, Layout.Orders.InboundPort);
     }
 
     public DemoLayout Layout { get; }
@@ -77,6 +80,7 @@ internal sealed class ProcessMesh : IAsyncDisposable
         }
 
         await Demo.DisposeAsync();
+        await _wire.DisposeAsync();
         _folder.Dispose();
     }
 }

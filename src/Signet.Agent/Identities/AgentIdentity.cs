@@ -30,7 +30,7 @@ internal sealed class AgentIdentity
         _chance = chance;
         if (credential is not null)
         {
-            Use(credential);
+            Use(credential, credential.Svid.NotBefore);
         }
     }
 
@@ -40,6 +40,9 @@ internal sealed class AgentIdentity
     public TlsCredential? Credential => Volatile.Read(ref _credential);
 
     public TrustBundles Bundles => Volatile.Read(ref _bundles);
+
+    /// <summary>Whether there is an SVID that the server would accept at this time.</summary>
+    public bool IsValid(DateTimeOffset now) => Credential is { Svid: var svid } && new Validity(svid.NotBefore, svid.NotAfter).Covers(now);
 
     /// <summary>When the SVID is to be renewed.</summary>
     public DateTimeOffset RenewAt { get; private set; } = DateTimeOffset.MinValue;
@@ -64,16 +67,19 @@ internal sealed class AgentIdentity
         }
 
         problem = "";
-        return new AgentIdentity(trustDomain, folder, X509Bundle.Create(trustDomain, anchors, sequence: null, refreshHint: null), LoadCredential(folder), chance);
+        return new AgentIdentity(trustDomain, folder, X509Bundle.Create(trustDomain, anchors, sequence: null, refreshHint: null), LoadCredential(trustDomain, folder), chance);
     }
 
-    /// <summary>Takes over a new SVID: first on the disk, then in use.</summary>
-    /// <exception cref="IOException">It cannot be kept; the old one stays in use.</exception>
-    public void Accept(X509Svid svid)
+    /// <summary>Takes over a new SVID, in use and on the disk.</summary>
+    /// <exception cref="IOException">It cannot be kept; it is in use all the same, but a restart would need a new way to join.</exception>
+    public void Accept(X509Svid svid, DateTimeOffset now)
     {
+        Use(new TlsCredential(svid), now);
         PrivateFile.WriteAtomically(_identityFile, Encoding.ASCII.GetBytes(Pem.EncodePrivateKey(svid.Key) + Pem.Encode(svid.Chain)));
-        Use(new TlsCredential(svid));
     }
+
+    /// <summary>The server no longer knows this agent: what it has is worth nothing, and it must join again.</summary>
+    public void Forget() => Volatile.Write(ref _credential, null);
 
     /// <summary>Takes over a new bundle of the own trust domain.</summary>
     /// <exception cref="IOException">It cannot be kept; the old one stays in use.</exception>
@@ -86,18 +92,19 @@ internal sealed class AgentIdentity
         }
     }
 
-    private void Use(TlsCredential credential)
+    private void Use(TlsCredential credential, DateTimeOffset receivedAt)
     {
-        RenewAt = SvidRenewal.DueAt(new Validity(credential.Svid.NotBefore, credential.Svid.NotAfter), _chance());
+        RenewAt = SvidRenewal.DueAt(new Validity(credential.Svid.NotBefore, credential.Svid.NotAfter), receivedAt, _chance());
         Volatile.Write(ref _credential, credential);
     }
 
-    // A damaged identity file is no reason to stop: the agent joins again.
-    private static TlsCredential? LoadCredential(string folder) =>
+    // A damaged identity file, or one of another trust domain, is no reason to stop: the agent joins again.
+    private static TlsCredential? LoadCredential(TrustDomain trustDomain, string folder) =>
         ReadText(Path.Combine(folder, "identity.pem")) is { } text
         && Pem.TryReadPrivateKey(text, out var key, out _)
         && Pem.TryReadCertificates(text, out var chain, out _)
         && X509Svid.TryCreate(chain, key, hint: null, out var svid, out _)
+        && svid.Id.IsMemberOf(trustDomain)
             ? new TlsCredential(svid)
             : null;
 

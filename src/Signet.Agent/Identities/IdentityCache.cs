@@ -15,7 +15,7 @@ internal sealed record IdentitySnapshot(NodeView View, ImmutableDictionary<strin
 
     /// <summary>The valid SVIDs of those entries that have one, in the same order.</summary>
     public IReadOnlyList<HeldSvid> Svids(IReadOnlyList<RegistrationEntry> matching, DateTimeOffset now) =>
-        [.. matching.Select(entry => Held.GetValueOrDefault(entry.Id)).OfType<HeldSvid>().Where(held => !held.HasExpired(now))];
+        [.. matching.Select(entry => Held.GetValueOrDefault(entry.Id)).OfType<HeldSvid>().Where(held => held.IsValid(now))];
 }
 
 /// <summary>The one snapshot that the agent serves from. One owner publishes, any number read and wait.</summary>

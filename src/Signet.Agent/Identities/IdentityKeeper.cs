@@ -15,7 +15,14 @@ namespace Signet.Agent.Identities;
 internal sealed class IdentityKeeper(NodeSync sync, ServerLink server, IdentityCache cache, AgentMetrics metrics, TimeProvider time, Func<double> chance, ILogger<IdentityKeeper> log)
 {
     private const int BatchSize = 200;
-    private static readonly TimeSpan Longest = TimeSpan.FromHours(1);
+
+    /// <summary>No wait is longer, so that a clock that jumped or a machine that slept is noticed soon.</summary>
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
+
+    /// <summary>An entry that the server refused is asked for again after this time.</summary>
+    private static readonly TimeSpan AfterRefusal = TimeSpan.FromSeconds(10);
+
+    private readonly Dictionary<string, DateTimeOffset> _refusedUntil = new(StringComparer.Ordinal);
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -27,58 +34,65 @@ internal sealed class IdentityKeeper(NodeSync sync, ServerLink server, IdentityC
             var view = sync.Current;
             var plan = SvidPlan.Of(view, cache.Current.Held, now);
             PublishIfChanged(view, plan.Keep);
-            var wait = plan.NextAt is { } next && next - now < Longest ? next - now : Longest;
-            if (plan.Due.Length > 0)
+            var batch = plan.Due.Where(entry => !(_refusedUntil.TryGetValue(entry.Id, out var until) && now < until)).Take(BatchSize).ToArray();
+            var wait = plan.NextAt is { } next && next - now < LongestWait ? next - now : LongestWait;
+            if (batch.Length > 0)
             {
-                var signed = await SignAsync(plan.Due, cancellationToken).ConfigureAwait(false);
-                if (signed is not null)
+                if (await SignAsync(batch, cancellationToken).ConfigureAwait(false) is { } signed)
                 {
                     pause.Reset();
                     PublishIfChanged(view, plan.Keep.SetItems(signed));
-                }
-
-                // Whatever is still due after an answer was refused by name; ask for it again, but not at once.
-                if (signed is null || signed.Count < plan.Due.Length)
-                {
-                    wait = pause.Next();
-                }
-                else
-                {
                     continue;
                 }
+
+                wait = pause.Next();
+            }
+            else if (plan.Due.Length > 0)
+            {
+                wait = AfterRefusal;
             }
 
             await WaitAsync(seen, wait, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private async Task<IReadOnlyDictionary<string, HeldSvid>?> SignAsync(ImmutableArray<RegistrationEntry> due, CancellationToken cancellationToken)
+    /// <summary>Asks for one batch.</summary>
+    /// <returns>What was signed, which may be less than was asked for; null when the server could not be asked.</returns>
+    private async Task<IReadOnlyDictionary<string, HeldSvid>?> SignAsync(RegistrationEntry[] batch, CancellationToken cancellationToken)
     {
-        var batch = due.Take(BatchSize).ToArray();
         var refused = new Dictionary<string, string>(StringComparer.Ordinal);
         try
         {
             var signed = await server.SignAsync(batch, refused, cancellationToken).ConfigureAwait(false);
-            foreach (var (entry, reason) in refused)
-            {
-                log.SigningRefused(entry, reason);
-            }
-
+            var now = time.GetUtcNow();
             var held = new Dictionary<string, HeldSvid>(StringComparer.Ordinal);
             foreach (var entry in batch.Where(entry => signed.ContainsKey(entry.Id)))
             {
                 var svid = signed[entry.Id];
-                held[entry.Id] = new HeldSvid(entry, svid, SvidRenewal.DueAt(new Validity(svid.NotBefore, svid.NotAfter), chance()));
+                var validity = new Validity(svid.NotBefore, svid.NotAfter);
+                if (!validity.Covers(now))
+                {
+                    refused[entry.Id] = $"the certificate is valid from {validity.NotBefore:u} to {validity.NotAfter:u}, but this node's clock says {now:u}";
+                    continue;
+                }
+
+                held[entry.Id] = new HeldSvid(entry, svid, SvidRenewal.DueAt(validity, now, chance()));
                 log.SvidRenewed(svid.Id.Uri, svid.Leaf.SerialHex, svid.NotAfter);
+            }
+
+            foreach (var (entry, reason) in refused)
+            {
+                _refusedUntil[entry] = now + AfterRefusal;
+                log.SigningRefused(entry, reason);
             }
 
             metrics.Renewed(held.Count);
             return held;
         }
-        catch (RpcException e)
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
             metrics.RenewalFailed();
-            log.SigningFailed(batch.Length, server.Explain(e));
+            log.SigningFailed(batch.Length, e is RpcException rpc ? server.Explain(rpc) : e.Message);
             return null;
         }
     }

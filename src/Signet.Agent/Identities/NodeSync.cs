@@ -3,6 +3,8 @@ using Microsoft.Extensions.Logging;
 using Signet.Agent.Attestation;
 using Signet.Agent.Wire;
 using Signet.Hosting;
+using Signet.Identity.Rotation;
+using Signet.Identity.X509;
 using Signet.Rpc.Wire.Node;
 
 namespace Signet.Agent.Identities;
@@ -13,8 +15,8 @@ namespace Signet.Agent.Identities;
 /// </summary>
 internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAttestor attestor, TimeProvider time, Func<double> chance, ILogger<NodeSync> log)
 {
-    /// <summary>A stream is opened anew after this time at the latest, so that a certificate of any length fits a timer.</summary>
-    private static readonly TimeSpan LongestStream = TimeSpan.FromDays(1);
+    /// <summary>A stream is opened anew after this time at the latest, so that a clock that jumped or a machine that slept is noticed.</summary>
+    private static readonly TimeSpan LongestStream = TimeSpan.FromMinutes(10);
 
     private NodeView _current = NodeView.Nothing;
     private string _problem = "not connected yet";
@@ -36,14 +38,23 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAt
             try
             {
                 await EnsureJoinedAsync(cancellationToken).ConfigureAwait(false);
-                await FollowAsync(pause, cancellationToken).ConfigureAwait(false);
-                continue;
+                if (await FollowAsync(pause, cancellationToken).ConfigureAwait(false))
+                {
+                    continue;
+                }
+
+                Fail("the server ended the stream");
             }
             catch (RpcException e) when (!cancellationToken.IsCancellationRequested)
             {
+                if (ServerLink.MustJoinAgain(e))
+                {
+                    identity.Forget();
+                }
+
                 Fail(server.Explain(e));
             }
-            catch (Exception e) when (e is IOException or AttestationException)
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {
                 Fail(e.Message);
             }
@@ -55,23 +66,41 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAt
     private async Task EnsureJoinedAsync(CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        if (identity.Credential is { } credential && now <= credential.Svid.NotAfter)
+        if (identity.IsValid(now))
         {
             if (now >= identity.RenewAt)
             {
-                identity.Accept(await server.RenewAsync(cancellationToken).ConfigureAwait(false));
-                Renewed();
+                Accept(await server.RenewAsync(cancellationToken).ConfigureAwait(false));
             }
 
             return;
         }
 
-        identity.Accept(await attestor.JoinAsync(server, cancellationToken).ConfigureAwait(false));
-        Renewed();
+        Accept(await attestor.JoinAsync(server, cancellationToken).ConfigureAwait(false));
     }
 
-    /// <summary>Follows the stream until the agent's own SVID is due for renewal, or until the stream breaks.</summary>
-    private async Task FollowAsync(Backoff pause, CancellationToken cancellationToken)
+    private void Accept(X509Svid svid)
+    {
+        var now = time.GetUtcNow();
+        if (!new Validity(svid.NotBefore, svid.NotAfter).Covers(now))
+        {
+            throw new AttestationException($"the certificate from the server is valid from {svid.NotBefore:u} to {svid.NotAfter:u}, but this node's clock says {now:u}; set it right");
+        }
+
+        try
+        {
+            identity.Accept(svid, now);
+        }
+        finally
+        {
+            log.AgentRenewed(svid.Id.Uri, svid.Leaf.SerialHex, svid.NotAfter);
+            Changes.Raise();
+        }
+    }
+
+    /// <summary>Follows the stream until the agent's own SVID is due for renewal.</summary>
+    /// <returns>False when the server ended the stream before.</returns>
+    private async Task<bool> FollowAsync(Backoff pause, CancellationToken cancellationToken)
     {
         var left = identity.RenewAt - time.GetUtcNow();
         using var due = new CancellationTokenSource(left < TimeSpan.Zero ? TimeSpan.Zero : left < LongestStream ? left : LongestStream, time);
@@ -86,11 +115,12 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAt
                 await call.RequestStream.WriteAsync(Apply(call.ResponseStream.Current), stop.Token).ConfigureAwait(false);
             }
 
-            Fail("the server ended the stream");
+            return false;
         }
         catch (Exception e) when (due.IsCancellationRequested && e is RpcException or OperationCanceledException)
         {
             cancellationToken.ThrowIfCancellationRequested();
+            return true;
         }
     }
 
@@ -110,13 +140,6 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAt
         log.SnapshotApplied(view.Revision, view.Entries.Length);
         Changes.Raise();
         return answer;
-    }
-
-    private void Renewed()
-    {
-        var svid = identity.Credential!.Svid;
-        log.AgentRenewed(svid.Id.Uri, svid.Leaf.SerialHex, svid.NotAfter);
-        Changes.Raise();
     }
 
     private void Fail(string problem)

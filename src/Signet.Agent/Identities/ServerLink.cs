@@ -20,10 +20,13 @@ namespace Signet.Agent.Identities;
 /// </summary>
 internal sealed class ServerLink(AgentIdentity identity, string host, int port, TimeProvider time) : IDisposable
 {
+    /// <summary>A node's whole snapshot comes in one message.</summary>
+    private const int MaxMessage = 64 * 1024 * 1024;
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(30);
 
     private readonly Lock _gate = new();
     private GrpcChannel? _channel;
+    private GrpcChannel? _retired;
     private TlsCredential? _channelCredential;
     private volatile string _serverProblem = "";
 
@@ -31,8 +34,10 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
     /// <exception cref="RpcException">The server refused or cannot be reached; the detail says why.</exception>
     public async Task<X509Svid> JoinAsync(string token, CancellationToken cancellationToken)
     {
+        // Whoever joins has nothing to show; an old certificate would only be refused.
         var key = KeyPair.Generate(KeyType.EcP256);
-        using var call = new Rpc.Wire.Spire.Server.Agent.Agent.AgentClient(Channel()).AttestAgent(Options(cancellationToken));
+        using var channel = Connect(credential: null);
+        using var call = new Rpc.Wire.Spire.Server.Agent.Agent.AgentClient(channel).AttestAgent(Options(cancellationToken));
         await call.RequestStream.WriteAsync(new AttestAgentRequest
         {
             Params = new AttestAgentRequest.Types.Params
@@ -76,7 +81,8 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
         {
             if (response.Results[i] is { Status.Code: (int)StatusCode.OK } result)
             {
-                signed[entries[i].Id] = ReadSvid(result.Svid, keys[i], entries[i].Hint.Length > 0 ? entries[i].Hint : null);
+                var svid = ReadSvid(result.Svid, keys[i], entries[i].Hint.Length > 0 ? entries[i].Hint : null);
+                signed[entries[i].Id] = svid.Id == entries[i].SpiffeId ? svid : throw Broken($"the server answered {svid.Id} for {entries[i].SpiffeId}");
             }
             else
             {
@@ -87,7 +93,7 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
         return signed;
     }
 
-    /// <summary>Opens the stream on which the server pushes. It lasts as long as this agent's certificate; the caller opens the next.</summary>
+    /// <summary>Opens the stream on which the server pushes.</summary>
     public AsyncDuplexStreamingCall<WatchRequest, NodeSnapshot> Watch(CancellationToken cancellationToken) =>
         new Node.NodeClient(Channel()).Watch(new CallOptions(CancellationToken: cancellationToken));
 
@@ -99,26 +105,51 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
     {
         lock (_gate)
         {
+            _retired?.Dispose();
             _channel?.Dispose();
         }
     }
 
-    // A channel keeps its connections, so a new SVID gets a new channel: the next call speaks with the new certificate.
+    /// <summary>Whether the server says that it does not know this agent, or knows a newer certificate of it.</summary>
+    public static bool MustJoinAgain(RpcException e)
+    {
+        if (e.StatusCode != StatusCode.PermissionDenied || e.Trailers.FirstOrDefault(entry => entry.Key == "grpc-status-details-bin") is not { } details)
+        {
+            return false;
+        }
+
+        try
+        {
+            return Rpc.Wire.GoogleRpc.Status.Parser.ParseFrom(details.ValueBytes).Details.Any(any =>
+                any.TryUnpack<PermissionDeniedDetails>(out var denied)
+                && denied.Reason is PermissionDeniedDetails.Types.Reason.AgentNotAttested or PermissionDeniedDetails.Types.Reason.AgentNotActive or PermissionDeniedDetails.Types.Reason.AgentMustReattest);
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            return false;
+        }
+    }
+
+    // A channel keeps its connections, so a new SVID gets a new channel: the next call speaks with the new certificate. The one before
+    // goes with the next change, when no call that began on it can still be under way.
     private GrpcChannel Channel()
     {
         lock (_gate)
         {
             if (_channel is null || _channelCredential != identity.Credential)
             {
-                _channel?.Dispose();
+                _retired?.Dispose();
+                _retired = _channel;
                 _channelCredential = identity.Credential;
-                var credential = _channelCredential;
-                _channel = GrpcChannel.ForTls(host, port, () => SvidTls.Client(credential, serverName: "", JudgeServer), time);
+                _channel = Connect(_channelCredential);
             }
 
             return _channel;
         }
     }
+
+    private GrpcChannel Connect(TlsCredential? credential) => GrpcChannel.ForTls(
+        host, port, () => SvidTls.Client(credential, serverName: "", JudgeServer), time, new GrpcChannelOptions { MaxReceiveMessageLength = MaxMessage });
 
     private bool JudgeServer(IReadOnlyList<Certificate> presented, string problem)
     {

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Signet.Identity.Registration;
+using Signet.Identity.Rotation;
 using Signet.Identity.X509;
 
 namespace Signet.Agent.Identities;
@@ -7,13 +8,14 @@ namespace Signet.Agent.Identities;
 /// <summary>An SVID that the agent holds for an entry, and when it wants the next one.</summary>
 internal sealed record HeldSvid(RegistrationEntry Entry, X509Svid Svid, DateTimeOffset RenewAt)
 {
-    public bool HasExpired(DateTimeOffset now) => now > Svid.NotAfter;
+    /// <summary>Whether peers would accept it at this time.</summary>
+    public bool IsValid(DateTimeOffset now) => new Validity(Svid.NotBefore, Svid.NotAfter).Covers(now);
 }
 
 /// <summary>What is to be done for the SVIDs of a node, as a pure function of what it holds, what it may serve and the time.</summary>
 /// <param name="Keep">What goes on being served: still valid and still registered, even when its renewal is due.</param>
 /// <param name="Due">The entries to ask the server for, those without any valid SVID first.</param>
-/// <param name="NextAt">When the next renewal comes due, if nothing changes before.</param>
+/// <param name="NextAt">When the next renewal or expiry comes due, if nothing changes before.</param>
 internal sealed record SvidPlan(
     ImmutableDictionary<string, HeldSvid> Keep, ImmutableArray<RegistrationEntry> Due, DateTimeOffset? NextAt)
 {
@@ -26,25 +28,25 @@ internal sealed record SvidPlan(
         foreach (var entry in view.Entries.Where(entry => !entry.HasExpired(now)))
         {
             // An SVID counts only while the entry still says what it said when the SVID was signed.
-            if (!held.TryGetValue(entry.Id, out var mine) || mine.HasExpired(now) || !SameIdentity(mine.Entry, entry))
+            if (!held.TryGetValue(entry.Id, out var mine) || !mine.IsValid(now) || !SameIdentity(mine.Entry, entry))
             {
                 missing.Add(entry);
                 continue;
             }
 
             keep.Add(entry.Id, mine with { Entry = entry });
+            nextAt = Sooner(nextAt, entry.ExpiresAt);
+            nextAt = Sooner(nextAt, mine.RenewAt <= now ? mine.Svid.NotAfter : mine.RenewAt);
             if (mine.RenewAt <= now)
             {
                 ageing.Add(entry);
-            }
-            else if (nextAt is null || mine.RenewAt < nextAt)
-            {
-                nextAt = mine.RenewAt;
             }
         }
 
         return new SvidPlan(keep.ToImmutable(), [.. missing, .. ageing], nextAt);
     }
+
+    private static DateTimeOffset? Sooner(DateTimeOffset? one, DateTimeOffset? other) => one is null || other < one ? other ?? one : one;
 
     private static bool SameIdentity(RegistrationEntry signed, RegistrationEntry now) =>
         signed.SpiffeId == now.SpiffeId

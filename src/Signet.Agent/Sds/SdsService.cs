@@ -56,6 +56,7 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
         CancellationToken cancellationToken)
     {
         var (node, sent) = ("", "");
+        var readable = requests.WaitToReadAsync(cancellationToken).AsTask();
         while (true)
         {
             var seen = cache.Changes.Version;
@@ -88,7 +89,14 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
                 return;
             }
 
-            await Task.WhenAny(requests.WaitToReadAsync(cancellationToken).AsTask(), cache.Changes.WaitAsync(seen, cancellationToken)).ConfigureAwait(false);
+            if (readable.IsCompleted)
+            {
+                readable = requests.WaitToReadAsync(cancellationToken).AsTask();
+            }
+
+            using var woken = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            await Task.WhenAny(readable, cache.Changes.WaitAsync(seen, woken.Token)).ConfigureAwait(false);
+            await woken.CancelAsync().ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
         }
     }

@@ -24,7 +24,7 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
     public IReadOnlySet<Selector> Selectors => selectors;
 
     /// <summary>What the caller may have now.</summary>
-    /// <exception cref="RpcException">PERMISSION_DENIED: the process has ended, or no entry fits it.</exception>
+    /// <exception cref="RpcException">PERMISSION_DENIED: the process has ended, or no entry fits it. UNAVAILABLE: nothing is known yet.</exception>
     public Entitlement Now()
     {
         if (!peer.IsAlive())
@@ -33,6 +33,12 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
         }
 
         var (snapshot, now) = (cache.Current, time.GetUtcNow());
+        if (snapshot.View.Revision == 0)
+        {
+            // Knowing nothing yet is no reason to take an identity away: whoever holds one goes on using it.
+            throw new RpcException(new Status(StatusCode.Unavailable, "the agent has not heard from its server yet"));
+        }
+
         var matching = snapshot.Matching(selectors, now);
         return matching.Count > 0
             ? new Entitlement(matching, snapshot.Svids(matching, now), snapshot)
@@ -84,6 +90,11 @@ internal sealed class WorkloadSubjects(WorkloadAttestor attestor, IdentityCache 
     private void Report(WorkloadSubject subject)
     {
         var selectors = string.Join(' ', subject.Selectors.Select(selector => selector.ToString()).Order(StringComparer.Ordinal));
+        if (cache.Current.View.Revision == 0)
+        {
+            return;
+        }
+
         var matching = cache.Current.Matching(subject.Selectors, time.GetUtcNow());
         metrics.Attested(matching.Count > 0 ? "served" : "no_entry");
         if (matching.Count > 0)

@@ -9,6 +9,9 @@ public sealed class MemoryKeyManager : IKeyManager
 {
     private readonly ConcurrentDictionary<string, AsymmetricAlgorithm> _keys = new(StringComparer.Ordinal);
 
+    /// <summary>The names under which a key is kept.</summary>
+    public IReadOnlyCollection<string> Names => [.. _keys.Keys];
+
     public Task<AsymmetricAlgorithm> GenerateAsync(string name, KeyType type, CancellationToken cancellationToken)
     {
         var key = KeyPair.Generate(type);

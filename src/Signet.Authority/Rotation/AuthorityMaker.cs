@@ -45,8 +45,17 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys, IAuth
         }
 
         var record = new AuthorityRecord(certificate.SerialHex, tier, state, certificate, keyName);
-        await journal.SaveAsync([record], cancellationToken).ConfigureAwait(false);
-        return record;
+        try
+        {
+            await journal.SaveAsync([record], cancellationToken).ConfigureAwait(false);
+            return record;
+        }
+        catch
+        {
+            // A journal that keeps failing must not leave a key behind at every attempt.
+            await keys.DeleteAsync(keyName, CancellationToken.None).ConfigureAwait(false);
+            throw;
+        }
     }
 
     private CertificateTemplate Template(AsymmetricAlgorithm key, Validity validity, string role, int? pathLength)

@@ -57,13 +57,21 @@ public sealed class AuthorityRotation
                 + "restore it from a backup, or start with an empty data folder to found a new trust domain");
         }
 
-        if (await FindUsableAsync(records, keys, cancellationToken).ConfigureAwait(false) is not { } issuing)
+        // What was active may have expired, or lost its key, while the server was down; then what was prepared takes over, or a new one.
+        var now = time.GetUtcNow();
+        if (await FindUsableAsync(records, AuthorityState.Active, keys, now, cancellationToken).ConfigureAwait(false) is not { } issuing)
         {
-            var made = await maker.MakeIssuingAsync(anchor, AuthorityState.Active, time.GetUtcNow(), cancellationToken).ConfigureAwait(false);
-            records = Supersede(records).Add(made);
+            var prepared = await FindUsableAsync(records, AuthorityState.Prepared, keys, now, cancellationToken).ConfigureAwait(false);
+            if (prepared is null)
+            {
+                records = records.Add(await maker.MakeIssuingAsync(anchor, AuthorityState.Prepared, now, cancellationToken).ConfigureAwait(false));
+                prepared = await FindUsableAsync(records, AuthorityState.Prepared, keys, now, cancellationToken).ConfigureAwait(false)
+                    ?? throw new KeyManagerException($"the key \"{records[^1].KeyName}\" that was just made cannot be found again");
+            }
+
+            issuing = prepared;
+            records = Promote(records, records.Single(record => record.Id == prepared.Id));
             await journal.SaveAsync(records, cancellationToken).ConfigureAwait(false);
-            issuing = await FindUsableAsync(records, keys, cancellationToken).ConfigureAwait(false)
-                ?? throw new KeyManagerException($"the key \"{made.KeyName}\" that was just made cannot be found again");
         }
 
         return new AuthorityRotation(plan, keys, journal, time, records, Snapshot(plan, records, issuing));
@@ -95,23 +103,32 @@ public sealed class AuthorityRotation
 
     private async Task<AuthorityRecord> ActivateAsync(AuthorityRecord prepared, CancellationToken cancellationToken)
     {
-        var key = await _keys.FindAsync(prepared.KeyName, cancellationToken).ConfigureAwait(false)
-            ?? throw new KeyManagerException($"the key of prepared authority {prepared.Id} is not in the key manager");
-        var activated = prepared with { State = AuthorityState.Active };
-        var records = Supersede(_records).Replace(prepared, activated);
+        if (await _keys.FindAsync(prepared.KeyName, cancellationToken).ConfigureAwait(false) is not { } key)
+        {
+            // Without its key it is worth nothing; the next turn prepares another.
+            await ForgetAsync(prepared, cancellationToken).ConfigureAwait(false);
+            throw new KeyManagerException($"the key of prepared authority {prepared.Id} is not in the key manager; another one will be prepared");
+        }
+
+        var records = Promote(_records, prepared);
         await _journal.SaveAsync(records, cancellationToken).ConfigureAwait(false);
-        Publish(records, new SigningAuthority(activated.Id, activated.Certificate, key));
-        return activated;
+        Publish(records, new SigningAuthority(prepared.Id, prepared.Certificate, key));
+        return prepared;
     }
 
     private async Task ForgetExpiredAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
         foreach (var record in _records.Where(r => r.Tier == AuthorityTier.Issuing && r.State != AuthorityState.Active && r.Validity.HasExpired(now)).ToArray())
         {
-            await _journal.DeleteAsync(record.Id, cancellationToken).ConfigureAwait(false);
-            await _keys.DeleteAsync(record.KeyName, cancellationToken).ConfigureAwait(false);
-            Publish(_records.Remove(record), Current.Issuing);
+            await ForgetAsync(record, cancellationToken).ConfigureAwait(false);
         }
+    }
+
+    private async Task ForgetAsync(AuthorityRecord record, CancellationToken cancellationToken)
+    {
+        await _journal.DeleteAsync(record.Id, cancellationToken).ConfigureAwait(false);
+        await _keys.DeleteAsync(record.KeyName, cancellationToken).ConfigureAwait(false);
+        Publish(_records.Remove(record), Current.Issuing);
     }
 
     private AuthorityRecord? Issuing(AuthorityState state) =>
@@ -126,14 +143,19 @@ public sealed class AuthorityRotation
     private static AuthorityRecord Anchor(ImmutableArray<AuthorityRecord> records) =>
         records.Last(record => record.Tier == AuthorityTier.Anchor && record.State == AuthorityState.Active);
 
-    private static ImmutableArray<AuthorityRecord> Supersede(ImmutableArray<AuthorityRecord> records) =>
-        [.. records.Select(record => record is { Tier: AuthorityTier.Issuing, State: AuthorityState.Active } ? record with { State = AuthorityState.Old } : record)];
+    /// <summary>The prepared one becomes active and the active one old.</summary>
+    private static ImmutableArray<AuthorityRecord> Promote(ImmutableArray<AuthorityRecord> records, AuthorityRecord prepared) =>
+        [.. records.Select(record =>
+            record.Id == prepared.Id ? record with { State = AuthorityState.Active }
+            : record is { Tier: AuthorityTier.Issuing, State: AuthorityState.Active } ? record with { State = AuthorityState.Old }
+            : record)];
 
-    private static async Task<SigningAuthority?> FindUsableAsync(ImmutableArray<AuthorityRecord> records, IKeyManager keys, CancellationToken cancellationToken)
+    private static async Task<SigningAuthority?> FindUsableAsync(
+        ImmutableArray<AuthorityRecord> records, AuthorityState state, IKeyManager keys, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        var active = records.LastOrDefault(record => record is { Tier: AuthorityTier.Issuing, State: AuthorityState.Active });
-        return active is not null && await keys.FindAsync(active.KeyName, cancellationToken).ConfigureAwait(false) is { } key
-            ? new SigningAuthority(active.Id, active.Certificate, key)
+        var found = records.LastOrDefault(record => record.Tier == AuthorityTier.Issuing && record.State == state && record.Validity.Covers(now));
+        return found is not null && await keys.FindAsync(found.KeyName, cancellationToken).ConfigureAwait(false) is { } key
+            ? new SigningAuthority(found.Id, found.Certificate, key)
             : null;
     }
 

@@ -4,7 +4,6 @@ using Signet.Cli.Clients;
 using Signet.Cli.Output;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Registration;
-using Signet.Identity.Spiffe;
 
 namespace Signet.Cli.Commands;
 
@@ -25,16 +24,13 @@ internal static class EntryCommand
         var jwtTtl = CommandValues.Duration("--jwt-ttl", "The token's lifetime (default: the server's)");
         var dns = new Option<string[]>("--dns") { Description = "A DNS name for the certificate; give it again for more", HelpName = "NAME" };
         var hint = new Option<string>("--hint") { Description = "Tells a workload with several identities which is which", HelpName = "TEXT" };
-        var federates = new Option<string[]>("--federates-with") { Description = "A trust domain whose bundle the workload gets too; give it again for more", HelpName = "DOMAIN" };
-        var admin = new Option<bool>("--admin") { Description = "The workload may administer the server" };
-        var downstream = new Option<bool>("--downstream") { Description = "The workload is a server of its own below this one" };
         var expiresAt = new Option<DateTimeOffset?>("--expires-at") { Description = "From when on the entry no longer counts (RFC 3339)", HelpName = "TIME" };
         var (server, output) = (CliContext.ServerOption(), Answer.Option());
         var command = new Command(
             "create",
             "Register a workload. Example: signet entry create --spiffe-id spiffe://example.org/web --parent-id spiffe://example.org/spire/agent/join_token/… --selector unix:uid:1000")
         {
-            id, parent, selectors, x509Ttl, jwtTtl, dns, hint, federates, admin, downstream, expiresAt, server, output,
+            id, parent, selectors, x509Ttl, jwtTtl, dns, hint, expiresAt, server, output,
         };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
@@ -48,9 +44,6 @@ internal static class EntryCommand
                 JwtTtl = parsed.GetValue(jwtTtl),
                 DnsNames = [.. parsed.GetValue(dns) ?? []],
                 Hint = parsed.GetValue(hint) ?? "",
-                FederatesWith = [.. (parsed.GetValue(federates) ?? []).Select(ReadDomain)],
-                Admin = parsed.GetValue(admin),
-                Downstream = parsed.GetValue(downstream),
                 ExpiresAt = parsed.GetValue(expiresAt),
             };
             using var client = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
@@ -113,9 +106,6 @@ internal static class EntryCommand
         });
         return command;
     }
-
-    private static TrustDomain ReadDomain(string text) =>
-        TrustDomain.TryParse(text, out var trustDomain, out var problem) ? trustDomain : throw new CliError($"--federates-with: {problem}", "for example: --federates-with partner.example");
 
     private static JsonObject Json(RegistrationEntry entry) => new()
     {

@@ -18,11 +18,11 @@ internal static class ProxyAdminCommand
             var certs = await AskAsync(parsed.GetValue(admin)!, "/certs", cancellationToken).ConfigureAwait(false);
             Answer.To(parsed, output).Write(() => certs, answer =>
             {
-                var table = new Table("role", "uri", "serial", "issuer", "until");
+                var table = new Table("role", "spiffe id", "serial", "issuer", "until");
                 foreach (var (role, certificate) in Rows(certs))
                 {
                     var until = certificate["notAfter"] is { } end ? HumanTime.Both(DateTimeOffset.Parse(end.ToString(), System.Globalization.CultureInfo.InvariantCulture), context.Time.GetUtcNow()) : "-";
-                    table.Add(role, certificate["uris"]?[0]?.ToString() ?? "-", Text(certificate, "serial"), Text(certificate, "issuer"), until);
+                    table.Add(role, Text(certificate, "spiffeId"), Text(certificate, "serial"), Text(certificate, "issuer"), until);
                 }
 
                 table.Write(answer.Out, answer.Ink);

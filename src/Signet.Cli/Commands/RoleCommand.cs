@@ -58,6 +58,9 @@ internal static class RoleCommand
         return command;
     }
 
+    /// <summary>A role's file: the part that can change while it runs, and the rest.</summary>
+    private sealed record Settings<TConfig>(TConfig Role, LogConfig Log);
+
     private static Command Create<TConfig>(
         string role,
         string description,
@@ -70,10 +73,22 @@ internal static class RoleCommand
         var run = new Command("run", $"Run the {role} until it is told to stop. Example: signet {role} run --config {role}.yaml") { config, home };
         CliContext.Run(run, async (parsed, cancellationToken) =>
         {
-            var (settings, log) = Read(parsed);
-            await using var output = new LogOutput(Console.OpenStandardError(), log, context.Time);
+            var settings = Read(parsed);
+            await using var output = new LogOutput(Console.OpenStandardError(), settings.Log, context.Time);
+            var log = output.CreateLogger("Signet.Cli");
+            await using var file = Reloadable<Settings<TConfig>>.Start(
+                parsed.GetRequiredValue(config),
+                ConfigFile.ProcessEnvironment(),
+                root => ReadSettings(root, CliContext.PlacesOf(parsed.GetValue(home))),
+                changed =>
+                {
+                    output.Config = changed.Log;
+                    log.OnlyLogReloaded();
+                },
+                context.Time,
+                log);
             using var termination = Termination.OnSignals();
-            var built = await build(settings, output, cancellationToken).ConfigureAwait(false);
+            var built = await build(settings.Role, output, cancellationToken).ConfigureAwait(false);
             await using (built.Owner.ConfigureAwait(false))
             {
                 var services = new ServiceManager(ConfigFile.ProcessEnvironment(), Environment.ProcessId);
@@ -90,13 +105,12 @@ internal static class RoleCommand
         });
         return new Command(role, description) { run, check };
 
-        (TConfig Settings, LogConfig Log) Read(ParseResult parsed)
+        Settings<TConfig> Read(ParseResult parsed)
         {
             var places = CliContext.PlacesOf(parsed.GetValue(home));
-            return ConfigFile.Read(
-                parsed.GetRequiredValue(config),
-                ConfigFile.ProcessEnvironment(),
-                root => (read(root, places), LogConfig.Read(root.Section("log"))));
+            return ConfigFile.Read(parsed.GetRequiredValue(config), ConfigFile.ProcessEnvironment(), root => ReadSettings(root, places));
         }
+
+        Settings<TConfig> ReadSettings(ConfigSection root, Places places) => new(read(root, places), LogConfig.Read(root.Section("log")));
     }
 }

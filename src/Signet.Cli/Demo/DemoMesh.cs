@@ -75,7 +75,7 @@ internal sealed class DemoMesh(DemoLayout layout, TimeProvider time) : IAsyncDis
             using var response = await _http.SendAsync(request, cancellationToken).ConfigureAwait(false);
             return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false));
         }
-        catch (HttpRequestException e)
+        catch (Exception e) when (e is HttpRequestException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             return (0, e.Message);
         }

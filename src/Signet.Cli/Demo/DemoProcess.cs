@@ -10,6 +10,7 @@ internal sealed partial class DemoProcess : IAsyncDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
     private readonly Process _process;
+    private bool _isDisposed;
     private readonly StreamWriter _log;
 
     private DemoProcess(string name, Process process, StreamWriter log)
@@ -68,6 +69,12 @@ internal sealed partial class DemoProcess : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_isDisposed)
+        {
+            return;
+        }
+
+        _isDisposed = true;
         await StopAsync().ConfigureAwait(false);
         _process.Dispose();
         await _log.DisposeAsync().ConfigureAwait(false);

@@ -13,7 +13,7 @@ internal sealed class DemoRun(DemoLayout layout, DemoMesh mesh, DemoStage stage,
 {
     private const int WantedRotations = 3;
     private const int Attempts = 20;
-    private static readonly TimeSpan SvidTtl = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan SvidTtl = TimeSpan.FromSeconds(16);
     private static readonly TimeSpan RotationPatience = TimeSpan.FromSeconds(90);
     private static readonly TimeSpan BetweenRequests = TimeSpan.FromMilliseconds(20);
 

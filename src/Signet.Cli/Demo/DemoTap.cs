@@ -65,9 +65,11 @@ internal sealed class DemoTap : IAsyncDisposable
         {
             using var server = new TcpClient();
             await server.ConnectAsync(IPAddress.Loopback, _target, cancellationToken).ConfigureAwait(false);
-            await Task.WhenAll(
-                CopyAsync(client, server, cancellationToken),
-                CopyAsync(server, client, cancellationToken)).ConfigureAwait(false);
+            Task[] directions = [CopyAsync(client, server, cancellationToken), CopyAsync(server, client, cancellationToken)];
+
+            // An end is passed on by itself; a break in one direction breaks the other, by leaving here.
+            await await Task.WhenAny(directions).ConfigureAwait(false);
+            await Task.WhenAll(directions).ConfigureAwait(false);
         }
     }
 

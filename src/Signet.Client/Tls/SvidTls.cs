@@ -25,7 +25,7 @@ public static class SvidTls
         EnabledSslProtocols = Versions,
         AllowRenegotiation = false,
         AllowTlsResume = false,
-        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+        CertificateChainPolicy = NoChain(),
         RemoteCertificateValidationCallback = Callback(judge),
     };
 
@@ -41,8 +41,18 @@ public static class SvidTls
         EnabledSslProtocols = Versions,
         AllowRenegotiation = false,
         AllowTlsResume = false,
-        CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
+        CertificateChainPolicy = NoChain(),
         RemoteCertificateValidationCallback = Callback(judge),
+    };
+
+    // The platform builds a chain of its own before it asks us. It gets nothing to work with, and above all it fetches nothing from the
+    // addresses in a stranger's certificate.
+    private static X509ChainPolicy NoChain() => new()
+    {
+        TrustMode = X509ChainTrustMode.CustomRootTrust,
+        RevocationMode = X509RevocationMode.NoCheck,
+        DisableCertificateDownloads = true,
+        VerificationFlags = X509VerificationFlags.AllFlags,
     };
 
     private static RemoteCertificateValidationCallback Callback(Func<IReadOnlyList<Certificate>, string, bool> judge) =>

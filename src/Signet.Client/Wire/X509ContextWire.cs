@@ -99,6 +99,12 @@ internal static class X509ContextWire
             return false;
         }
 
+        if (authorities.Count > X509Bundle.MaxAuthorities)
+        {
+            problem = $"the bundle of {trustDomain} has {authorities.Count} authorities; the limit is {X509Bundle.MaxAuthorities}";
+            return false;
+        }
+
         bundle = X509Bundle.Create(trustDomain, authorities, sequence: null, refreshHint: null);
         return true;
     }

@@ -6,15 +6,14 @@ namespace Signet.Identity.Registration;
 public static class EntryMatcher
 {
     /// <summary>
-    /// The entries whose selectors the workload all has, in the order of their creation, so that the first is a stable default
-    /// (Workload API §8).
+    /// The entries whose selectors the workload all has, in the order of their creation and then as given, so that the first is a stable
+    /// default (Workload API §8).
     /// </summary>
     public static IReadOnlyList<RegistrationEntry> ForWorkload(
         IEnumerable<RegistrationEntry> entries, IReadOnlySet<Selector> workload, DateTimeOffset now) =>
         [.. entries
             .Where(entry => !entry.HasExpired(now) && Applies(entry, workload))
-            .OrderBy(entry => entry.CreatedAt)
-            .ThenBy(entry => entry.Id, StringComparer.Ordinal)];
+            .OrderBy(entry => entry.CreatedAt)];
 
     /// <summary>
     /// The entries that an agent may serve: those under its own ID, those under a node alias that it matches (an entry whose parent is

@@ -12,6 +12,10 @@ public sealed record RegistrationEntry
     public const int MaxSelectors = 64;
     public const int MaxDnsNames = 64;
     public const int MaxHintBytes = 1024;
+    public const int MaxIdLength = 255;
+
+    /// <summary>The shortest lifetime that an entry may ask for; a shorter one could not be renewed in time.</summary>
+    public static readonly TimeSpan MinTtl = TimeSpan.FromSeconds(5);
 
     /// <summary>The entry's own name, given by the server when it is left empty.</summary>
     public required string Id { get; init; }
@@ -71,7 +75,7 @@ public sealed record RegistrationEntry
 
         if (!ParentId.IsMemberOf(trustDomain) || !ParentId.HasPath)
         {
-            yield return $"parent ID {ParentId} is not an agent of trust domain {trustDomain}; see: signet agent list";
+            yield return $"parent ID {ParentId} is not an agent of trust domain {trustDomain}; see: signet status";
         }
 
         if (ParentId == SpiffeId)
@@ -98,14 +102,19 @@ public sealed record RegistrationEntry
             yield return $"\"{Printable.Of(name)}\" is not a DNS name";
         }
 
-        if (X509Ttl is { } x509 && x509 <= TimeSpan.Zero)
+        if (X509Ttl is { } x509 && x509 < MinTtl)
         {
-            yield return "X.509 lifetime must be positive; leave it out for the server's default";
+            yield return $"X.509 lifetime must be at least {MinTtl.TotalSeconds} s; leave it out for the server's default";
         }
 
-        if (JwtTtl is { } jwt && jwt <= TimeSpan.Zero)
+        if (JwtTtl is { } jwt && jwt < MinTtl)
         {
-            yield return "JWT lifetime must be positive; leave it out for the server's default";
+            yield return $"JWT lifetime must be at least {MinTtl.TotalSeconds} s; leave it out for the server's default";
+        }
+
+        if (Id.Length > MaxIdLength)
+        {
+            yield return $"entry ID is {Id.Length} characters long; the limit is {MaxIdLength}";
         }
 
         if (System.Text.Encoding.UTF8.GetByteCount(Hint) > MaxHintBytes)

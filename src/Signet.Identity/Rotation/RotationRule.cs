@@ -26,12 +26,15 @@ public sealed record RotationRule(double PrepareFraction, TimeSpan PrepareCap, d
     /// <summary>Authorities: prepare at half of life (at most 30 days before the end), activate at the last sixth (at most 7 days).</summary>
     public static readonly RotationRule Authority = new(1.0 / 2, TimeSpan.FromDays(30), 1.0 / 6, TimeSpan.FromDays(7));
 
-    /// <summary>What is due for this pair of slots. A current slot that is empty or has expired is replaced at once.</summary>
+    /// <summary>
+    /// What is due for this pair of slots. A current slot that is empty, has expired or is not valid yet (the clock was wrong when it was
+    /// made) is replaced at once.
+    /// </summary>
     public RotationStep Next(Validity? current, Validity? next, DateTimeOffset now)
     {
-        if (current is not { } active || active.HasExpired(now))
+        if (current is not { } active || !active.Covers(now))
         {
-            return next is { } ready && !ready.HasExpired(now) ? RotationStep.Activate : RotationStep.Prepare;
+            return next is { } ready && ready.Covers(now) ? RotationStep.Activate : RotationStep.Prepare;
         }
 
         var remaining = active.Remaining(now);

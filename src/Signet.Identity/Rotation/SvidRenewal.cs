@@ -6,11 +6,15 @@ public static class SvidRenewal
     private const double Middle = 0.5;
     private const double Spread = 0.1;
 
-    /// <summary>The moment of renewal.</summary>
+    /// <summary>The moment of renewal. Time before the certificate was received, such as its backdating, does not count as life.</summary>
     /// <param name="validity">The certificate's own dates.</param>
+    /// <param name="receivedAt">When it was received.</param>
     /// <param name="chance">A number in [0, 1), drawn once per certificate.</param>
-    public static DateTimeOffset DueAt(Validity validity, double chance) =>
-        validity.NotBefore + (validity.Lifetime * (Middle * (1 + (Spread * ((2 * chance) - 1)))));
+    public static DateTimeOffset DueAt(Validity validity, DateTimeOffset receivedAt, double chance)
+    {
+        var begin = receivedAt > validity.NotBefore ? receivedAt : validity.NotBefore;
+        return begin + ((validity.NotAfter - begin) * (Middle * (1 + (Spread * ((2 * chance) - 1)))));
+    }
 
     /// <summary>
     /// The lifetime that is granted: what was asked for (or the default), but never beyond the issuer, who must outlive what it signed

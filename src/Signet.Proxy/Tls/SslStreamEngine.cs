@@ -1,7 +1,6 @@
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Signet.Client.Tls;
 using Signet.Proxy.Transport;
@@ -19,7 +18,6 @@ public sealed class SslStreamEngine : ITlsEngine
     {
         var judged = new Judged(setup.Judge);
         var options = SvidTls.Server(setup.Credential, clientCertificate: true, judged.Ask);
-        options.CertificateChainPolicy = NoChain();
         options.ApplicationProtocols = setup.Alpn is null ? null : Protocols([setup.Alpn]);
         return await HandshakeAsync(below, judged, stream => stream.AuthenticateAsServerAsync(options, cancellationToken)).ConfigureAwait(false);
     }
@@ -28,7 +26,6 @@ public sealed class SslStreamEngine : ITlsEngine
     {
         var judged = new Judged(setup.Judge);
         var options = SvidTls.Client(setup.Credential, setup.ServerName, judged.Ask);
-        options.CertificateChainPolicy = NoChain();
         options.ApplicationProtocols = Protocols(setup.Alpn);
         return await HandshakeAsync(below, judged, stream => stream.AuthenticateAsClientAsync(options, cancellationToken)).ConfigureAwait(false);
     }
@@ -55,18 +52,6 @@ public sealed class SslStreamEngine : ITlsEngine
                 RefusalReason.HandshakeFailed, inner.ReachedEnd ? "the peer ended the connection during the handshake" : Innermost(e), null);
         }
     }
-
-    /// <summary>
-    /// The platform builds a chain before it asks us. It gets nothing to work with: our verifier judges the raw certificates, and nothing a
-    /// stranger's certificate points at may be fetched.
-    /// </summary>
-    private static X509ChainPolicy NoChain() => new()
-    {
-        TrustMode = X509ChainTrustMode.CustomRootTrust,
-        RevocationMode = X509RevocationMode.NoCheck,
-        DisableCertificateDownloads = true,
-        VerificationFlags = X509VerificationFlags.AllFlags,
-    };
 
     private static List<SslApplicationProtocol> Protocols(IReadOnlyList<string> names) => [.. names.Select(name => new SslApplicationProtocol(name))];
 

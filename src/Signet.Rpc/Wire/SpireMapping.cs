@@ -120,6 +120,12 @@ public static class SpireMapping
             return false;
         }
 
+        if (wire.X509Authorities.Count > X509Bundle.MaxAuthorities)
+        {
+            problem = $"bundle has {wire.X509Authorities.Count} authorities; the limit is {X509Bundle.MaxAuthorities}";
+            return false;
+        }
+
         if (!TrustDomain.TryParse(wire.TrustDomain, out var trustDomain, out problem) || !TryReadChain(wire.X509Authorities.Select(a => a.Asn1), out var authorities, out problem))
         {
             return false;

@@ -21,14 +21,12 @@ internal sealed class AgentService(
     : Signet.Rpc.Wire.Spire.Server.Agent.Agent.AgentBase
 {
     private const int MaxPage = 2000;
+    private static readonly TimeSpan FirstMessageTimeout = TimeSpan.FromSeconds(10);
 
     public override async Task AttestAgent(
         IAsyncStreamReader<AttestAgentRequest> requestStream, IServerStreamWriter<AttestAgentResponse> responseStream, ServerCallContext context)
     {
-        if (!await requestStream.MoveNext(context.CancellationToken).ConfigureAwait(false) || requestStream.Current.Params is not { } joining)
-        {
-            throw Rpcs.Invalid("the first message must hold params");
-        }
+        var joining = await FirstMessageAsync(requestStream, context.CancellationToken).ConfigureAwait(false);
 
         if (joining.Data?.Type != JoinTokens.Attestor)
         {
@@ -55,7 +53,7 @@ internal sealed class AgentService(
 
             var known = agents.Find(id) ?? throw Rpcs.Denied($"{id} is not attested");
             var svid = await IssueAsync(id, csr, context.CancellationToken).ConfigureAwait(false);
-            await agents.SaveAsync(known with { SerialHex = svid.Leaf.SerialHex, NotAfter = svid.Leaf.NotAfter }, context.CancellationToken).ConfigureAwait(false);
+            await agents.SaveAsync(known with { PendingHex = svid.Leaf.SerialHex, NotAfter = svid.Leaf.NotAfter }, context.CancellationToken).ConfigureAwait(false);
             return new RenewAgentResponse { Svid = SpireMapping.ToWire(svid.Chain, id) };
         });
 
@@ -86,9 +84,9 @@ internal sealed class AgentService(
                 throw Rpcs.Invalid(problem);
             }
 
-            if (alias is not null && (!alias.IsMemberOf(trustDomain) || !alias.HasPath))
+            if (alias is not null && (!alias.IsMemberOf(trustDomain) || !alias.HasPath || ReservedIds.IsReserved(alias)))
             {
-                throw Rpcs.Invalid($"agent_id {alias} is not an ID of trust domain {trustDomain} with a path");
+                throw Rpcs.Invalid($"agent_id {alias} is not a free ID of trust domain {trustDomain} with a path");
             }
 
             var ttl = request.Ttl > 0 ? TimeSpan.FromSeconds(request.Ttl) : JoinTokens.DefaultTtl;
@@ -97,39 +95,81 @@ internal sealed class AgentService(
                 throw Rpcs.Invalid($"ttl is {ttl.TotalSeconds} s; the limit is {JoinTokens.MaxTtl.TotalSeconds} s");
             }
 
-            if (request.Token.Length > 0 && !SpiffeId.TryParse($"{trustDomain.IdString}/{request.Token}", out _, out problem))
+            if (request.Token.Length > JoinTokens.MaxTokenLength)
             {
-                throw Rpcs.Invalid($"token cannot be part of an agent's ID: {problem}");
+                throw Rpcs.Invalid($"token is {request.Token.Length} characters long; the limit is {JoinTokens.MaxTokenLength}");
             }
 
-            var token = await tokens.CreateAsync(request.Token, ttl, alias, context.CancellationToken).ConfigureAwait(false);
+            if (request.Token.Length > 0 && (!SpiffeId.TryParse($"{trustDomain.IdString}/{request.Token}", out var part, out problem) || part.Path.LastIndexOf('/') > 0))
+            {
+                throw Rpcs.Invalid("token must be one segment of an ID: letters, digits, '.', '-' and '_'");
+            }
+
+            var token = await tokens.CreateAsync(request.Token, ttl, alias, context.CancellationToken).ConfigureAwait(false)
+                ?? throw new RpcException(new Status(StatusCode.AlreadyExists, "the token exists already"));
             log.JoinTokenCreated(CallerOf.Name(context), token.ExpiresAt);
             return new WireToken { Value = token.Token, ExpiresAt = token.ExpiresAt.ToUnixTimeSeconds() };
         });
 
+    // Whoever connects without a certificate gets little time to say why.
+    private async Task<AttestAgentRequest.Types.Params> FirstMessageAsync(IAsyncStreamReader<AttestAgentRequest> stream, CancellationToken cancellationToken)
+    {
+        using var patience = new CancellationTokenSource(FirstMessageTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
+        try
+        {
+            return await stream.MoveNext(either.Token).ConfigureAwait(false) && stream.Current.Params is { } joining
+                ? joining
+                : throw Rpcs.Invalid("the first message must hold params");
+        }
+        catch (Exception) when (patience.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new RpcException(new Status(StatusCode.DeadlineExceeded, "no attestation data came in time"));
+        }
+    }
+
     private async Task<AttestAgentResponse.Types.Result> JoinAsync(string token, SigningRequest csr, ServerCallContext context)
     {
-        if (await tokens.RedeemAsync(token, context.CancellationToken).ConfigureAwait(false) is not { } redeemed)
+        if (await tokens.FindAsync(token, context.CancellationToken).ConfigureAwait(false) is not { } found)
         {
-            log.JoinTokenRefused(CallerOf.Name(context));
-            throw Rpcs.Denied("join token is unknown, used or expired; make a new one: signet token create");
+            throw Refused(context);
         }
 
-        var id = redeemed.AgentId;
+        // The token is used up only together with the agent's record, once there is a certificate to hand out.
+        var id = found.AgentId;
         var svid = await IssueAsync(id, csr, context.CancellationToken).ConfigureAwait(false);
         var selector = new Selector(JoinTokens.Attestor, id.Path[(id.Path.LastIndexOf('/') + 1)..]);
-        await agents.SaveAsync(
-            new AttestedAgent(id, JoinTokens.Attestor, [selector], svid.Leaf.SerialHex, svid.Leaf.NotAfter, time.GetUtcNow(), Banned: false),
-            context.CancellationToken).ConfigureAwait(false);
-        if (redeemed.Alias is { } alias)
+        var agent = new AttestedAgent(id, JoinTokens.Attestor, [selector], svid.Leaf.SerialHex, PendingHex: null, svid.Leaf.NotAfter, time.GetUtcNow(), Banned: false);
+        if (!await tokens.RedeemAsync(found, agent).ConfigureAwait(false))
         {
-            // The alias is an entry like any other: whoever is this agent may also be addressed by that ID.
-            await entries.CreateAsync(
-                [new RegistrationEntry { Id = "", SpiffeId = alias, ParentId = id, Selectors = [new Selector("spiffe_id", id.Uri)] }], context.CancellationToken).ConfigureAwait(false);
+            throw Refused(context);
         }
 
+        agents.Adopt(agent);
         log.AgentAttested(id.Uri, svid.Leaf.SerialHex, svid.Leaf.NotAfter);
+        if (found.Alias is { } alias)
+        {
+            await RegisterAliasAsync(alias, id).ConfigureAwait(false);
+        }
+
         return new AttestAgentResponse.Types.Result { Svid = SpireMapping.ToWire(svid.Chain, id), Reattestable = false };
+    }
+
+    // The alias is an entry like any other: whoever is this agent may also be addressed by that ID.
+    private async Task RegisterAliasAsync(SpiffeId alias, SpiffeId id)
+    {
+        var entry = new RegistrationEntry { Id = "", SpiffeId = alias, ParentId = id, Selectors = [new Selector("spiffe_id", id.Uri)] };
+        var result = (await entries.CreateAsync([entry], CancellationToken.None).ConfigureAwait(false))[0];
+        if (result.Outcome is EntryOutcome.Invalid or EntryOutcome.NotFound)
+        {
+            log.AliasNotRegistered(alias.Uri, id.Uri, result.Reason);
+        }
+    }
+
+    private RpcException Refused(ServerCallContext context)
+    {
+        log.JoinTokenRefused(CallerOf.Name(context));
+        return Rpcs.Denied("join token is unknown, used or expired; make a new one: signet token create");
     }
 
     private async Task<IssuedSvid> IssueAsync(SpiffeId id, SigningRequest csr, CancellationToken cancellationToken) =>

@@ -15,6 +15,11 @@ namespace Signet.Server.Api;
 /// <summary>The server's gRPC on its two doors: TLS for agents, a Unix socket for operators on this machine.</summary>
 internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
 {
+    private const int MaxConnections = 20_000;
+
+    /// <summary>A node's whole snapshot must fit into one message.</summary>
+    private const int MaxMessage = 64 * 1024 * 1024;
+
     private readonly ServerConfig _config;
     private readonly WebApplication _app;
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -29,6 +34,7 @@ internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
         builder.WebHost.UseKestrelCore().UseSockets(sockets => sockets.CreateBoundListenSocket = Bind).ConfigureKestrel(kestrel =>
         {
             kestrel.UseGrpcDefaults();
+            kestrel.Limits.MaxConcurrentConnections = MaxConnections;
             kestrel.Listen(config.Listen, listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
@@ -42,7 +48,7 @@ internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
         });
         _app = builder.Build();
         _app.UseRouting();
-        _app.MapGrpc(time, new GrpcServerOptions(), addServices);
+        _app.MapGrpc(time, new GrpcServerOptions { MaxSendMessageLength = MaxMessage }, addServices);
     }
 
     public string Name => $"gRPC {LocalEndPoint} and {_config.AdminSocket}";
@@ -58,7 +64,7 @@ internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
         {
             await _app.StartAsync(cancellationToken).ConfigureAwait(false);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is SocketException or IOException and not PlaceException)
         {
             throw new CannotListenException(LocalEndPoint, "listen", e);
         }
@@ -72,11 +78,17 @@ internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
+    private static UnixFileMode OwnerConnects => UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    // Other users can only be let in by letting all connect; the gate then looks at who it is.
+    private static UnixFileMode EverybodyConnects =>
+        OwnerConnects | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
+
     private Socket Bind(EndPoint endPoint)
     {
         if (endPoint is UnixDomainSocketEndPoint)
         {
-            return UnixSocketPath.Bind(_config.AdminSocket, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            return UnixSocketPath.Bind(_config.AdminSocket, _config.AdminUids.Count > 0 ? EverybodyConnects : OwnerConnects);
         }
 
         var socket = Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets.SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);

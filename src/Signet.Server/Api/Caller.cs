@@ -71,10 +71,12 @@ internal static class AccessTable
         ["/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"] = Callers.Local,
     };
 
+    public static bool IsOpenToAnyone(string method) => Table.GetValueOrDefault(method).HasFlag(Callers.Anyone);
+
     public static bool Allows(string method, Caller caller)
     {
         var open = Table.GetValueOrDefault(method);
-        return open.HasFlag(Callers.Anyone) || caller switch
+        return IsOpenToAnyone(method) || caller switch
         {
             Caller.Local => open.HasFlag(Callers.Local),
             Caller.Agent => open.HasFlag(Callers.Agents),

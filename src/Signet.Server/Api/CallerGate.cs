@@ -9,6 +9,7 @@ using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server.Attestation;
 using Signet.Server.Telemetry;
+using Reason = Signet.Rpc.Wire.Spire.Types.PermissionDeniedDetails.Types.Reason;
 
 namespace Signet.Server.Api;
 
@@ -16,9 +17,9 @@ namespace Signet.Server.Api;
 internal sealed class CallerGate(AgentDirectory agents, IReadOnlySet<uint> adminUids, ServerMetrics metrics, TimeProvider time, ILogger<CallerGate> log)
 {
     /// <summary>The filter of every service.</summary>
-    public ValueTask CheckAsync(ServerCallContext context)
+    public async ValueTask CheckAsync(ServerCallContext context)
     {
-        var caller = Identify(context);
+        var caller = await IdentifyAsync(context).ConfigureAwait(false);
         if (!AccessTable.Allows(context.Method, caller))
         {
             metrics.Refused();
@@ -27,20 +28,17 @@ internal sealed class CallerGate(AgentDirectory agents, IReadOnlySet<uint> admin
         }
 
         context.GetHttpContext().Items[CallerOf.Key] = caller;
-        return ValueTask.CompletedTask;
     }
 
-    private Caller Identify(ServerCallContext context)
+    private async ValueTask<Caller> IdentifyAsync(ServerCallContext context)
     {
         var http = context.GetHttpContext();
-        if (PeerVerdictOf(http) is { Id: { } id } verdict)
-        {
-            return IdentifyAgent(id, verdict);
-        }
-
         if (http.Connection.RemoteIpAddress is { } address)
         {
-            return new Caller.Anonymous(address);
+            // Where anybody may call, an agent whose record is gone may too: that is how it joins again.
+            return PeerVerdictOf(http) is { Id: { } id } verdict && !AccessTable.IsOpenToAnyone(context.Method)
+                ? await IdentifyAgentAsync(id, verdict, context.CancellationToken).ConfigureAwait(false)
+                : new Caller.Anonymous(address);
         }
 
         var peer = context.PeerCredential();
@@ -49,22 +47,39 @@ internal sealed class CallerGate(AgentDirectory agents, IReadOnlySet<uint> admin
             : throw Rpcs.Denied($"uid {peer.Uid} may not use the admin socket; add it under admin.uids");
     }
 
-    private Caller.Agent IdentifyAgent(SpiffeId id, PeerVerdict verdict)
+    private async ValueTask<Caller> IdentifyAgentAsync(SpiffeId id, PeerVerdict verdict, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
         if (now > verdict.ExpiresAt)
         {
-            throw Denied(Rpc.Wire.Spire.Types.PermissionDeniedDetails.Types.Reason.AgentExpired, "the agent's certificate has expired");
+            throw Denied(Reason.AgentExpired, "the agent's certificate has expired");
         }
 
-        return ReservedIds.IsAgent(id) && agents.Find(id) is { } agent
-            ? agent.Banned
-                ? throw Denied(Rpc.Wire.Spire.Types.PermissionDeniedDetails.Types.Reason.AgentBanned, "the agent is banned")
-                : new Caller.Agent(id, verdict.ExpiresAt)
-            : throw Denied(Rpc.Wire.Spire.Types.PermissionDeniedDetails.Types.Reason.AgentNotAttested, "the agent is not attested here; join again");
+        if (!ReservedIds.IsAgent(id) || agents.Find(id) is not { } agent)
+        {
+            throw Denied(Reason.AgentNotAttested, "the agent is not attested here; join again");
+        }
+
+        if (agent.Banned)
+        {
+            throw Denied(Reason.AgentBanned, "the agent is banned");
+        }
+
+        var serial = verdict.Leaf!.SerialHex;
+        if (serial == agent.PendingHex)
+        {
+            // Its first use ends the life of the one before: a copy of that is worth nothing from now on.
+            await agents.SaveAsync(agent with { SerialHex = serial, PendingHex = null }, cancellationToken).ConfigureAwait(false);
+        }
+        else if (serial != agent.SerialHex)
+        {
+            throw Denied(Reason.AgentNotActive, "the agent has a newer certificate than this one; was its data folder copied?");
+        }
+
+        return new Caller.Agent(id, verdict.ExpiresAt);
     }
 
-    private static RpcException Denied(Rpc.Wire.Spire.Types.PermissionDeniedDetails.Types.Reason reason, string message)
+    private static RpcException Denied(Reason reason, string message)
     {
         var details = new Rpc.Wire.GoogleRpc.Status { Code = (int)StatusCode.PermissionDenied, Message = message };
         details.Details.Add(Google.Protobuf.WellKnownTypes.Any.Pack(new Rpc.Wire.Spire.Types.PermissionDeniedDetails { Reason = reason }));
@@ -84,6 +99,9 @@ internal static class CallerOf
     public static string Name(ServerCallContext context) => ((Caller)context.GetHttpContext().Items[Key]!).Name;
 
     /// <summary>The agent's ID; methods for agents only are reached by agents only.</summary>
-    public static SpiffeId Agent(ServerCallContext context) =>
-        context.GetHttpContext().Items[Key] is Caller.Agent agent ? agent.Id : throw Rpcs.Denied("only an agent may call this");
+    public static SpiffeId Agent(ServerCallContext context) => Attested(context).Id;
+
+    /// <summary>The agent, with the moment its certificate expires.</summary>
+    public static Caller.Agent Attested(ServerCallContext context) =>
+        context.GetHttpContext().Items[Key] as Caller.Agent ?? throw Rpcs.Denied("only an agent may call this");
 }

@@ -18,12 +18,16 @@ internal sealed class NodeService(
     AuthorizedEntries authorized, EntryDirectory entries, AuthorityRotation authorities, ChangeSignal bundleChanges, ServerMetrics metrics, TimeProvider time, ILogger<NodeService> log)
     : Node.NodeBase
 {
+    private static readonly TimeSpan LongestStream = TimeSpan.FromDays(1);
+
     private long _lastRevision;
 
     public override async Task Watch(IAsyncStreamReader<WatchRequest> requestStream, IServerStreamWriter<NodeSnapshot> responseStream, ServerCallContext context)
     {
-        var agent = CallerOf.Agent(context);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
+        var (agent, expiresAt) = CallerOf.Attested(context);
+        var left = expiresAt - time.GetUtcNow();
+        using var expiry = new CancellationTokenSource(left < LongestStream ? left : LongestStream, time);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, expiry.Token);
         var hearing = HearAsync(agent, requestStream, stop);
         log.AgentConnected(agent.Uri);
         metrics.AgentConnected();
@@ -33,7 +37,7 @@ internal sealed class NodeService(
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            // The agent closed its half, the connection ended, or the server stops.
+            // The agent closed its half, the connection ended, the server stops, or the certificate that opened the stream has expired.
         }
         finally
         {
@@ -47,9 +51,10 @@ internal sealed class NodeService(
     private async Task PushAsync(SpiffeId agent, IServerStreamWriter<NodeSnapshot> responseStream, CancellationToken cancellationToken)
     {
         NodeSnapshot? sent = null;
+        var (entriesSeen, bundleSeen) = (entries.Changes.Version, bundleChanges.Version);
+        var (entriesChanged, bundleChanged) = (entries.Changes.WaitAsync(entriesSeen, cancellationToken), bundleChanges.WaitAsync(bundleSeen, cancellationToken));
         while (true)
         {
-            var (entriesSeen, bundleSeen) = (entries.Changes.Version, bundleChanges.Version);
             var snapshot = new NodeSnapshot { Bundle = authorities.Current.Bundle.ToWire() };
             snapshot.Entries.AddRange(authorized.For(agent).Select(entry => entry.ToWire()));
             if (sent is null || !SameContent(sent, snapshot))
@@ -59,8 +64,12 @@ internal sealed class NodeService(
                 sent = snapshot;
             }
 
-            await Task.WhenAny(entries.Changes.WaitAsync(entriesSeen, cancellationToken), bundleChanges.WaitAsync(bundleSeen, cancellationToken)).ConfigureAwait(false);
+            await Task.WhenAny(entriesChanged, bundleChanged).ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
+
+            // Only the wait that ended is begun anew, so that a quiet signal does not gather waiters.
+            (entriesChanged, entriesSeen) = Renew(entries.Changes, entriesChanged, entriesSeen, cancellationToken);
+            (bundleChanged, bundleSeen) = Renew(bundleChanges, bundleChanged, bundleSeen, cancellationToken);
         }
     }
 
@@ -80,6 +89,17 @@ internal sealed class NodeService(
         {
             await stop.CancelAsync().ConfigureAwait(false);
         }
+    }
+
+    private static (Task Changed, long Seen) Renew(ChangeSignal signal, Task changed, long seen, CancellationToken cancellationToken)
+    {
+        if (!changed.IsCompleted)
+        {
+            return (changed, seen);
+        }
+
+        var version = signal.Version;
+        return (signal.WaitAsync(version, cancellationToken), version);
     }
 
     // Grows across restarts too, because it never falls behind the clock.

@@ -41,7 +41,7 @@ internal sealed class ServerTls(ServerIdentity identity, AuthorityRotation autho
         var verdict = SvidVerifier.Verify(presented, TrustBundles.Of(authorities.Current.Bundle), CertificateUsage.Client, time.GetUtcNow());
         if (problem.Length > 0 || !verdict.IsTrusted)
         {
-            log.HandshakeRefused(problem.Length > 0 ? problem : verdict.Reason);
+            log.HandshakeRefused(connection.RemoteEndPoint?.ToString() ?? "unknown", problem.Length > 0 ? problem : verdict.Reason);
             return false;
         }
 

@@ -13,7 +13,7 @@ namespace Signet.Server.Api;
 
 /// <summary>spire.api.server.svid.v1.SVID: agents ask for their entries' identities, operators mint by hand.</summary>
 internal sealed class SvidService(
-    TrustDomain trustDomain, SvidIssuer issuer, AuthorizedEntries authorized, TimeSpan defaultTtl, ServerMetrics metrics, TimeProvider time)
+    TrustDomain trustDomain, SvidIssuer issuer, AuthorizedEntries authorized, TimeSpan defaultTtl, SigningRate rate, ServerMetrics metrics, TimeProvider time)
     : SVID.SVIDBase
 {
     private const int MaxBatch = 500;
@@ -27,6 +27,11 @@ internal sealed class SvidService(
             }
 
             var agent = CallerOf.Agent(context);
+            if (!rate.TryTake(agent, request.Params.Count))
+            {
+                throw new RpcException(new Grpc.Core.Status(StatusCode.ResourceExhausted, $"more than {SigningRate.PerSecond} certificates a second; slow down"));
+            }
+
             var mine = authorized.For(agent).ToDictionary(entry => entry.Id, StringComparer.Ordinal);
             var checks = request.Params.Select(one => Check(one, mine, agent)).ToArray();
             var issued = new Queue<IssuedSvid>(await IssueAsync(
@@ -70,6 +75,11 @@ internal sealed class SvidService(
                 throw Rpcs.Invalid($"CSR: {id} is not a workload of trust domain {trustDomain}");
             }
 
+            if (csr.DnsNames.FirstOrDefault(name => !DnsName.IsValid(name)) is { } bad)
+            {
+                throw Rpcs.Invalid($"CSR: \"{Printable.Of(bad)}\" is not a DNS name");
+            }
+
             var ttl = request.Ttl > 0 ? TimeSpan.FromSeconds(request.Ttl) : defaultTtl;
             var wanted = new SvidRequest(id, csr.SubjectPublicKeyInfo, ttl, csr.DnsNames, CallerOf.Name(context));
             var issued = await IssueAsync([wanted], context.CancellationToken).ConfigureAwait(false);
@@ -93,7 +103,15 @@ internal sealed class SvidService(
         }
 
         return SigningRequest.TryParse(wanted.Csr.Memory, out var csr, out var problem)
-            ? (new SvidRequest(entry.SpiffeId, csr.SubjectPublicKeyInfo, entry.X509Ttl ?? defaultTtl, entry.DnsNames, agent.Uri), StatusCode.OK, "")
+            ? (new SvidRequest(entry.SpiffeId, csr.SubjectPublicKeyInfo, TtlOf(entry), entry.DnsNames, agent.Uri), StatusCode.OK, "")
             : (null, StatusCode.InvalidArgument, $"CSR: {problem}");
+    }
+
+    // An SVID does not outlive the entry that granted it.
+    private TimeSpan TtlOf(RegistrationEntry entry)
+    {
+        var ttl = entry.X509Ttl ?? defaultTtl;
+        var left = entry.ExpiresAt - time.GetUtcNow();
+        return left is { } rest && rest < ttl ? rest : ttl;
     }
 }

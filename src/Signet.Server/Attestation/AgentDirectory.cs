@@ -22,6 +22,9 @@ public sealed class AgentDirectory
 
     public AttestedAgent? Find(SpiffeId id) => _agents.GetValueOrDefault(id);
 
+    /// <summary>Takes over an agent that the store already keeps.</summary>
+    public void Adopt(AttestedAgent agent) => _agents[agent.SpiffeId] = agent;
+
     public async Task SaveAsync(AttestedAgent agent, CancellationToken cancellationToken)
     {
         await _store.SaveAsync(agent, cancellationToken).ConfigureAwait(false);

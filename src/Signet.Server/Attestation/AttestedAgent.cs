@@ -4,9 +4,24 @@ using Signet.Identity.Spiffe;
 
 namespace Signet.Server.Attestation;
 
-/// <summary>A node that has proved itself, and the certificate it now holds.</summary>
+/// <summary>A node that has proved itself, and the certificates by which it is recognised.</summary>
+/// <param name="SpiffeId">Its ID.</param>
+/// <param name="Attestor">How it proved itself.</param>
+/// <param name="Selectors">What the attestor found out about the node.</param>
+/// <param name="SerialHex">The certificate that the agent uses.</param>
+/// <param name="PendingHex">One that was signed for it and not yet used; its first use makes the other worthless, so that a copied one is noticed.</param>
+/// <param name="NotAfter">When the newest of the two expires.</param>
+/// <param name="AttestedAt">When it joined.</param>
+/// <param name="Banned">Whether it was shut out.</param>
 public sealed record AttestedAgent(
-    SpiffeId SpiffeId, string Attestor, ImmutableArray<Selector> Selectors, string SerialHex, DateTimeOffset NotAfter, DateTimeOffset AttestedAt, bool Banned);
+    SpiffeId SpiffeId,
+    string Attestor,
+    ImmutableArray<Selector> Selectors,
+    string SerialHex,
+    string? PendingHex,
+    DateTimeOffset NotAfter,
+    DateTimeOffset AttestedAt,
+    bool Banned);
 
 /// <summary>Keeps attested agents. Durable before a task completes.</summary>
 public interface IAgentStore
@@ -26,10 +41,15 @@ public sealed record JoinToken(ReadOnlyMemory<byte> Digest, SpiffeId? Alias, Dat
 /// <summary>Keeps join tokens. Durable before a task completes.</summary>
 public interface IJoinTokenStore
 {
-    Task AddAsync(JoinToken token, CancellationToken cancellationToken);
+    /// <returns>False when the token exists already.</returns>
+    Task<bool> AddAsync(JoinToken token, CancellationToken cancellationToken);
 
-    /// <summary>Takes the token out, so that of two callers at once only one gets it; null when there is none.</summary>
-    Task<JoinToken?> TakeAsync(ReadOnlyMemory<byte> digest, CancellationToken cancellationToken);
+    /// <summary>The token, or null when there is none; it stays.</summary>
+    Task<JoinToken?> FindAsync(ReadOnlyMemory<byte> digest, CancellationToken cancellationToken);
+
+    /// <summary>In one step takes the token out and keeps the agent that joined with it.</summary>
+    /// <returns>False when somebody else took the token before; then nothing was changed.</returns>
+    Task<bool> RedeemAsync(ReadOnlyMemory<byte> digest, AttestedAgent agent, CancellationToken cancellationToken);
 
     Task PruneAsync(DateTimeOffset now, CancellationToken cancellationToken);
 }

@@ -8,37 +8,39 @@ namespace Signet.Server.Attestation;
 /// <summary>A token as its owner gets it, once.</summary>
 public sealed record IssuedJoinToken(string Token, SpiffeId AgentId, SpiffeId? Alias, DateTimeOffset ExpiresAt);
 
-/// <summary>Makes and takes join tokens: 122 random bits, single use, known to the store by digest only.</summary>
+/// <summary>Makes and takes join tokens: 128 random bits, single use, known to the store by digest only.</summary>
 public sealed class JoinTokens(TrustDomain trustDomain, IJoinTokenStore store, TimeProvider time)
 {
     public const string Attestor = "join_token";
     public static readonly TimeSpan DefaultTtl = TimeSpan.FromMinutes(10);
     public static readonly TimeSpan MaxTtl = TimeSpan.FromDays(7);
 
-    private const int MaxTokenLength = 128;
+    /// <summary>The longest token, in characters; it becomes part of the agent's ID.</summary>
+    public const int MaxTokenLength = 128;
 
     /// <param name="token">The token's text, or empty to have one made.</param>
-    public async Task<IssuedJoinToken> CreateAsync(string token, TimeSpan ttl, SpiffeId? alias, CancellationToken cancellationToken)
+    /// <returns>Null when that token exists already.</returns>
+    public async Task<IssuedJoinToken?> CreateAsync(string token, TimeSpan ttl, SpiffeId? alias, CancellationToken cancellationToken)
     {
         var text = token.Length > 0 ? token : new Guid(RandomNumberGenerator.GetBytes(16)).ToString();
         var agent = ReservedIds.Agent(trustDomain, Attestor, text);
         var expiresAt = time.GetUtcNow() + ttl;
-        await store.AddAsync(new JoinToken(Digest(text), alias, expiresAt), cancellationToken).ConfigureAwait(false);
-        return new IssuedJoinToken(text, agent, alias, expiresAt);
-    }
-
-    /// <summary>Takes the token; null when it never was, was used before or is too old. The three are not told apart to the caller.</summary>
-    public async Task<IssuedJoinToken?> RedeemAsync(string token, CancellationToken cancellationToken)
-    {
-        if (token.Length is 0 or > MaxTokenLength || await store.TakeAsync(Digest(token), cancellationToken).ConfigureAwait(false) is not { } taken)
-        {
-            return null;
-        }
-
-        return taken.ExpiresAt > time.GetUtcNow()
-            ? new IssuedJoinToken(token, ReservedIds.Agent(trustDomain, Attestor, token), taken.Alias, taken.ExpiresAt)
+        return await store.AddAsync(new JoinToken(Digest(text), alias, expiresAt), cancellationToken).ConfigureAwait(false)
+            ? new IssuedJoinToken(text, agent, alias, expiresAt)
             : null;
     }
+
+    /// <summary>The token, still unused; null when it never was, was used before or is too old. The three are not told apart to the caller.</summary>
+    public async Task<IssuedJoinToken?> FindAsync(string token, CancellationToken cancellationToken) =>
+        token.Length is > 0 and <= MaxTokenLength
+        && await store.FindAsync(Digest(token), cancellationToken).ConfigureAwait(false) is { } found
+        && found.ExpiresAt > time.GetUtcNow()
+            ? new IssuedJoinToken(token, ReservedIds.Agent(trustDomain, Attestor, token), found.Alias, found.ExpiresAt)
+            : null;
+
+    /// <summary>Uses the token up for the agent, in one step; false when somebody was faster.</summary>
+    public Task<bool> RedeemAsync(IssuedJoinToken token, AttestedAgent agent) =>
+        store.RedeemAsync(Digest(token.Token), agent, CancellationToken.None);
 
     private static byte[] Digest(string token) => SHA256.HashData(Encoding.UTF8.GetBytes(token));
 }

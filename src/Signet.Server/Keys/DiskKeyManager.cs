@@ -32,7 +32,7 @@ public sealed class DiskKeyManager : IKeyManager
         {
             PrivateFile.WriteAtomically(path, System.Text.Encoding.ASCII.GetBytes(Pem.EncodePrivateKey(key)));
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new KeyManagerException($"key file {path} cannot be written: {e.Message}", e);
         }

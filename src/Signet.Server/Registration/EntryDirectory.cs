@@ -55,6 +55,7 @@ public sealed class EntryDirectory : IDisposable
         try
         {
             var known = _entries.Values.ToDictionary(EntryKey.Of);
+            var ids = _entries.Keys.ToHashSet(StringComparer.Ordinal);
             var results = new List<EntryResult>(wanted.Count);
             var added = new List<RegistrationEntry>();
             foreach (var entry in wanted)
@@ -63,9 +64,13 @@ public sealed class EntryDirectory : IDisposable
                 {
                     results.Add(new EntryResult(EntryOutcome.Invalid, null, problem));
                 }
-                else if (known.TryGetValue(EntryKey.Of(entry), out var same) || (entry.Id.Length > 0 && _entries.TryGetValue(entry.Id, out same)))
+                else if (known.TryGetValue(EntryKey.Of(entry), out var same))
                 {
                     results.Add(new EntryResult(EntryOutcome.AlreadyExists, same, $"entry {same.Id} says the same"));
+                }
+                else if (entry.Id.Length > 0 && !ids.Add(entry.Id))
+                {
+                    results.Add(new EntryResult(EntryOutcome.AlreadyExists, null, $"entry \"{Printable.Of(entry.Id)}\" exists and says something else"));
                 }
                 else
                 {
@@ -119,8 +124,22 @@ public sealed class EntryDirectory : IDisposable
 
     private string? Problem(RegistrationEntry entry)
     {
-        var problems = string.Join("; ", entry.Problems(_trustDomain));
+        var problems = string.Join("; ", entry.Problems(_trustDomain).Concat(Unsupported(entry)));
         return problems.Length > 0 ? problems : null;
+    }
+
+    // What would have no effect is refused rather than kept.
+    private static IEnumerable<string> Unsupported(RegistrationEntry entry)
+    {
+        if (entry.Admin || entry.Downstream)
+        {
+            yield return "admin and downstream entries are not supported by this version; leave the flags out";
+        }
+
+        if (!entry.FederatesWith.IsDefaultOrEmpty)
+        {
+            yield return $"there is no trust bundle of {entry.FederatesWith[0]} here; federation is not supported by this version";
+        }
     }
 
     private void Publish(ImmutableDictionary<string, RegistrationEntry> entries)

@@ -17,11 +17,16 @@ public sealed class ServerIdentity(TrustDomain trustDomain, SvidIssuer issuer, T
     /// <exception cref="InvalidOperationException">Nothing has been issued yet.</exception>
     public TlsCredential Current => Volatile.Read(ref _current) ?? throw new InvalidOperationException("the server has no identity yet");
 
+    /// <summary>Whether the server can be recognised by its agents at this time.</summary>
+    public bool IsValid(DateTimeOffset now) =>
+        Volatile.Read(ref _current) is { Svid: var svid } && new Validity(svid.NotBefore, svid.NotAfter).Covers(now);
+
     /// <summary>Renews when it is due.</summary>
     /// <returns>Whether it was renewed.</returns>
     public async Task<bool> RenewIfDueAsync(CancellationToken cancellationToken)
     {
-        if (time.GetUtcNow() < _dueAt)
+        var now = time.GetUtcNow();
+        if (now < _dueAt && IsValid(now))
         {
             return false;
         }
@@ -35,7 +40,7 @@ public sealed class ServerIdentity(TrustDomain trustDomain, SvidIssuer issuer, T
         }
 
         Volatile.Write(ref _current, new TlsCredential(svid));
-        _dueAt = SvidRenewal.DueAt(new Validity(svid.NotBefore, svid.NotAfter), chance());
+        _dueAt = SvidRenewal.DueAt(new Validity(svid.NotBefore, svid.NotAfter), now, chance());
         return true;
     }
 }

@@ -77,6 +77,7 @@ public sealed class IdentityTests
         await domain.StopAgentAsync();
         Assert.Equal(before, source.Current);
         await domain.StartAgentAsync();
+        Assert.NotNull(source.Current);
         await Eventually.IsTrueAsync(() => source.Current!.Default.Leaf != before.Default.Leaf, "an SVID from the restarted agent");
     }
 
@@ -95,6 +96,68 @@ public sealed class IdentityTests
         await domain.StartServerAsync();
         await domain.RegisterAsync("/second");
         await Eventually.IsTrueAsync(() => late.Current!.Svids.Count == 2, "the entry made after the restart");
+    }
+
+    [Fact]
+    public async Task An_agent_that_restarts_while_its_server_is_down_takes_nobodys_identity_away()
+    {
+        await using var domain = await TestTrustDomain.StartAsync();
+        await domain.RegisterAsync("/web");
+        await using var source = new X509Source(domain.WorkloadApi, TimeProvider.System);
+        var before = await source.WaitAsync(_patience);
+        await domain.StopServerAsync();
+        await domain.StopAgentAsync();
+        await domain.StartAgentAsync();
+        using var channel = WorkloadApi.Connect(domain.WorkloadApi, TimeProvider.System);
+        using var call = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel).FetchX509SVID(new X509SVIDRequest(), WorkloadApi.Options(_patience));
+        var answer = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(_patience));
+        Assert.Equal(StatusCode.Unavailable, answer.StatusCode);
+        await Eventually.IsTrueAsync(() => source.Problem?.Contains("not heard from its server", StringComparison.Ordinal) == true, "an attempt of the source");
+        Assert.Equal(before, source.Current);
+        await domain.StartServerAsync();
+        await Eventually.IsTrueAsync(() => source.Current!.Default.Leaf != before.Default.Leaf, "a new SVID once the server is back");
+    }
+
+    [Fact]
+    public async Task A_copied_agent_folder_is_noticed_once_the_original_has_renewed()
+    {
+        await using var domain = await TestTrustDomain.StartAsync(TimeSpan.FromSeconds(12));
+        await Eventually.IsTrueAsync(() => domain.AgentHost.Readiness.IsReady, "the agent");
+        var copied = await File.ReadAllBytesAsync(Path.Combine(domain.Folder, "agent", "identity.pem"));
+        await Eventually.IsTrueAsync(async () => !(await File.ReadAllBytesAsync(Path.Combine(domain.Folder, "agent", "identity.pem"))).SequenceEqual(copied), "the original's renewal");
+        await domain.RegisterAsync("/web");
+        await using (var source = new X509Source(domain.WorkloadApi, TimeProvider.System))
+        {
+            await source.WaitAsync(_patience);
+        }
+
+        await domain.StopAgentAsync();
+        await File.WriteAllBytesAsync(Path.Combine(domain.Folder, "agent", "identity.pem"), copied);
+        await domain.StartAgentAsync();
+        await Eventually.IsTrueAsync(
+            () => domain.AgentHost.Readiness.Conditions.Any(condition => condition.State.Reason.Contains("newer certificate", StringComparison.Ordinal) || condition.State.Reason.Contains("join token", StringComparison.Ordinal)),
+            "the refusal of the copy");
+    }
+
+    [Fact]
+    public async Task An_entry_that_expires_takes_the_identity_away_by_itself()
+    {
+        await using var domain = await TestTrustDomain.StartAsync();
+        using var admin = domain.Admin();
+        await admin.CreateEntryAsync(
+            new Signet.Identity.Registration.RegistrationEntry
+            {
+                Id = "",
+                SpiffeId = Signet.Identity.Spiffe.SpiffeId.Parse("spiffe://example.org/guest"),
+                ParentId = domain.AgentId,
+                Selectors = [TestTrustDomain.Myself],
+                ExpiresAt = DateTimeOffset.UtcNow.AddSeconds(8),
+            },
+            _patience);
+        await using var source = new X509Source(domain.WorkloadApi, TimeProvider.System);
+        var guest = await source.WaitAsync(_patience);
+        Assert.True(guest.Default.NotAfter <= DateTimeOffset.UtcNow.AddSeconds(9), "the SVID ends with its entry");
+        await Eventually.IsTrueAsync(() => source.Current is null, "the end of the entry");
     }
 
     [Fact]
@@ -131,6 +194,7 @@ public sealed class IdentityTests
     {
         await using var domain = await TestTrustDomain.StartAsync();
         await domain.RegisterAsync("/other", new Signet.Identity.Registration.Selector("unix", "uid:4294967294"));
+        await Eventually.IsTrueAsync(() => domain.AgentHost.Readiness.IsReady, "the agent");
         using var channel = WorkloadApi.Connect(domain.WorkloadApi, TimeProvider.System);
         using var call = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel).FetchX509SVID(new X509SVIDRequest(), WorkloadApi.Options(_patience));
         var refusal = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(_patience));
@@ -223,6 +287,7 @@ public sealed class IdentityTests
     public async Task Keys_on_the_disk_can_be_read_by_their_owner_only()
     {
         await using var domain = await TestTrustDomain.StartAsync();
+        await Eventually.IsTrueAsync(() => domain.AgentHost.Readiness.IsReady, "the agent's own key");
         var keys = Directory.EnumerateFiles(domain.Folder, "*.pem", SearchOption.AllDirectories)
             .Where(file => File.ReadAllText(file).Contains("PRIVATE KEY", StringComparison.Ordinal))
             .ToArray();

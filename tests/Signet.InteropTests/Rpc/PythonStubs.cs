@@ -7,6 +7,23 @@ internal static class PythonStubs
 
     public static string Python { get; } = "/usr/bin/python3";
 
+    /// <summary>Compiles contracts that stand alone into a new folder.</summary>
+    public static async Task<string> CompileContractAsync(string folder, params string[] contracts)
+    {
+        Directory.CreateDirectory(folder);
+        await Peer.RunAsync(
+            Peer.Require("/usr/bin/protoc", Packages),
+            folder,
+            [
+                $"--plugin=protoc-gen-grpc={Peer.Require("/usr/bin/grpc_python_plugin", Packages)}",
+                $"--proto_path={Path.Combine(Peer.Repository, "protos")}",
+                $"--python_out={folder}",
+                $"--grpc_out={folder}",
+                .. contracts,
+            ]);
+        return folder;
+    }
+
     public static async Task CompileAsync(string folder)
     {
         Peer.Require(Python, Packages);

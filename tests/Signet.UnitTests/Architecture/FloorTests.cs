@@ -28,19 +28,19 @@ public sealed class FloorTests
 
     [Fact]
     public void The_lowest_floor_stands_on_the_base_class_library_alone() =>
-        Assert.Empty(References("Signet.Identity").Where(name => !name.StartsWith("System.", StringComparison.Ordinal)));
+        Assert.All(References("Signet.Identity"), name => Assert.StartsWith("System.", name));
 
     [Theory]
     [InlineData("Signet.Identity")]
     [InlineData("Signet.Policy")]
     [InlineData("Signet.Authority")]
     public void A_pure_floor_has_no_socket_no_database_and_no_web_server(string project) =>
-        Assert.Empty(References(project).Where(name =>
-            name is "System.Net.Sockets" or "System.Net.Http" or "System.Data.Common" || name.StartsWith("Microsoft.AspNetCore", StringComparison.Ordinal)));
+        Assert.DoesNotContain(References(project), name =>
+            name is "System.Net.Sockets" or "System.Net.Http" or "System.Data.Common" || name.StartsWith("Microsoft.AspNetCore", StringComparison.Ordinal));
 
     [Fact]
     public void The_client_package_does_not_drag_in_a_web_server() =>
-        Assert.Empty(References("Signet.Client").Where(name => name.StartsWith("Microsoft.AspNetCore", StringComparison.Ordinal)));
+        Assert.DoesNotContain(References("Signet.Client"), name => name.StartsWith("Microsoft.AspNetCore", StringComparison.Ordinal));
 
     private static IEnumerable<string> References(string project) => Assembly.Load(project).GetReferencedAssemblies().Select(name => name.Name!);
 }

@@ -95,6 +95,46 @@ public sealed class AuthorityTests
         Assert.Equal(prepared.Certificate, resumed.Current.Issuing.Certificate);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_server_that_was_off_for_days_starts_with_a_valid_issuer(bool withPrepared)
+    {
+        var before = await ResumeAsync();
+        if (withPrepared)
+        {
+            _time.Advance(TimeSpan.FromHours(13));
+            await before.TurnAsync(CancellationToken.None);
+        }
+
+        _time.Advance(withPrepared ? TimeSpan.FromHours(15) : TimeSpan.FromDays(9));
+        var resumed = await ResumeAsync();
+        Assert.True(resumed.Current.Issuing.Certificate.NotAfter > _time.GetUtcNow());
+        Assert.Equal(before.Current.Bundle, resumed.Current.Bundle);
+        await IssueAsync(resumed, TimeSpan.FromHours(1));
+    }
+
+    [Fact]
+    public async Task A_prepared_authority_whose_key_was_lost_is_replaced()
+    {
+        var rotation = await ResumeAsync();
+        _time.Advance(TimeSpan.FromHours(13));
+        var prepared = (await rotation.TurnAsync(CancellationToken.None)).Authority!;
+        await _keys.DeleteAsync(prepared.KeyName, CancellationToken.None);
+        _time.Advance(TimeSpan.FromHours(8));
+        await Assert.ThrowsAsync<KeyManagerException>(() => rotation.TurnAsync(CancellationToken.None));
+        Assert.Equal(RotationStep.Prepare, (await rotation.TurnAsync(CancellationToken.None)).Step);
+        Assert.Equal(RotationStep.Activate, (await rotation.TurnAsync(CancellationToken.None)).Step);
+    }
+
+    [Fact]
+    public async Task A_journal_that_cannot_be_written_leaves_no_key_behind()
+    {
+        _journal.Broken = true;
+        await Assert.ThrowsAsync<IOException>(ResumeAsync);
+        Assert.Empty(_keys.Names);
+    }
+
     [Fact]
     public async Task An_issuing_authority_never_outlives_its_anchor()
     {
@@ -183,6 +223,11 @@ public sealed class AuthorityTests
 
         public Task SaveAsync(IReadOnlyList<AuthorityRecord> records, CancellationToken cancellationToken)
         {
+            if (Broken)
+            {
+                throw new IOException("no space left");
+            }
+
             foreach (var record in records)
             {
                 var at = Records.FindIndex(known => known.Id == record.Id);

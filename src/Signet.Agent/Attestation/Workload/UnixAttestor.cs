@@ -21,7 +21,11 @@ internal sealed class UnixAttestor(string procFolder = "/proc", string passwdFil
 
     /// <summary>A larger program is not hashed; entries that ask for its digest do not match.</summary>
     private const long MaxHashedBytes = 1024L * 1024 * 1024;
-    private const int MaxStatusBytes = 64 * 1024;
+
+    /// <summary>Room for the 65,536 supplementary groups that the kernel allows.</summary>
+    private const int MaxStatusBytes = 1024 * 1024;
+
+    private readonly Lock _hashing = new();
 
     /// <param name="pid">The process, in the agent's own process namespace.</param>
     /// <param name="uid">Its user at the moment of connecting.</param>
@@ -34,10 +38,10 @@ internal sealed class UnixAttestor(string procFolder = "/proc", string passwdFil
             Of("uid", Text(uid)),
             Of("gid", Text(gid)),
         };
-        AddName(found, "user", passwdFile, uid);
-        AddName(found, "group", groupFile, gid);
         try
         {
+            AddName(found, "user", passwdFile, uid);
+            AddName(found, "group", groupFile, gid);
             foreach (var supplementary in SupplementaryGroups(pid))
             {
                 found.Add(Of("supplementary_gid", Text(supplementary)));
@@ -51,11 +55,15 @@ internal sealed class UnixAttestor(string procFolder = "/proc", string passwdFil
 
             if (wanted.Contains("sha256"))
             {
-                // Opened through /proc, so that it is the running program even after its file was replaced or removed.
+                // Opened through /proc, so that it is the running program even after its file was replaced or removed. One at a time, so
+                // that callers with large programs cannot take all processors.
                 using var file = File.OpenRead(link);
-                if (file.Length <= MaxHashedBytes)
+                lock (_hashing)
                 {
-                    found.Add(Of("sha256", Convert.ToHexStringLower(SHA256.HashData(file))));
+                    if (file.Length <= MaxHashedBytes)
+                    {
+                        found.Add(Of("sha256", Convert.ToHexStringLower(SHA256.HashData(file))));
+                    }
                 }
             }
         }

@@ -1,3 +1,4 @@
+using Microsoft.Data.Sqlite;
 using Signet.Identity.Spiffe;
 using Signet.Server.Attestation;
 using static Signet.Server.Storage.Sqlite.SqliteCommands;
@@ -16,51 +17,65 @@ internal sealed class SqliteAgentStore(SqliteDatabase database) : IAgentStore, I
                     row.Text("attestor"),
                     [.. JsonList.Read(row.Text("selectors")).Select(ReadSelector)],
                     row.Text("serial"),
+                    row.OptionalText("pending"),
                     row.Time("not_after"),
                     row.Time("attested_at"),
                     row.Flag("banned"))),
             cancellationToken).ConfigureAwait(false);
 
     public Task SaveAsync(AttestedAgent agent, CancellationToken cancellationToken) =>
+        database.RunAsync((connection, transaction) => Save(connection, transaction, agent), cancellationToken);
+
+    public Task<bool> AddAsync(JoinToken token, CancellationToken cancellationToken) =>
         database.RunAsync(
-            (connection, transaction) =>
-            {
-                connection.Execute(
-                    transaction,
-                    "INSERT OR REPLACE INTO agents VALUES ($spiffe_id, $attestor, $selectors, $serial, $not_after, $attested_at, $banned)",
-                    ("$spiffe_id", agent.SpiffeId.Uri),
-                    ("$attestor", agent.Attestor),
-                    ("$selectors", JsonList.Write(agent.Selectors.Select(selector => selector.ToString()))),
-                    ("$serial", agent.SerialHex),
-                    ("$not_after", Millis(agent.NotAfter)),
-                    ("$attested_at", Millis(agent.AttestedAt)),
-                    ("$banned", agent.Banned));
-            },
+            (connection, transaction) => connection.Execute(
+                transaction,
+                "INSERT INTO join_tokens (digest, alias, expires_at) VALUES ($digest, $alias, $expires_at) ON CONFLICT DO NOTHING",
+                ("$digest", token.Digest.ToArray()),
+                ("$alias", token.Alias?.Uri),
+                ("$expires_at", Millis(token.ExpiresAt))) == 1,
             cancellationToken);
 
-    public Task AddAsync(JoinToken token, CancellationToken cancellationToken) =>
-        database.RunAsync(
-            (connection, transaction) =>
-            {
-                connection.Execute(
-                    transaction,
-                    "INSERT INTO join_tokens (digest, alias, expires_at) VALUES ($digest, $alias, $expires_at)",
-                    ("$digest", token.Digest.ToArray()),
-                    ("$alias", token.Alias?.Uri),
-                    ("$expires_at", Millis(token.ExpiresAt)));
-            },
-            cancellationToken);
-
-    public Task<JoinToken?> TakeAsync(ReadOnlyMemory<byte> digest, CancellationToken cancellationToken) =>
+    public Task<JoinToken?> FindAsync(ReadOnlyMemory<byte> digest, CancellationToken cancellationToken) =>
         database.RunAsync(
             (connection, transaction) => connection.Query(
                 transaction,
-                "DELETE FROM join_tokens WHERE digest = $digest RETURNING alias, expires_at",
+                "SELECT alias, expires_at FROM join_tokens WHERE digest = $digest",
                 row => new JoinToken(digest, row.IsDBNull(0) ? null : SpiffeId.Parse(row.GetString(0)), row.Time("expires_at")),
                 ("$digest", digest.ToArray())).SingleOrDefault(),
+            cancellationToken);
+
+    public Task<bool> RedeemAsync(ReadOnlyMemory<byte> digest, AttestedAgent agent, CancellationToken cancellationToken) =>
+        database.RunAsync(
+            (connection, transaction) =>
+            {
+                if (connection.Execute(transaction, "DELETE FROM join_tokens WHERE digest = $digest", ("$digest", digest.ToArray())) == 0)
+                {
+                    return false;
+                }
+
+                Save(connection, transaction, agent);
+                return true;
+            },
             cancellationToken);
 
     public Task PruneAsync(DateTimeOffset now, CancellationToken cancellationToken) =>
         database.RunAsync(
             (connection, transaction) => { connection.Execute(transaction, "DELETE FROM join_tokens WHERE expires_at <= $now", ("$now", Millis(now))); }, cancellationToken);
+
+    private static void Save(SqliteConnection connection, SqliteTransaction transaction, AttestedAgent agent) =>
+        connection.Execute(
+            transaction,
+            """
+            INSERT OR REPLACE INTO agents (spiffe_id, attestor, selectors, serial, pending, not_after, attested_at, banned)
+            VALUES ($spiffe_id, $attestor, $selectors, $serial, $pending, $not_after, $attested_at, $banned)
+            """,
+            ("$spiffe_id", agent.SpiffeId.Uri),
+            ("$attestor", agent.Attestor),
+            ("$selectors", JsonList.Write(agent.Selectors.Select(selector => selector.ToString()))),
+            ("$serial", agent.SerialHex),
+            ("$pending", agent.PendingHex),
+            ("$not_after", Millis(agent.NotAfter)),
+            ("$attested_at", Millis(agent.AttestedAt)),
+            ("$banned", agent.Banned));
 }

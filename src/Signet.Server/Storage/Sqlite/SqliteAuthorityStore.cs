@@ -46,6 +46,11 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
         database.RunAsync(
             (connection, transaction) => { connection.Execute(transaction, "DELETE FROM authorities WHERE id = $id", ("$id", id)); }, cancellationToken);
 
+    /// <summary>Forgets certificates that expired before a moment.</summary>
+    public Task PruneIssuedAsync(DateTimeOffset before, CancellationToken cancellationToken) =>
+        database.RunAsync(
+            (connection, transaction) => { connection.Execute(transaction, "DELETE FROM issued_certificates WHERE not_after < $before", ("$before", Millis(before))); }, cancellationToken);
+
     public Task AppendAsync(IReadOnlyList<IssuedCertificate> issued, CancellationToken cancellationToken) =>
         database.RunAsync(
             (connection, transaction) =>

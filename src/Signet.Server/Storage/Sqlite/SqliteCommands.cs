@@ -39,6 +39,9 @@ internal static class SqliteCommands
 
     public static string Text(this SqliteDataReader reader, string column) => reader.GetString(reader.GetOrdinal(column));
 
+    public static string? OptionalText(this SqliteDataReader reader, string column) =>
+        reader.IsDBNull(reader.GetOrdinal(column)) ? null : reader.Text(column);
+
     public static bool Flag(this SqliteDataReader reader, string column) => reader.GetInt64(reader.GetOrdinal(column)) != 0;
 
     public static byte[] Bytes(this SqliteDataReader reader, string column) => (byte[])reader.GetValue(reader.GetOrdinal(column));

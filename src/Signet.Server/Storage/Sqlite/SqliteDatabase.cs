@@ -3,10 +3,12 @@ using Microsoft.Data.Sqlite;
 namespace Signet.Server.Storage.Sqlite;
 
 /// <summary>
-/// One SQLite file, one connection, one caller at a time. Write-ahead logging: a process that is killed loses nothing that was committed.
+/// One SQLite file, one connection, one caller at a time, and no second process. Write-ahead logging: a process that is killed loses
+/// nothing that was committed.
 /// </summary>
 internal sealed class SqliteDatabase : IAsyncDisposable
 {
+    private const int Busy = 5;
     private const int DiskFull = 13;
 
     private readonly SqliteConnection _connection;
@@ -18,12 +20,12 @@ internal sealed class SqliteDatabase : IAsyncDisposable
     /// <exception cref="StoreException">It cannot be opened, or its schema is not one that this version knows.</exception>
     public static SqliteDatabase Open(string path, TimeProvider time)
     {
+        CreatePrivate(path);
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false }.ToString());
         try
         {
             connection.Open();
-            Execute(connection, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;");
-            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            Execute(connection, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;");
             SqliteSchema.Upgrade(connection, time);
             return new SqliteDatabase(connection);
         }
@@ -76,6 +78,20 @@ internal sealed class SqliteDatabase : IAsyncDisposable
         _lane.Dispose();
     }
 
+    // The journal beside it takes the mode of the file itself, so that must be private from the first moment.
+    private static void CreatePrivate(string path)
+    {
+        try
+        {
+            using var file = new FileStream(
+                path, new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite });
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StoreException(StoreProblem.Unavailable, $"store {path}: {e.Message}", e);
+        }
+    }
+
     internal static void Execute(SqliteConnection connection, string sql)
     {
         using var command = connection.CreateCommand();
@@ -83,7 +99,10 @@ internal sealed class SqliteDatabase : IAsyncDisposable
         command.ExecuteNonQuery();
     }
 
-    private static StoreException Explain(string path, SqliteException e) => e.SqliteErrorCode == DiskFull
-        ? new StoreException(StoreProblem.Full, $"store {path}: the disk is full; nothing was changed; free some space and try again", e)
-        : new StoreException(StoreProblem.Unavailable, $"store {path}: {e.Message}", e);
+    private static StoreException Explain(string path, SqliteException e) => e.SqliteErrorCode switch
+    {
+        DiskFull => new StoreException(StoreProblem.Full, $"store {path}: the disk is full; nothing was changed; free some space and try again", e),
+        Busy => new StoreException(StoreProblem.Unavailable, $"store {path} is in use by another process; one server at a time", e),
+        _ => new StoreException(StoreProblem.Unavailable, $"store {path}: {e.Message}", e),
+    };
 }

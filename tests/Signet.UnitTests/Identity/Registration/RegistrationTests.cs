@@ -47,8 +47,8 @@ public sealed class RegistrationEntryTests
         { "own SPIFFE ID", Entry() with { ParentId = Entry().SpiffeId } },
         { "has no selector", Entry() with { Selectors = [] } },
         { "not a DNS name", Entry() with { DnsNames = ["a b"] } },
-        { "X.509 lifetime must be positive", Entry() with { X509Ttl = TimeSpan.Zero } },
-        { "JWT lifetime must be positive", Entry() with { JwtTtl = TimeSpan.FromSeconds(-1) } },
+        { "X.509 lifetime must be at least 5 s", Entry() with { X509Ttl = TimeSpan.Zero } },
+        { "JWT lifetime must be at least 5 s", Entry() with { JwtTtl = TimeSpan.FromSeconds(-1) } },
         { "hint is longer", Entry() with { Hint = new string('h', 1025) } },
     };
 
@@ -93,11 +93,12 @@ public sealed class EntryMatcherTests
     }
 
     [Fact]
-    public void The_oldest_entry_comes_first_whatever_the_order_given()
+    public void The_oldest_entry_comes_first_and_of_two_as_old_the_one_that_was_given_first()
     {
-        var older = RegistrationEntryTests.Entry("b") with { CreatedAt = Now };
+        var older = RegistrationEntryTests.Entry("c") with { CreatedAt = Now };
+        var asOld = RegistrationEntryTests.Entry("b") with { CreatedAt = Now };
         var younger = RegistrationEntryTests.Entry("a") with { CreatedAt = Now.AddSeconds(1) };
-        Assert.Equal(["b", "a"], Match([younger, older], "unix:uid:1").Select(entry => entry.Id));
+        Assert.Equal(["c", "b", "a"], Match([younger, older, asOld], "unix:uid:1").Select(entry => entry.Id));
     }
 
     [Fact]

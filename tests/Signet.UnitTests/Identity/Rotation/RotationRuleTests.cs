@@ -50,6 +50,13 @@ public sealed class RotationRuleTests
     }
 
     [Fact]
+    public void A_current_one_from_the_future_is_replaced_once_the_clock_is_right_again()
+    {
+        Assert.Equal(RotationStep.Prepare, Rule.Next(Day(48), null, Start));
+        Assert.Equal(RotationStep.Activate, Rule.Next(Day(48), Day(0), Start));
+    }
+
+    [Fact]
     public void A_successor_that_is_not_yet_valid_does_not_take_over() =>
         Assert.Equal(RotationStep.Wait, Rule.Next(Day(0), Day(22), Start.AddHours(21)));
 
@@ -95,7 +102,14 @@ public sealed class SvidRenewalTests
     [InlineData(0.5, 30)]
     [InlineData(0.999999, 33)]
     public void Renewal_is_due_at_half_of_life_give_or_take_a_tenth(double chance, int minutes) =>
-        Assert.Equal(minutes, (SvidRenewal.DueAt(Hour, chance) - Start).TotalMinutes, 3);
+        Assert.Equal(minutes, (SvidRenewal.DueAt(Hour, Start, chance) - Start).TotalMinutes, 3);
+
+    [Fact]
+    public void Backdating_does_not_bring_the_renewal_of_a_short_certificate_forward_to_its_receipt()
+    {
+        var validity = new Validity(Start.AddSeconds(-10), Start.AddSeconds(6));
+        Assert.Equal(Start.AddSeconds(3), SvidRenewal.DueAt(validity, Start, 0.5));
+    }
 
     [Fact]
     public void A_leaf_is_cut_to_its_issuers_end_and_never_begins_before_it()

@@ -20,7 +20,7 @@ CREATE TABLE issued_certificates (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX issued_by_expiry ON issued_certificates (not_after);
 
--- Only the digest of a token is kept.
+-- Only the digest of a token is kept, until it is used or too old.
 CREATE TABLE join_tokens (
   digest     BLOB NOT NULL PRIMARY KEY,
   alias      TEXT,
@@ -32,6 +32,7 @@ CREATE TABLE agents (
   attestor    TEXT NOT NULL,
   selectors   TEXT NOT NULL,
   serial      TEXT NOT NULL,
+  pending     TEXT,
   not_after   INTEGER NOT NULL,
   attested_at INTEGER NOT NULL,
   banned      INTEGER NOT NULL DEFAULT 0

@@ -1,0 +1,101 @@
+using System.Collections.Immutable;
+using Signet.Agent.Identities;
+using Signet.Identity.Registration;
+using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
+
+namespace Signet.UnitTests.Agent.Identities;
+
+public sealed class SvidPlanTests
+{
+    private static readonly DateTimeOffset Now = new(2030, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly RegistrationEntry Web = Entry("web");
+    private static readonly RegistrationEntry Api = Entry("api");
+
+    [Fact]
+    public void An_entry_without_an_SVID_is_due_at_once()
+    {
+        var plan = Plan([Web], []);
+        Assert.Equal([Web], plan.Due);
+        Assert.Empty(plan.Keep);
+    }
+
+    [Fact]
+    public void An_SVID_that_is_due_is_asked_for_and_still_served()
+    {
+        var plan = Plan([Web], [Held(Web, renewIn: TimeSpan.FromSeconds(-1))]);
+        Assert.Equal([Web], plan.Due);
+        Assert.Single(plan.Keep);
+        Assert.Equal(Now.AddHours(1), plan.NextAt);
+    }
+
+    [Fact]
+    public void A_fresh_SVID_is_left_alone_until_its_renewal()
+    {
+        var plan = Plan([Web], [Held(Web)]);
+        Assert.Empty(plan.Due);
+        Assert.Equal(Now.AddMinutes(30), plan.NextAt);
+    }
+
+    [Fact]
+    public void Entries_without_any_SVID_come_before_those_that_age()
+    {
+        var plan = Plan([Web, Api], [Held(Web, renewIn: TimeSpan.Zero)]);
+        Assert.Equal([Api, Web], plan.Due);
+    }
+
+    [Fact]
+    public void An_expired_SVID_is_not_served()
+    {
+        var plan = Plan([Web], [Held(Web, validFor: TimeSpan.FromSeconds(-1))]);
+        Assert.Empty(plan.Keep);
+        Assert.Equal([Web], plan.Due);
+    }
+
+    [Fact]
+    public void An_SVID_from_the_future_is_not_served_either()
+    {
+        var plan = Plan([Web], [Held(Web, from: TimeSpan.FromHours(1), validFor: TimeSpan.FromHours(2))]);
+        Assert.Empty(plan.Keep);
+        Assert.Equal([Web], plan.Due);
+    }
+
+    [Fact]
+    public void The_SVID_of_an_entry_that_is_gone_or_has_expired_is_dropped()
+    {
+        Assert.Empty(Plan([], [Held(Web)]).Keep);
+        Assert.Empty(Plan([Web with { ExpiresAt = Now }], [Held(Web)]).Keep);
+    }
+
+    [Fact]
+    public void An_entry_that_now_says_something_else_gets_a_new_SVID()
+    {
+        Assert.Equal(["web"], Plan([Web with { DnsNames = ["web.example.org"] }], [Held(Web)]).Due.Select(entry => entry.Id));
+        Assert.Empty(Plan([Web with { Selectors = [new Selector("unix", "uid:2")] }], [Held(Web)]).Due);
+    }
+
+    [Fact]
+    public void The_end_of_an_entry_wakes_the_agent_when_it_comes_first() =>
+        Assert.Equal(Now.AddMinutes(5), Plan([Web with { ExpiresAt = Now.AddMinutes(5) }], [Held(Web)]).NextAt);
+
+    private static SvidPlan Plan(ImmutableArray<RegistrationEntry> entries, IEnumerable<HeldSvid> held) =>
+        SvidPlan.Of(new NodeView(1, entries, TrustBundles.Empty), held.ToImmutableDictionary(one => one.Entry.Id), Now);
+
+    private static HeldSvid Held(RegistrationEntry entry, TimeSpan? renewIn = null, TimeSpan? from = null, TimeSpan? validFor = null)
+    {
+        var key = KeyPair.Generate(KeyType.EcP256);
+        var end = Now + (validFor ?? TimeSpan.FromHours(1));
+        var begin = from is { } later ? Now + later : Now.AddHours(-2);
+        var leaf = CertificateTemplate.Leaf(entry.SpiffeId, KeyPair.ExportPublicKey(key), begin, end).SignSelf(key);
+        Assert.True(X509Svid.TryCreate([leaf], key, hint: null, out var svid, out var problem), problem);
+        return new HeldSvid(entry, svid, Now + (renewIn ?? TimeSpan.FromMinutes(30)));
+    }
+
+    private static RegistrationEntry Entry(string name) => new()
+    {
+        Id = name,
+        SpiffeId = SpiffeId.Parse($"spiffe://example.org/{name}"),
+        ParentId = SpiffeId.Parse("spiffe://example.org/spire/agent/join_token/a"),
+        Selectors = [new Selector("unix", "uid:1")],
+    };
+}
