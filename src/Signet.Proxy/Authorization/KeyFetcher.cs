@@ -22,8 +22,17 @@ internal sealed class KeyFetcher : IDisposable
     /// <param name="roots">The only authorities that are believed; null for the machine's.</param>
     public KeyFetcher(X509Certificate2Collection? roots)
     {
-        var handler = new SocketsHttpHandler
+        // Nothing is fetched on a certificate's say-so: neither issuers nor revocation lists.
+        var trust = new X509ChainPolicy { RevocationMode = X509RevocationMode.NoCheck, DisableCertificateDownloads = true };
+        if (roots is not null)
         {
+            trust.TrustMode = X509ChainTrustMode.CustomRootTrust;
+            trust.CustomTrustStore.AddRange(roots);
+        }
+
+        _http = new HttpMessageInvoker(new SocketsHttpHandler
+        {
+            SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = trust },
             ConnectCallback = ConnectAsync,
             AllowAutoRedirect = false,
             UseCookies = false,
@@ -33,15 +42,7 @@ internal sealed class KeyFetcher : IDisposable
             MaxResponseHeadersLength = MaxHeadKilobytes,
             MaxResponseDrainSize = 0,
             PooledConnectionLifetime = TimeSpan.Zero,
-        };
-        if (roots is not null)
-        {
-            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-            policy.CustomTrustStore.AddRange(roots);
-            handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = policy };
-        }
-
-        _http = new HttpMessageInvoker(handler);
+        });
     }
 
     /// <summary>Whether keys may be fetched from there at all.</summary>

@@ -25,7 +25,7 @@ public sealed class ExtensionProviderTests
     {
         Assert.True(Read("""
             {name: a, envoyExtAuthzHttp: {service: a, port: 80, timeout: 0.25s, failOpen: true, statusOnError: "503", pathPrefix: /check/, includeHeadersInCheck: [x-old],
-            includeRequestHeadersInCheck: ["x-*"], includeAdditionalHeadersInCheck: {x-a: b}, headersToUpstreamOnAllow: ["*-user"], headersToDownstreamOnAllow: [x-d], headersToDownstreamOnDeny: [x-n]}}
+             includeRequestHeadersInCheck: ["x-*"], includeAdditionalHeadersInCheck: {x-a: b}, headersToUpstreamOnAllow: ["*-user"], headersToDownstreamOnAllow: [x-d], headersToDownstreamOnDeny: [x-n]}}
             """).TryGet(out var mesh));
 
         var authoriser = mesh.ExtensionProviders[0].Authoriser!;

@@ -70,7 +70,7 @@ public sealed class InputFileTests
             """)).Value!;
         Assert.Equal(("root", "td", PathNormalization.MergeSlashes, false), (mesh.RootNamespace, mesh.TrustDomain, mesh.PathNormalization, mesh.EnableAutoMtls));
         Assert.Equal(["td", "old"], mesh.TrustDomains);
-        Assert.Equal([new("grpc", true), new("http"), new("bare")], mesh.ExtensionProviders);
+        Assert.Equal([("grpc", true), ("http", false), ("bare", false)], mesh.ExtensionProviders.Select(provider => (provider.Name, provider.FailOpen)));
     }
 
     [Theory]
