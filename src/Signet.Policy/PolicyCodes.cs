@@ -20,4 +20,5 @@ public static class PolicyCodes
     public const string DryRunTypo = "SIG0014";
     public const string NeverTriggered = "SIG0015";
     public const string EmptyList = "SIG0016";
+    public const string KeysNowhere = "SIG0017";
 }

@@ -25,7 +25,7 @@ public sealed record JwtRule
     /// <summary>The keys, as JSON, when they stand in the policy.</summary>
     public string? Jwks { get; init; }
 
-    /// <summary>Where to fetch the keys; who runs the policy does that. Without it and <see cref="Jwks"/> they are found by the issuer.</summary>
+    /// <summary>Where to fetch the keys; who runs the policy does that. Without it and <see cref="Jwks"/> there are none.</summary>
     public Uri? JwksUri { get; init; }
 
     /// <summary>How long fetching may take.</summary>

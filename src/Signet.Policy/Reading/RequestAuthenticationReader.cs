@@ -54,7 +54,14 @@ internal static class RequestAuthenticationReader
             return null;
         }
 
-        var spaced = rule!.Texts("spaceDelimitedClaims").Select(item => item.Value).ToList();
+        if (!rule!.Has("jwks") && !rule.Has("jwksUri") && !rule.Has("jwks_uri"))
+        {
+            problems.Warning(
+                node.Line, PolicyCodes.KeysNowhere, $"{path} has neither jwks nor jwksUri; keys are not looked up by the issuer's name, so its tokens are refused",
+                "write the jwks_uri of the issuer's .well-known/openid-configuration as jwksUri");
+        }
+
+        var spaced = rule.Texts("spaceDelimitedClaims").Select(item => item.Value).ToList();
         return new JwtRule
         {
             Line = node.Line,
@@ -103,9 +110,11 @@ internal static class RequestAuthenticationReader
 
         if (Uri.TryCreate(text, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.UserInfo.Length == 0)
         {
-            if (uri.Scheme == "http")
+            if (uri.Scheme == "http" && !uri.IsLoopback)
             {
-                problems.Warning(rule.LineOf(key), PolicyCodes.KeysOverPlaintext, $"{rule.PathOf(key)} fetches keys over plaintext: who sits between can make tokens", "write https://…");
+                problems.Warning(
+                    rule.LineOf(key), PolicyCodes.KeysOverPlaintext,
+                    $"{rule.PathOf(key)} is plaintext to another machine, and who sits between could make tokens: keys are not fetched, tokens are refused", "write https://…");
             }
 
             return uri;

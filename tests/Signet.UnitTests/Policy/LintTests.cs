@@ -45,6 +45,8 @@ public sealed class LintTests
         { PolicyCodes.EmptyList, Authz("ALLOW", "{from: [{source: {principals: [], namespaces: [a]}}]}"), Authz("ALLOW", "{from: [{source: {namespaces: [a]}}]}") },
         { PolicyCodes.EmptyList, Authz("ALLOW", "{from: []}"), Authz("ALLOW", "{}") },
         { PolicyCodes.KeysOverPlaintext, Tokens("jwksUri: \"http://a\""), Tokens("jwksUri: \"https://a\"") },
+        { PolicyCodes.KeysOverPlaintext, Tokens("jwksUri: \"http://10.0.0.1/k\""), Tokens("jwksUri: \"http://127.0.0.1:1/k\"") },
+        { PolicyCodes.KeysNowhere, Tokens("audiences: [a]"), Tokens("jwks: '{\"keys\":[]}'") },
     };
 
     public static TheoryData<string, string, string> WithServices { get; } = new()

@@ -46,10 +46,13 @@ public sealed class ProxyConfigTests
             log: {level: debug, format: json}
             accessLog: {path: /var/log/signet/access.log, format: json}
             timeouts: {detection: 3s, serverFirst: 100ms, handshake: 7s, connect: 2s, requestHead: 4s, keepAlive: 1m, streamIdle: 2m, tcpIdle: 2h, upstreamIdle: 3s}
-            limits: {connections: 5, handshakes: 6, idleUpstreams: 7}
+            limits: {connections: 5, handshakes: 6, idleUpstreams: 7, checks: 8}
+            mesh: {file: mesh.yaml}
+            tokenKeys: {roots: roots.pem}
             """);
 
         Assert.Equal("example.org", config.TrustDomain!.Name);
+        Assert.Equal(("mesh.yaml", "roots.pem"), (Path.GetFileName(config.MeshFile), Path.GetFileName(config.TokenKeyRoots)));
         Assert.Equal((15020, 15021), (config.Metrics!.Port, config.Ready!.Port));
         Assert.EndsWith("b.pem", Assert.IsType<IdentityConfig.Files>(config.Identity).Key, StringComparison.Ordinal);
         Assert.Equal(new AccessLogConfig { Path = "/var/log/signet/access.log", Format = AccessLogFormat.Json }, config.AccessLog);
@@ -60,7 +63,7 @@ public sealed class ProxyConfigTests
                 RequestHead = TimeSpan.FromSeconds(4), KeepAlive = TimeSpan.FromMinutes(1), StreamIdle = TimeSpan.FromMinutes(2), TcpIdle = TimeSpan.FromHours(2), UpstreamIdle = TimeSpan.FromSeconds(3),
             },
             config.Timeouts);
-        Assert.Equal(new ProxyLimits { Connections = 5, Handshakes = 6, IdleUpstreams = 7 }, config.Limits);
+        Assert.Equal(new ProxyLimits { Connections = 5, Handshakes = 6, IdleUpstreams = 7, Checks = 8 }, config.Limits);
     }
 
     [Theory]
