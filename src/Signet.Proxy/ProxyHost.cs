@@ -125,6 +125,10 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         foreach (var part in _parts)
         {
             await part.StartAsync(cancellationToken).ConfigureAwait(false);
+
+            // A part that fails fails the proxy: without its deadlines or its listeners it must not go on as if nothing were.
+            _ = part.Completion.ContinueWith(
+                ended => _completion.TrySetException(ended.Exception!.InnerExceptions), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
     }
 

@@ -24,6 +24,9 @@ public sealed class AdminEndpoint : IDaemonPart, IAsyncDisposable, IHttpApplicat
     public const int MaxBodyBytes = 1024 * 1024;
 
     private const int MaxConnections = 64;
+
+    /// <summary>Short, so that idle connections do not keep probes out.</summary>
+    private static readonly TimeSpan KeepAliveTimeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan HeadersTimeout = TimeSpan.FromSeconds(10);
 
     private readonly string _option;
@@ -45,6 +48,7 @@ public sealed class AdminEndpoint : IDaemonPart, IAsyncDisposable, IHttpApplicat
         var options = new KestrelServerOptions { AddServerHeader = false };
         options.Limits.MaxConcurrentConnections = MaxConnections;
         options.Limits.MaxRequestBodySize = MaxBodyBytes;
+        options.Limits.KeepAliveTimeout = KeepAliveTimeout;
         options.Limits.RequestHeadersTimeout = HeadersTimeout;
         options.Listen(listen, http => http.Protocols = HttpProtocols.Http1);
         _server = new KestrelServer(Options.Create(options), new SocketTransportFactory(Options.Create(new SocketTransportOptions()), logs), logs);

@@ -146,6 +146,9 @@ public sealed class FileSetWatch : IAsyncDisposable
         }
         catch (Exception e)
         {
+            // Not taken: the next look tries again, and until then it counts as a problem.
+            _forced = true;
+            Volatile.Write(ref _current, _current with { Problem = e.Message });
             _log.ChangeNotTaken(e);
         }
     }

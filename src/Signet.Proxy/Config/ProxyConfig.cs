@@ -78,7 +78,7 @@ public sealed record ProxyConfig
             PolicyFolder = root.Section("policy").RequiredFilePath("folder"),
             MeshFile = root.Section("mesh").FilePath("file"),
             TokenKeyRoots = root.Section("tokenKeys").FilePath("roots"),
-            Admin = root.ListenEndPoint("admin", DefaultAdmin),
+            Admin = ReadAdmin(root),
             Metrics = root.ListenEndPoint("metrics"),
             Ready = root.ListenEndPoint("ready"),
             Log = LogConfig.Read(root.Section("log")),
@@ -86,6 +86,17 @@ public sealed record ProxyConfig
             Timeouts = ProxyTimeouts.Read(root.Section("timeouts")),
             Limits = ProxyLimits.Read(root.Section("limits")),
         };
+    }
+
+    private static IPEndPoint ReadAdmin(ConfigSection root)
+    {
+        var admin = root.ListenEndPoint("admin", DefaultAdmin);
+        if (!IPAddress.IsLoopback(admin.Address))
+        {
+            root.Problem("admin", $"{admin} can be reached from other machines, and whoever reaches it may drain the proxy; write a loopback address, and use \"metrics\" and \"ready\" for others");
+        }
+
+        return admin;
     }
 }
 

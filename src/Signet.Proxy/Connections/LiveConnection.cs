@@ -25,6 +25,7 @@ public sealed class LiveConnection : IDisposable
     private long _idle;
     private Closure? _closure;
     private Peer? _peer;
+    private readonly Lock _asking = new();
     private Func<Closure?>? _recheck;
     private int _isIdle;
 
@@ -83,13 +84,33 @@ public sealed class LiveConnection : IDisposable
     public Closure? Closed => Volatile.Read(ref _closure);
 
     /// <summary>
-    /// Asks again what was decided when the connection began, against what holds now: null when it may go on. Called by one thread at a
-    /// time, while the owner leaves the facts alone. Null while nothing long-lived was decided.
+    /// From now on asks again what was decided when the connection began, whenever something changes and once at this moment, since it
+    /// may have changed while the connection was being made. Null while nothing long-lived was decided.
     /// </summary>
-    internal Func<Closure?>? Recheck
+    /// <param name="recheck">Answers null when it may go on. Called by one thread at a time, while the owner leaves the facts alone.</param>
+    internal void KeepAsking(Func<Closure?>? recheck)
     {
-        get => Volatile.Read(ref _recheck);
-        set => Volatile.Write(ref _recheck, value);
+        lock (_asking)
+        {
+            _recheck = recheck;
+        }
+
+        Ask();
+    }
+
+    /// <summary>Closes the connection if what was decided no longer holds.</summary>
+    internal void Ask()
+    {
+        Closure? closure;
+        lock (_asking)
+        {
+            closure = _recheck?.Invoke();
+        }
+
+        if (closure is not null)
+        {
+            Close(closure.Reason, closure.Detail);
+        }
     }
 
     internal void CountReceived(int bytes)
@@ -129,9 +150,9 @@ public sealed class LiveConnection : IDisposable
             {
                 _closed.Cancel();
             }
-            catch (ObjectDisposedException)
+            catch (Exception e) when (e is ObjectDisposedException or AggregateException)
             {
-                // It has just ended by itself.
+                // It has just ended by itself, or something that hung on it had: closed it is in either case.
             }
         }
     }

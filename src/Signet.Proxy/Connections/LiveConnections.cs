@@ -39,10 +39,7 @@ public sealed class LiveConnections(TimeProvider time)
         {
             foreach (var live in _all.Values)
             {
-                if (live.Recheck?.Invoke() is { } closure)
-                {
-                    live.Close(closure.Reason, closure.Detail);
-                }
+                live.Ask();
             }
         }
     }

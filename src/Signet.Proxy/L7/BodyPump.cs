@@ -23,10 +23,11 @@ internal static class BodyPump
     /// <param name="decoder">How it is framed there.</param>
     /// <param name="to">Where it goes; it may still hold the message's head.</param>
     /// <param name="asChunks">Whether it is chunked there; otherwise it is delimited by length or by the connection's end.</param>
+    /// <param name="withTrailers">Whether trailers go on; those of requests do not, since no policy judged them (RFC 9110 §6.5.1 allows it).</param>
     /// <param name="moved">Called with the number of bytes, for idle deadlines and counters.</param>
     /// <param name="cancellationToken">Ends the pump with an exception; both sides are then in doubt.</param>
     public static async Task<PumpResult> RunAsync(
-        BufferedTransport from, BodyDecoder decoder, OutputBuffer to, bool asChunks, Action<int> moved, CancellationToken cancellationToken)
+        BufferedTransport from, BodyDecoder decoder, OutputBuffer to, bool asChunks, bool withTrailers, Action<int> moved, CancellationToken cancellationToken)
     {
         while (true)
         {
@@ -37,8 +38,10 @@ internal static class BodyPump
                 switch (step.Kind)
                 {
                     case BodyStepKind.Payload:
-                        await to.WritePayloadAsync(from.Available[..step.Length], asChunks, cancellationToken).ConfigureAwait(false);
+                        // Taken before it is sent: whatever becomes of the writing, these bytes must never be read as the next message.
+                        var payload = from.Available[..step.Length];
                         from.Consume(step.Length);
+                        await to.WritePayloadAsync(payload, asChunks, cancellationToken).ConfigureAwait(false);
                         moved(step.Length);
                         continue;
 
@@ -46,7 +49,7 @@ internal static class BodyPump
                         return new(PumpEnd.SourceMalformed, step.Problem, "");
 
                     case BodyStepKind.End:
-                        return await EndAsync(decoder, to, asChunks, cancellationToken).ConfigureAwait(false);
+                        return await EndAsync(withTrailers ? decoder.Trailers : [], to, asChunks, cancellationToken).ConfigureAwait(false);
 
                     default:
                         await to.FlushAsync(cancellationToken).ConfigureAwait(false);
@@ -63,7 +66,7 @@ internal static class BodyPump
                 if (!await from.ReadMoreAsync(HttpLimits.BodyBuffer, cancellationToken).ConfigureAwait(false))
                 {
                     return decoder.EndsAtClose
-                        ? await EndAsync(decoder, to, asChunks, cancellationToken).ConfigureAwait(false)
+                        ? await EndAsync(withTrailers ? decoder.Trailers : [], to, asChunks, cancellationToken).ConfigureAwait(false)
                         : new(PumpEnd.SourceMalformed, HttpProblem.BodyCutShort, "");
                 }
             }
@@ -74,13 +77,13 @@ internal static class BodyPump
         }
     }
 
-    private static async Task<PumpResult> EndAsync(BodyDecoder decoder, OutputBuffer to, bool asChunks, CancellationToken cancellationToken)
+    private static async Task<PumpResult> EndAsync(IReadOnlyList<KeyValuePair<string, string>> trailers, OutputBuffer to, bool asChunks, CancellationToken cancellationToken)
     {
         try
         {
             if (asChunks)
             {
-                await to.WriteLastChunkAsync(decoder.Trailers, cancellationToken).ConfigureAwait(false);
+                await to.WriteLastChunkAsync(trailers, cancellationToken).ConfigureAwait(false);
             }
 
             await to.FlushAsync(cancellationToken).ConfigureAwait(false);

@@ -45,7 +45,7 @@ internal static class ForwardedHeaders
         var requestIds = 0;
         foreach (var (name, _) in headers)
         {
-            if (name.Contains('_', StringComparison.Ordinal) && Protected.Contains(name.Replace('_', '-')))
+            if (!Protected.Contains(name) && Protected.Contains(Plain(name)))
             {
                 return false;
             }
@@ -77,6 +77,15 @@ internal static class ForwardedHeaders
         return kept;
     }
 
+    /// <summary>The name as servers see it that take every mark in it for the same.</summary>
+    private static string Plain(string name) => string.Create(name.Length, name, static (plain, name) =>
+    {
+        for (var i = 0; i < name.Length; i++)
+        {
+            plain[i] = char.IsAsciiLetterOrDigit(name[i]) ? name[i] : '-';
+        }
+    });
+
     public static bool MayBeTrailers(IReadOnlyList<KeyValuePair<string, string>> trailers) =>
-        !trailers.Any(field => ForbiddenInTrailers.Contains(field.Key) || ForbiddenInTrailers.Contains(field.Key.Replace('_', '-')));
+        !trailers.Any(field => ForbiddenInTrailers.Contains(field.Key) || ForbiddenInTrailers.Contains(Plain(field.Key)));
 }

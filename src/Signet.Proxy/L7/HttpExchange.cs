@@ -167,7 +167,7 @@ internal sealed class HttpExchange(
         }
 
         return HasBody
-            ? await BodyPump.RunAsync(client, _requestBody, toUpstream, head.Body.Kind == BodyKind.Chunked, CountReceived, cancellationToken).ConfigureAwait(false)
+            ? await BodyPump.RunAsync(client, _requestBody, toUpstream, head.Body.Kind == BodyKind.Chunked, withTrailers: false, CountReceived, cancellationToken).ConfigureAwait(false)
             : PumpResult.Complete;
     }
 
@@ -179,12 +179,18 @@ internal sealed class HttpExchange(
         for (var interim = 0; ; interim++)
         {
             var scanner = default(HeadScanner);
-            int length;
-            HttpProblem? problem;
-            while (!scanner.TryFindEnd(upstream.Transport.Available.Span, out length, out problem))
+            var length = 0;
+            HttpProblem? problem = null;
+
+            // A pooled connection is empty, and the read that watched over its rest still owns the buffer: nobody looks before it ended.
+            while (upstream.IsResting || !scanner.TryFindEnd(upstream.Transport.Available.Span, out length, out problem))
             {
-                var nothingCame = upstream.Transport.Available.IsEmpty && interim == 0;
-                if (problem is not null || upstream.Transport.Available.Length >= HttpLimits.MaxHead)
+                var nothingCame = interim == 0 && (upstream.IsResting || upstream.Transport.Available.IsEmpty);
+                if (upstream.IsResting)
+                {
+                    problem = null;
+                }
+                else if (problem is not null || upstream.Transport.Available.Length >= HttpLimits.MaxHead)
                 {
                     return new(null, false, RefusalReason.UpstreamMalformed, (problem ?? HttpProblem.HeadTooLarge).ToString());
                 }
@@ -256,7 +262,7 @@ internal sealed class HttpExchange(
             return new(PumpEnd.SinkBroken, default, e.Message);
         }
 
-        return await BodyPump.RunAsync(upstream.Transport, new BodyDecoder(answer.Body), toClient, asChunks, CountSent, live.Token).ConfigureAwait(false);
+        return await BodyPump.RunAsync(upstream.Transport, new BodyDecoder(answer.Body), toClient, asChunks, withTrailers: true, CountSent, live.Token).ConfigureAwait(false);
     }
 
     /// <summary>The final response's fields, as they go on.</summary>
@@ -275,7 +281,7 @@ internal sealed class HttpExchange(
         await toClient.WriteResponseHeadAsync(101, answer.Phrase, fields, live.Token).ConfigureAwait(false);
         await toClient.FlushAsync(live.Token).ConfigureAwait(false);
         live.CloseWhenIdleFor(core.Config.Timeouts.TcpIdle);
-        role.KeepAsking(aboutLastRequest: true);
+        role.KeepAsking(upstream.Session?.Peer, isTunnel: true);
         var (receivedBefore, sentBefore) = (live.Received, live.Sent);
         try
         {
@@ -286,7 +292,7 @@ internal sealed class HttpExchange(
         }
         finally
         {
-            role.KeepAsking(aboutLastRequest: false);
+            role.KeepAsking(upstream: null, isTunnel: false);
             record.BytesReceived += live.Received - receivedBefore;
             record.BytesSent += live.Sent - sentBefore;
         }

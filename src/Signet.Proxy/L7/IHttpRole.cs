@@ -1,6 +1,7 @@
 using Signet.Proxy.Authorization;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Upstreams;
+using Signet.Proxy.Tls;
 
 namespace Signet.Proxy.L7;
 
@@ -17,7 +18,7 @@ internal interface IHttpRole
     ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record);
 
     /// <summary>Lets a connection that is about to stop being HTTP be asked again about its last request; null asks no more.</summary>
-    void KeepAsking(bool aboutLastRequest);
+    void KeepAsking(Peer? upstream, bool isTunnel);
 }
 
 /// <param name="Clearance">Leave to forward.</param>

@@ -123,7 +123,7 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
         Describe(record);
         if (_session is not null)
         {
-            live.Recheck = CheckTrust;
+            live.KeepAsking(CheckTrust);
         }
 
         // 5. Authorise: each request of HTTP, the connection as a whole otherwise.
@@ -166,8 +166,8 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
     {
         AppProtocol.Http => true,
         AppProtocol.Tcp => false,
-        _ => (offered is null ? null : MeshAlpn.SaysHttp(offered))
-            ?? await Detector.DetectHttpAsync(stream, core.Config.Timeouts.ServerFirst, core.Config.Timeouts.Detection, core.Time, live.Token).ConfigureAwait(false),
+        _ => (offered is not null && MeshAlpn.SaysHttp(offered) == true)
+            || await Detector.DetectHttpAsync(stream, core.Config.Timeouts.ServerFirst, core.Config.Timeouts.Detection, core.Time, live.Token).ConfigureAwait(false),
     };
 
     private async Task RelayAsync(BufferedTransport stream, AccessRecord record)
@@ -196,7 +196,7 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
         await using var upstream = ((DialOutcome.Connected)dialled).Connection;
         record.Upstream = upstream.Endpoint;
         live.CloseWhenIdleFor(core.Config.Timeouts.TcpIdle);
-        KeepAsking(aboutLastRequest: true);
+        KeepAsking(upstream: null, isTunnel: true);
         record.Detail = await Relay.RunAsync(Clearance.Inbound(permit), stream, upstream.Transport, live, live.Token).ConfigureAwait(false) ?? hearing.PassedOver ?? _why;
     }
 
@@ -277,8 +277,8 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
     private CheckSubject Subject(AccessRecord record, CheckedRequest? http) =>
         new(record.Began, live.Source, socket.LocalEndPoint as IPEndPoint, _session?.Peer.Id, core.Identity.Current?.Id, _sni, http);
 
-    public void KeepAsking(bool aboutLastRequest) =>
-        live.Recheck = aboutLastRequest ? () => CheckTrust() ?? CheckPolicy() : _session is null ? null : CheckTrust;
+    public void KeepAsking(Peer? upstream, bool isTunnel) =>
+        live.KeepAsking(isTunnel ? () => CheckTrust() ?? CheckPolicy() : _session is null ? null : CheckTrust);
 
     public AccessRecord NewRecord()
     {

@@ -73,7 +73,7 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
         {
             record.Note(session);
             live.Peer = session.Peer;
-            live.Recheck = () => CheckTrust(session.Peer);
+            live.KeepAsking(() => CheckTrust(session.Peer));
         }
 
         live.CloseWhenIdleFor(core.Config.Timeouts.TcpIdle);
@@ -84,9 +84,11 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
     public ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record) =>
         ValueTask.FromResult(new Ruling(new Forwarding(Clearance.Outbound, head.Path, fields, []), null));
 
-    /// <summary>A tunnel through a pooled connection ends with its certificate; the destination asks its policy.</summary>
-    public void KeepAsking(bool aboutLastRequest)
+    /// <summary>A tunnel through a pooled connection lasts as long as its server is believed; the destination asks its own policy.</summary>
+    public void KeepAsking(Peer? upstream, bool isTunnel)
     {
+        live.Peer = upstream;
+        live.KeepAsking(upstream is null ? null : () => CheckTrust(upstream));
     }
 
     public AccessRecord NewRecord() => new()

@@ -25,6 +25,9 @@ internal sealed class UpstreamConnection(BufferedTransport transport, string end
     /// <summary>Whether a request was already answered on it.</summary>
     public bool IsReused { get; private set; }
 
+    /// <summary>Whether the read that watches over a connection at rest has not been taken over yet.</summary>
+    public bool IsResting => _watch is not null;
+
     /// <summary>When it was last used, as a timestamp.</summary>
     public long IdleSince { get; private set; }
 
@@ -67,6 +70,6 @@ internal sealed class UpstreamConnection(BufferedTransport transport, string end
             await ((Task)watch).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        _disposed.Dispose();
+        // _disposed stays: a cancellation that is under way may still want to fire it, and it holds nothing that needs releasing.
     }
 }

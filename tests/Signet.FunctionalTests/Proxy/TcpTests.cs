@@ -88,7 +88,8 @@ public sealed class TcpTests
             await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificateContext = new Signet.Client.Tls.TlsCredential(theirs).Context });
             await tls.CopyToAsync(tls);
         });
-        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Auto);
+        await using var world = await ProxyWorld.InboundAsync(
+            app.EndPoint, ProxyWorld.Permissive, AppProtocol.Auto, change: config => config with { Timeouts = config.Timeouts with { ServerFirst = TimeSpan.FromSeconds(20) } });
         await using var client = await Wire.TlsAsync(world.Inbound, null, sni: "app.example");
 
         await client.SendAsync("hello\n");
