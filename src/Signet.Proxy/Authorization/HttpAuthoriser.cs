@@ -73,20 +73,29 @@ internal sealed class HttpAuthoriser : IAuthoriser
         {
             if (_settings.SentToIt.Contain(name) && !_settings.AlwaysSentToIt.Keys.Contains(name, StringComparer.OrdinalIgnoreCase) && MaySend(name))
             {
-                request.Headers.TryAddWithoutValidation(name, value);
+                Add(request, name, value);
             }
         }
 
-        foreach (var (name, value) in _settings.AlwaysSentToIt)
+        foreach (var (name, value) in _settings.AlwaysSentToIt.Where(field => MaySend(field.Key)))
         {
-            request.Headers.TryAddWithoutValidation(name, value);
+            Add(request, name, value);
         }
 
         return request;
     }
 
+    // The platform keeps fields about the body, such as content-type, apart.
+    private static void Add(HttpRequestMessage request, string name, string value)
+    {
+        if (!request.Headers.TryAddWithoutValidation(name, value))
+        {
+            request.Content!.Headers.TryAddWithoutValidation(name, value);
+        }
+    }
+
     private static bool MaySend(string name) =>
-        !ForwardedHeaders.IsOurs(name) || name.Equals(ForwardedHeaders.ClientCertificate, StringComparison.OrdinalIgnoreCase)
+        (!name.Equals("expect", StringComparison.OrdinalIgnoreCase) && !ForwardedHeaders.IsOurs(name)) || name.Equals(ForwardedHeaders.ClientCertificate, StringComparison.OrdinalIgnoreCase)
         || name.Equals(ForwardedHeaders.RequestId, StringComparison.OrdinalIgnoreCase) || name.StartsWith("x-forwarded-", StringComparison.OrdinalIgnoreCase);
 
     private async Task<CheckAnswer> ReadAsync(HttpResponseMessage response, CancellationToken cancellationToken)

@@ -42,7 +42,7 @@ internal sealed class App : IAsyncDisposable
                     }));
                 }
             }
-            catch (OperationCanceledException)
+            catch (Exception e) when (_stop.IsCancellationRequested && e is OperationCanceledException or InvalidOperationException or SocketException)
             {
                 // The test is over.
             }

@@ -240,16 +240,17 @@ public sealed class AuthoriserTests
         await using var authoriser = App.Http((_, _) => "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-User: alice\r\nx-other: 1\r\nX-Down: d\r\nx-request-id: forged\r\nx-envoy-auth-headers-to-remove: x-secret, host\r\n\r\n");
         await using var mesh = new Mesh(Http(
             authoriser.EndPoint,
-            ", pathPrefix: /check/, includeRequestHeadersInCheck: [x-a, \"x-sec*\"], includeAdditionalHeadersInCheck: {x-from: orders}, headersToUpstreamOnAllow: [x-user, x-request-id], headersToDownstreamOnAllow: [x-down]"));
+            ", pathPrefix: /check/, includeRequestHeadersInCheck: [x-a, \"x-sec*\", content-type], includeAdditionalHeadersInCheck: {x-from: orders}, headersToUpstreamOnAllow: [x-user, x-request-id], headersToDownstreamOnAllow: [x-down]"));
         await using var world = await ProxyWorld.InboundAsync(app.EndPoint, AskAboutAsk, change: mesh.Configure);
         await using var client = await Wire.PlainAsync(world.Inbound);
 
-        var response = await client.AskAsync("POST /ask/me?q=%2e HTTP/1.1\r\nHost: orders\r\nX-A: 1\r\nx-secret: s\r\nx-hidden: h\r\nx-from: liar\r\nx-request-id: id-1\r\nContent-Length: 2\r\n\r\nhi");
+        var response = await client.AskAsync("POST /ask/me?q=%2e HTTP/1.1\r\nHost: orders\r\nX-A: 1\r\nx-secret: s\r\nx-hidden: h\r\nx-from: liar\r\nContent-Type: text/a\r\nx-request-id: id-1\r\nContent-Length: 2\r\n\r\nhi");
 
         Assert.Equal((200, "d"), (response.Status, App.Field(response.Head, "x-down")));
         var asked = Assert.Single(authoriser.Heads);
         Assert.StartsWith("POST /check/ask/me?q=%2e HTTP/1.1\r\n", asked, StringComparison.Ordinal);
         Assert.Equal(("orders", "1", "s", "orders", "", "0"), (App.Field(asked, "host"), App.Field(asked, "x-a"), App.Field(asked, "x-secret"), App.Field(asked, "x-from"), App.Field(asked, "x-hidden"), App.Field(asked, "content-length")));
+        Assert.Equal("text/a", App.Field(asked, "content-type"));
         var head = Assert.Single(app.Heads);
         Assert.Equal(("alice", "", "", "id-1", "orders"), (App.Field(head, "x-user"), App.Field(head, "x-other"), App.Field(head, "x-secret"), App.Field(head, "x-request-id"), App.Field(head, "host")));
     }
