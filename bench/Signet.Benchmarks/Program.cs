@@ -44,7 +44,7 @@ try
 
     return 0;
 }
-catch (Exception e) when (stop.IsCancellationRequested && e is OperationCanceledException or RpcException)
+catch (Exception) when (stop.IsCancellationRequested)
 {
     Console.Error.WriteLine("interrupted; everything that was started has been stopped");
     return 130;
