@@ -16,7 +16,7 @@ internal static class Report
         var began = DateTimeOffset.UtcNow;
         var before = MachineLoad.Now();
         await output.WriteLineAsync($"# {name}{(isQuick ? " (a trial: too short to mean anything)" : "")}");
-        await output.WriteLineAsync($"date         {began.UtcDateTime:yyyy-MM-dd HH:mm} UTC, commit {Repository.Commit()}");
+        await output.WriteLineAsync($"date         {began.UtcDateTime:yyyy-MM-dd HH:mm} UTC");
         await output.WriteLineAsync($"command      make bench{(arguments.Count > 0 ? $" BENCH=\"{string.Join(' ', arguments)}\"" : "")}");
         await output.WriteLineAsync(Machine.Describe());
         await output.WriteLineAsync($"load before  {MachineLoad.Average()}");
