@@ -54,7 +54,7 @@ internal static class Signing
         var identity = AgentIdentity.TryLoad(bundle.TrustDomain, folder, [.. bundle.Authorities], Random.Shared.NextDouble, out var problem) ?? throw new BenchException(problem);
         using (var server = new ServerLink(identity, "127.0.0.1", mesh.Layout.ServerPort, context.Time))
         {
-            identity.Accept(await server.JoinAsync(token.Token, context.Cancellation));
+            identity.Accept(await server.JoinAsync(token.Token, context.Cancellation), context.Time.GetUtcNow());
         }
 
         var entries = new List<RegistrationEntry>(Entries);
