@@ -19,6 +19,7 @@ test:
 
 bench:
 	@eng/require-sdk
+	@eng/install-peers bench/apt-packages.txt
 	@dotnet build bench/Signet.Benchmarks -c Release -v quiet -nologo
 	@bench/Signet.Benchmarks/bin/Release/net10.0/Signet.Benchmarks $(BENCH)
 

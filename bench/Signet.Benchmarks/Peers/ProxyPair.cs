@@ -1,0 +1,29 @@
+using Signet.Benchmarks.Machines;
+using Signet.Cli.Demo;
+
+namespace Signet.Benchmarks.Peers;
+
+/// <summary>
+/// Two proxies of one make, each a process of its own: plaintext client → outbound → mutual TLS → inbound → plaintext backend. Both carry
+/// TCP and HTTP on ports of their own.
+/// </summary>
+internal abstract class ProxyPair(DemoProcess outbound, DemoProcess inbound) : IAsyncDisposable
+{
+    public DemoProcess Outbound => outbound;
+
+    public DemoProcess Inbound => inbound;
+
+    /// <summary>Where a client's connections go on as they are.</summary>
+    public required int TcpPort { get; init; }
+
+    /// <summary>Where a client's requests are read and go on over kept connections.</summary>
+    public required int HttpPort { get; init; }
+
+    public (double Outbound, double Inbound) CpuSeconds() => (ProcessFacts.CpuSeconds(outbound.Pid), ProcessFacts.CpuSeconds(inbound.Pid));
+
+    public async ValueTask DisposeAsync()
+    {
+        await outbound.DisposeAsync();
+        await inbound.DisposeAsync();
+    }
+}

@@ -1,0 +1,152 @@
+using System.Globalization;
+using Signet.Cli.Demo;
+
+namespace Signet.Benchmarks.Peers;
+
+/// <summary>
+/// Signet's own proxies as an operator would run them: identity from the agent, STRICT, a policy that names who may do what, the access log
+/// in a file, everything else as it is by default.
+/// </summary>
+internal sealed class SignetPair : ProxyPair
+{
+    private const int TcpWorkloadPort = 9000;
+    private const int HttpWorkloadPort = 8080;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(100);
+
+    private SignetPair(DemoProcess outbound, DemoProcess inbound)
+        : base(outbound, inbound)
+    {
+    }
+
+    public required int OutboundAdmin { get; init; }
+
+    public required int InboundAdmin { get; init; }
+
+    public static async Task<SignetPair> StartAsync(Mesh mesh, int backendPort, BenchContext context)
+    {
+        var layout = mesh.Layout;
+        var ports = DemoPorts.Take(6);
+        layout.WriteMtlsPolicy("STRICT");
+        await File.WriteAllTextAsync(Path.Combine(layout.PolicyFolder, "orders.yaml"), Policy(layout), context.Cancellation);
+        await File.WriteAllTextAsync(layout.File("outbound.yaml"), OutboundConfig(layout, tcp: ports[0], http: ports[1], tcpPeer: ports[2], httpPeer: ports[3], admin: ports[4]), context.Cancellation);
+        await File.WriteAllTextAsync(layout.File("inbound.yaml"), InboundConfig(layout, tcp: ports[2], http: ports[3], admin: ports[5], backendPort), context.Cancellation);
+        var inbound = DemoProcess.Start("inbound", layout.ProgramFor(layout.Orders), ["proxy", "run", "--config", layout.File("inbound.yaml")], layout.LogFile("inbound"));
+        var outbound = DemoProcess.Start("outbound", layout.ProgramFor(layout.Web), ["proxy", "run", "--config", layout.File("outbound.yaml")], layout.LogFile("outbound"));
+        var pair = new SignetPair(outbound, inbound) { TcpPort = ports[0], HttpPort = ports[1], OutboundAdmin = ports[4], InboundAdmin = ports[5] };
+        try
+        {
+            await ReadyAsync(inbound, pair.InboundAdmin, context.Cancellation);
+            await ReadyAsync(outbound, pair.OutboundAdmin, context.Cancellation);
+            return pair;
+        }
+        catch
+        {
+            await pair.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Mutual-TLS handshakes that the inbound proxy completed since its start.</summary>
+    public Task<double> HandshakesAsync(CancellationToken cancellationToken) =>
+        MetricAsync(InboundAdmin, line => line.StartsWith("signet_proxy_handshakes_total{", StringComparison.Ordinal) && line.Contains("\"ok\"", StringComparison.Ordinal), cancellationToken);
+
+    /// <summary>Access log lines that either proxy could not write.</summary>
+    public async Task<double> DroppedLinesAsync(CancellationToken cancellationToken)
+    {
+        static bool IsDropped(string line) => line.StartsWith("signet_proxy_access_records_dropped_total", StringComparison.Ordinal);
+        return await MetricAsync(OutboundAdmin, IsDropped, cancellationToken) + await MetricAsync(InboundAdmin, IsDropped, cancellationToken);
+    }
+
+    private static string Policy(DemoLayout layout) => $$"""
+        apiVersion: security.istio.io/v1
+        kind: AuthorizationPolicy
+        metadata: {name: orders-from-web, namespace: {{DemoLayout.Namespace}}}
+        spec:
+          selector: {matchLabels: {app: orders} }
+          action: ALLOW
+          rules:
+          - from:
+            - source: {principals: ["{{layout.Web.Principal}}"]}
+            to:
+            - operation: {ports: ["{{HttpWorkloadPort}}"], methods: ["GET"], paths: ["/bench"]}
+          - from:
+            - source: {principals: ["{{layout.Web.Principal}}"]}
+            to:
+            - operation: {ports: ["{{TcpWorkloadPort}}"]}
+        """;
+
+    private static string OutboundConfig(DemoLayout layout, int tcp, int http, int tcpPeer, int httpPeer, int admin) => $$"""
+        workload: {namespace: {{DemoLayout.Namespace}}, serviceAccount: web, labels: {app: web} }
+        identity: {socket: "unix:{{layout.AgentSocket}}"}
+        policy: {folder: {{layout.PolicyFolder}}}
+        admin: 127.0.0.1:{{admin}}
+        accessLog: {path: {{layout.LogFile("outbound-access")}}, format: json}
+        outbound:
+        - listen: 127.0.0.1:{{tcp}}
+          host: {{layout.Orders.Host}}
+          port: {{TcpWorkloadPort}}
+          protocol: tcp
+          endpoints: ["127.0.0.1:{{tcpPeer}}"]
+          serverIdentities: ["{{layout.Orders.SpiffeId}}"]
+        - listen: 127.0.0.1:{{http}}
+          host: {{layout.Orders.Host}}
+          port: {{HttpWorkloadPort}}
+          protocol: http
+          endpoints: ["127.0.0.1:{{httpPeer}}"]
+          serverIdentities: ["{{layout.Orders.SpiffeId}}"]
+
+        """;
+
+    private static string InboundConfig(DemoLayout layout, int tcp, int http, int admin, int backendPort) => $$"""
+        workload: {namespace: {{DemoLayout.Namespace}}, serviceAccount: orders, labels: {app: orders} }
+        identity: {socket: "unix:{{layout.AgentSocket}}"}
+        policy: {folder: {{layout.PolicyFolder}}}
+        admin: 127.0.0.1:{{admin}}
+        accessLog: {path: {{layout.LogFile("inbound-access")}}, format: json}
+        inbound:
+        - listen: 127.0.0.1:{{tcp}}
+          port: {{TcpWorkloadPort}}
+          protocol: tcp
+          app: 127.0.0.1:{{backendPort}}
+        - listen: 127.0.0.1:{{http}}
+          port: {{HttpWorkloadPort}}
+          protocol: http
+          app: 127.0.0.1:{{backendPort}}
+
+        """;
+
+    private static async Task ReadyAsync(DemoProcess proxy, int admin, CancellationToken cancellationToken)
+    {
+        using var http = new HttpClient();
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(Patience);
+        while (!proxy.HasExited && !patience.IsCancellationRequested)
+        {
+            try
+            {
+                using var response = await http.GetAsync(new Uri($"http://127.0.0.1:{admin}/ready"), patience.Token);
+                if (response.IsSuccessStatusCode)
+                {
+                    return;
+                }
+            }
+            catch (Exception e) when (e is HttpRequestException or OperationCanceledException)
+            {
+                // Not listening yet.
+            }
+
+            await Task.Delay(Glance, patience.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        cancellationToken.ThrowIfCancellationRequested();
+        throw new BenchException($"{proxy.Name} did not become ready; it said: {(await File.ReadAllTextAsync(proxy.LogFile, cancellationToken)).Trim()}");
+    }
+
+    private static async Task<double> MetricAsync(int admin, Func<string, bool> isWanted, CancellationToken cancellationToken)
+    {
+        using var http = new HttpClient();
+        var text = await http.GetStringAsync(new Uri($"http://127.0.0.1:{admin}/metrics"), cancellationToken);
+        return text.Split('\n').Where(isWanted).Sum(line => double.Parse(line[(line.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture));
+    }
+}
