@@ -72,12 +72,23 @@ public sealed class LiveConnectionsTests
     public void Closes_those_whose_question_now_has_another_answer()
     {
         var (stays, goes, neverAsked) = (Open(), Open(), Open());
-        stays.Recheck = () => null;
-        goes.Recheck = () => new(RefusalReason.PolicyChanged, "because");
+        var changed = false;
+        stays.KeepAsking(() => null);
+        goes.KeepAsking(() => changed ? new(RefusalReason.PolicyChanged, "because") : null);
+        Assert.Null(goes.Closed);
 
+        changed = true;
         _all.RecheckAll();
 
         Assert.Equal((null, RefusalReason.PolicyChanged, null), (stays.Closed?.Reason, goes.Closed?.Reason, neverAsked.Closed?.Reason));
+    }
+
+    [Fact]
+    public void Closes_one_whose_answer_changed_while_it_was_being_made()
+    {
+        var live = Open();
+        live.KeepAsking(() => new(RefusalReason.PolicyChanged, "meanwhile"));
+        Assert.Equal("meanwhile", live.Closed?.Detail);
     }
 
     [Fact]
