@@ -13,9 +13,9 @@ public sealed record AccessLogEntry(Workload Destination, RequestFacts Facts, bo
     /// <summary>The longest line that is read, in characters.</summary>
     public const int MaxLineLength = 256 * 1024;
 
-    /// <summary>Reads a line. Lines of outbound traffic give true and null.</summary>
+    /// <summary>Reads a line. Lines of outbound traffic, and of connections that ended before policy was asked, give true and null.</summary>
     /// <param name="line">One JSON object.</param>
-    /// <param name="entry">The entry, or null when the line is not about inbound traffic.</param>
+    /// <param name="entry">The entry, or null when the line is not about a decision.</param>
     /// <param name="problem">What is wrong, when the answer is false.</param>
     public static bool TryParse(string line, out AccessLogEntry? entry, out string problem)
     {
@@ -36,7 +36,8 @@ public sealed record AccessLogEntry(Workload Destination, RequestFacts Facts, bo
                 return false;
             }
 
-            return Text(root, "direction") is not (null or "inbound") || TryRead(root, out entry, out problem);
+            // What ended before policy was asked says nothing about policy.
+            return Text(root, "direction") is not (null or "inbound") || Text(root, "stage") is "identity" or "detection" or "handshake" || TryRead(root, out entry, out problem);
         }
         catch (JsonException)
         {

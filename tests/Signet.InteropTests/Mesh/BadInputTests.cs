@@ -63,7 +63,7 @@ public sealed class BadInputTests : IDisposable
         await mesh.StartServerAsync(TimeSpan.FromMinutes(5), CancellationToken.None);
         var (exit, output) = await SignetProgram.RunAsync("server", "run", "--config", layout.File("server.yaml"));
         Assert.Equal(1, exit);
-        Assert.Matches("is taken by a running process|already in use", output);
+        Assert.Matches("is taken by a running process|already in use|in use by another process", output);
     }
 
     [Fact]

@@ -52,6 +52,14 @@ public sealed class SimulationTests
     [Fact]
     public void Outbound_lines_are_passed_over() => Assert.Empty(Simulate("", Line("a/b", "allow").Replace("inbound", "outbound")));
 
+    [Theory]
+    [InlineData("identity", 0)]
+    [InlineData("detection", 0)]
+    [InlineData("handshake", 0)]
+    [InlineData("default", 1)]
+    public void Connections_that_ended_before_policy_was_asked_are_passed_over(string stage, int edges) =>
+        Assert.Equal(edges, Simulate("", Line(null, "deny", extra: $",\"stage\":\"{stage}\"")).Count);
+
     [Fact]
     public void A_line_without_a_request_is_TCP()
     {
