@@ -42,7 +42,7 @@ internal sealed class AgentIdentity
     public TrustBundles Bundles => Volatile.Read(ref _bundles);
 
     /// <summary>Whether there is an SVID that the server would accept at this time.</summary>
-    public bool IsValid(DateTimeOffset now) => Credential is { Svid: var svid } && new Validity(svid.NotBefore, svid.NotAfter).Covers(now);
+    public bool IsValid(DateTimeOffset now) => Credential?.Svid.Validity.Covers(now) == true;
 
     /// <summary>When the SVID is to be renewed.</summary>
     public DateTimeOffset RenewAt { get; private set; } = DateTimeOffset.MinValue;
@@ -94,7 +94,7 @@ internal sealed class AgentIdentity
 
     private void Use(TlsCredential credential, DateTimeOffset receivedAt)
     {
-        RenewAt = SvidRenewal.DueAt(new Validity(credential.Svid.NotBefore, credential.Svid.NotAfter), receivedAt, _chance());
+        RenewAt = SvidRenewal.DueAt(credential.Svid.Validity, receivedAt, _chance());
         Volatile.Write(ref _credential, credential);
     }
 

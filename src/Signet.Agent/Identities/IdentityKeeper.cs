@@ -69,7 +69,7 @@ internal sealed class IdentityKeeper(NodeSync sync, ServerLink server, IdentityC
             foreach (var entry in batch.Where(entry => signed.ContainsKey(entry.Id)))
             {
                 var svid = signed[entry.Id];
-                var validity = new Validity(svid.NotBefore, svid.NotAfter);
+                var validity = svid.Validity;
                 if (!validity.Covers(now))
                 {
                     refused[entry.Id] = $"the certificate is valid from {validity.NotBefore:u} to {validity.NotAfter:u}, but this node's clock says {now:u}";

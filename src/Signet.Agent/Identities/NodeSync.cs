@@ -3,7 +3,6 @@ using Microsoft.Extensions.Logging;
 using Signet.Agent.Attestation;
 using Signet.Agent.Wire;
 using Signet.Hosting;
-using Signet.Identity.Rotation;
 using Signet.Identity.X509;
 using Signet.Rpc.Wire.Node;
 
@@ -82,7 +81,7 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAt
     private void Accept(X509Svid svid)
     {
         var now = time.GetUtcNow();
-        if (!new Validity(svid.NotBefore, svid.NotAfter).Covers(now))
+        if (!svid.Validity.Covers(now))
         {
             throw new AttestationException($"the certificate from the server is valid from {svid.NotBefore:u} to {svid.NotAfter:u}, but this node's clock says {now:u}; set it right");
         }

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Signet.Identity.Registration;
-using Signet.Identity.Rotation;
 using Signet.Identity.X509;
 
 namespace Signet.Agent.Identities;
@@ -9,7 +8,7 @@ namespace Signet.Agent.Identities;
 internal sealed record HeldSvid(RegistrationEntry Entry, X509Svid Svid, DateTimeOffset RenewAt)
 {
     /// <summary>Whether peers would accept it at this time.</summary>
-    public bool IsValid(DateTimeOffset now) => new Validity(Svid.NotBefore, Svid.NotAfter).Covers(now);
+    public bool IsValid(DateTimeOffset now) => Svid.Validity.Covers(now);
 }
 
 /// <summary>What is to be done for the SVIDs of a node, as a pure function of what it holds, what it may serve and the time.</summary>

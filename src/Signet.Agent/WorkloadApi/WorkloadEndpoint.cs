@@ -27,7 +27,7 @@ internal sealed class WorkloadEndpoint : IDaemonPart, IAsyncDisposable
         builder.Services.AddRoutingCore();
         builder.WebHost
             .UseKestrelCore()
-            .UseSockets(sockets => sockets.CreateBoundListenSocket = _ => UnixSocketPath.Bind(socket, EverybodyConnects))
+            .UseSockets(sockets => sockets.CreateBoundListenSocket = _ => UnixSocketPath.Bind(socket, UnixSocketPath.EverybodyConnects))
             .ConfigureKestrel(kestrel =>
             {
                 kestrel.UseGrpcDefaults();
@@ -46,9 +46,6 @@ internal sealed class WorkloadEndpoint : IDaemonPart, IAsyncDisposable
     public string Name => $"Workload API {_socket}";
 
     public Task Completion => _completion.Task;
-
-    private static UnixFileMode EverybodyConnects =>
-        UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
 
     public Task StartAsync(CancellationToken cancellationToken) => _app.StartAsync(cancellationToken);
 

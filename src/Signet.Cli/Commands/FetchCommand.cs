@@ -1,10 +1,8 @@
 using System.CommandLine;
-using System.Text;
 using System.Text.Json.Nodes;
+using Signet.Cli.Clients;
 using Signet.Cli.Output;
 using Signet.Client;
-using Signet.Hosting.Files;
-using Signet.Identity.X509;
 
 namespace Signet.Cli.Commands;
 
@@ -38,7 +36,7 @@ internal static class FetchCommand
 
             if (parsed.GetValue(write) is { } folder)
             {
-                WriteFiles(folder, identity);
+                SvidFolder.Write(folder, identity.Default, identity.Bundles.All);
             }
 
             Answer.To(parsed, output).Write(() => Json(identity), answer => WriteText(answer, identity, context.Time.GetUtcNow()));
@@ -80,21 +78,6 @@ internal static class FetchCommand
             }
         });
         return command;
-    }
-
-    // The key first: whoever waits for the certificate then finds both.
-    private static void WriteFiles(string folder, X509Context identity)
-    {
-        PrivateFolder.Ensure(folder);
-        var svid = identity.Default;
-        PrivateFile.WriteAtomically(Path.Combine(folder, "key.pem"), Encoding.ASCII.GetBytes(Pem.EncodePrivateKey(svid.Key)));
-        PrivateFile.WriteAtomically(Path.Combine(folder, "svid.pem"), Encoding.ASCII.GetBytes(Pem.Encode(svid.Chain)));
-        foreach (var bundle in identity.Bundles.All)
-        {
-            var path = bundle.TrustDomain == svid.Id.TrustDomain ? Path.Combine(folder, "bundle.pem") : Path.Combine(folder, "federated", bundle.TrustDomain.Name + ".pem");
-            PrivateFolder.Ensure(Path.GetDirectoryName(path)!);
-            PrivateFile.WriteAtomically(path, Encoding.ASCII.GetBytes(bundle.ToPem()));
-        }
     }
 
     private static JsonObject Json(X509Context identity) => new()

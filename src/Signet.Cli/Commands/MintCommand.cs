@@ -1,10 +1,7 @@
 using System.CommandLine;
-using System.Text;
 using System.Text.Json.Nodes;
 using Signet.Cli.Clients;
 using Signet.Cli.Output;
-using Signet.Hosting.Files;
-using Signet.Identity.X509;
 
 namespace Signet.Cli.Commands;
 
@@ -30,10 +27,7 @@ internal static class MintCommand
             var svid = await admin.MintAsync(parsed.GetValue(id)!, parsed.GetValue(ttl) ?? DefaultTtl, parsed.GetValue(dns) ?? [], cancellationToken).ConfigureAwait(false);
             var bundle = await admin.BundleAsync(cancellationToken).ConfigureAwait(false);
             var folder = parsed.GetRequiredValue(write);
-            PrivateFolder.Ensure(folder);
-            PrivateFile.WriteAtomically(Path.Combine(folder, "key.pem"), Encoding.ASCII.GetBytes(Pem.EncodePrivateKey(svid.Key)));
-            PrivateFile.WriteAtomically(Path.Combine(folder, "svid.pem"), Encoding.ASCII.GetBytes(Pem.Encode(svid.Chain)));
-            PrivateFile.WriteAtomically(Path.Combine(folder, "bundle.pem"), Encoding.ASCII.GetBytes(bundle.ToPem()));
+            SvidFolder.Write(folder, svid, [bundle]);
             Answer.To(parsed, output).Write(
                 () => new JsonObject { ["spiffeId"] = svid.Id.Uri, ["serial"] = svid.Leaf.SerialHex, ["notAfter"] = HumanTime.Stamp(svid.NotAfter), ["folder"] = Path.GetFullPath(folder) },
                 answer => answer.Out.WriteLine($"{svid.Id}, serial {svid.Leaf.SerialHex}, until {HumanTime.Both(svid.NotAfter, context.Time.GetUtcNow())}, in {Path.GetFullPath(folder)}"));

@@ -12,6 +12,13 @@ public static class UnixSocketPath
     /// <summary>The longest path that fits the kernel's <c>sun_path</c> with its closing zero, in bytes (unix(7)).</summary>
     public const int MaxBytes = 107;
 
+    /// <summary>A socket to which only its owner and root can connect.</summary>
+    public const UnixFileMode OwnerConnects = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    /// <summary>A socket to which every local user can connect; whoever serves it must look at who it is.</summary>
+    public const UnixFileMode EverybodyConnects =
+        OwnerConnects | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
+
     /// <summary>Reads an absolute path, with or without <c>unix:</c> or <c>unix://</c> before it. Never throws.</summary>
     public static bool TryParse(string? text, [NotNullWhen(true)] out string? path, out string problem)
     {

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
+using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 
 namespace Signet.Identity.X509;
@@ -38,6 +39,9 @@ public sealed class X509Svid
 
     /// <summary>The end of the leaf's life, or of an intermediate's that ends before it.</summary>
     public DateTimeOffset NotAfter => Chain.Min(c => c.NotAfter);
+
+    /// <summary>From when until when peers accept it.</summary>
+    public Validity Validity => new(NotBefore, NotAfter);
 
     /// <summary>
     /// Puts an identity together when everything fits: the key is the leaf's, the leaf keeps the profile, each certificate is signed by the next.

@@ -78,17 +78,12 @@ internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
-    private static UnixFileMode OwnerConnects => UnixFileMode.UserRead | UnixFileMode.UserWrite;
-
-    // Other users can only be let in by letting all connect; the gate then looks at who it is.
-    private static UnixFileMode EverybodyConnects =>
-        OwnerConnects | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
-
     private Socket Bind(EndPoint endPoint)
     {
         if (endPoint is UnixDomainSocketEndPoint)
         {
-            return UnixSocketPath.Bind(_config.AdminSocket, _config.AdminUids.Count > 0 ? EverybodyConnects : OwnerConnects);
+            // Other users can only be let in by letting all connect; the gate then looks at who it is.
+            return UnixSocketPath.Bind(_config.AdminSocket, _config.AdminUids.Count > 0 ? UnixSocketPath.EverybodyConnects : UnixSocketPath.OwnerConnects);
         }
 
         var socket = Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets.SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);

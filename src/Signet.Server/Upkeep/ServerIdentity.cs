@@ -18,8 +18,7 @@ public sealed class ServerIdentity(TrustDomain trustDomain, SvidIssuer issuer, T
     public TlsCredential Current => Volatile.Read(ref _current) ?? throw new InvalidOperationException("the server has no identity yet");
 
     /// <summary>Whether the server can be recognised by its agents at this time.</summary>
-    public bool IsValid(DateTimeOffset now) =>
-        Volatile.Read(ref _current) is { Svid: var svid } && new Validity(svid.NotBefore, svid.NotAfter).Covers(now);
+    public bool IsValid(DateTimeOffset now) => Volatile.Read(ref _current)?.Svid.Validity.Covers(now) == true;
 
     /// <summary>Renews when it is due.</summary>
     /// <returns>Whether it was renewed.</returns>
@@ -40,7 +39,7 @@ public sealed class ServerIdentity(TrustDomain trustDomain, SvidIssuer issuer, T
         }
 
         Volatile.Write(ref _current, new TlsCredential(svid));
-        _dueAt = SvidRenewal.DueAt(new Validity(svid.NotBefore, svid.NotAfter), now, chance());
+        _dueAt = SvidRenewal.DueAt(svid.Validity, now, chance());
         return true;
     }
 }
