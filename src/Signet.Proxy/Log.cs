@@ -47,6 +47,9 @@ internal static partial class Log
     [LoggerMessage(4025, LogLevel.Warning, "token keys cannot be fetched from {Uri}, {Consequence}: {Problem}")]
     public static partial void TokenKeysNotFetched(ILogger log, string uri, string consequence, string problem);
 
+    [LoggerMessage(4026, LogLevel.Error, "an event loop ran into something unexpected and goes on")]
+    public static partial void LoopFault(ILogger log, Exception exception);
+
     [LoggerMessage(4030, LogLevel.Error, "access log {Path} cannot be written, records are dropped: {Problem}")]
     public static partial void AccessLogFailed(ILogger log, string path, string problem);
 }

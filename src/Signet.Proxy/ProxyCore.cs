@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using Signet.Proxy.Authorization;
 using Signet.Proxy.Config;
 using Signet.Proxy.Connections;
+using Signet.Proxy.Loop;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Tls;
 
@@ -9,7 +10,7 @@ namespace Signet.Proxy;
 
 /// <summary>What every connection's owner works with.</summary>
 internal sealed class ProxyCore(
-    ProxyConfig config, IdentityState identity, ITlsEngine tls, LiveConnections connections, AccessLog accessLog, ProxyMetrics metrics, TokenKeys tokenKeys, TimeProvider time, ILogger logger)
+    ProxyConfig config, IdentityState identity, EventLoops loops, LiveConnections connections, AccessLog accessLog, ProxyMetrics metrics, TokenKeys tokenKeys, TimeProvider time, ILogger logger)
 {
     private ProxyModel? _model;
     private int _isDraining;
@@ -18,7 +19,7 @@ internal sealed class ProxyCore(
 
     public IdentityState Identity => identity;
 
-    public ITlsEngine Tls => tls;
+    public EventLoops Loops => loops;
 
     public LiveConnections Connections => connections;
 

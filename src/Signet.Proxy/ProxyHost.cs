@@ -13,6 +13,7 @@ using Signet.Proxy.Authorization;
 using Signet.Proxy.Config;
 using Signet.Proxy.Connections;
 using Signet.Proxy.Listeners;
+using Signet.Proxy.Loop;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Tls;
 using Signet.Proxy.Upstreams;
@@ -37,6 +38,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private readonly PolicyState _policy;
     private readonly TokenKeys _tokenKeys;
     private readonly Authorisers _authorisers;
+    private readonly EventLoops _loops;
     private readonly ProxyCore _core;
     private readonly List<Listener> _listeners = [];
     private readonly List<UpstreamPool> _pools = [];
@@ -45,15 +47,16 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _isStopped;
 
-    private ProxyHost(ProxyConfig config, TimeProvider time, ILoggerFactory logs, IX509Source? source, ITlsEngine tls, Func<double> chance)
+    private ProxyHost(ProxyConfig config, TimeProvider time, ILoggerFactory logs, IX509Source? source, Func<double> chance)
     {
         var logger = logs.CreateLogger("Signet.Proxy");
         _accessLog = new AccessLog(config.AccessLog, _metrics, logger);
         _ownsSource = source is null;
         _source = source ?? SourceOf(config.Identity, time);
-        _identity = new IdentityState(_source, time, logger);
+        _identity = new IdentityState(_source, config.Tls, time, logger);
         _tokenKeys = new TokenKeys(new KeyFetcher(RootsOf(config.TokenKeyRoots)), _metrics, time, chance, logger);
-        _core = new ProxyCore(config, _identity, tls, new LiveConnections(time), _accessLog, _metrics, _tokenKeys, time, logger);
+        _loops = new EventLoops(Environment.ProcessorCount, fault => Log.LoopFault(logger, fault));
+        _core = new ProxyCore(config, _identity, _loops, new LiveConnections(time), _accessLog, _metrics, _tokenKeys, time, logger);
         _authorisers = new Authorisers(_core);
         _policy = new PolicyState(_core);
         _metrics.Observe(() => _identity.Current?.ExpiresAt, () => _identity.Rotations, () => _core.Connections.Count);
@@ -97,12 +100,11 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     /// <param name="time">The clock.</param>
     /// <param name="logs">Where it logs.</param>
     /// <param name="source">Its identity; null takes the one that the configuration names. Not disposed.</param>
-    /// <param name="tls">The TLS engine; null takes the platform's.</param>
     /// <param name="chance">Gives numbers from 0 to 1, so that many proxies don't fetch token keys at once; null spreads nothing.</param>
     /// <exception cref="IOException">The policy folder, the mesh settings, the token keys' roots or the access log cannot be opened; the message says which and why.</exception>
     public static ProxyHost Build(
-        ProxyConfig config, TimeProvider time, ILoggerFactory logs, IX509Source? source = null, ITlsEngine? tls = null, Func<double>? chance = null) =>
-        new(config, time, logs, source, tls ?? new SslStreamEngine(), chance ?? (() => 0));
+        ProxyConfig config, TimeProvider time, ILoggerFactory logs, IX509Source? source = null, Func<double>? chance = null) =>
+        new(config, time, logs, source, chance ?? (() => 0));
 
     public string Name => "proxy";
 
@@ -260,13 +262,13 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
 
     private async ValueTask ReleaseAsync()
     {
-        _listeners.ForEach(listener => listener.Dispose());
         foreach (var pool in _pools)
         {
             await pool.DisposeAsync().ConfigureAwait(false);
         }
 
         _authorisers.Dispose();
+        await _loops.DisposeAsync().ConfigureAwait(false);
         await _policy.DisposeAsync().ConfigureAwait(false);
         await _tokenKeys.DisposeAsync().ConfigureAwait(false);
         _identity.Dispose();

@@ -30,7 +30,7 @@ internal static class AuthoriserRoute
             }
 
             var dialer = new MeshDialer(service, core);
-            return cancellationToken => DialAsync(dialer, forHttp: authoriser.Protocol == AuthoriserProtocol.Http, cancellationToken);
+            return cancellationToken => DialAsync(core, dialer, forHttp: authoriser.Protocol == AuthoriserProtocol.Http, cancellationToken);
         }
 
         if (LoopbackOf(authoriser.Host) is { } address)
@@ -49,8 +49,8 @@ internal static class AuthoriserRoute
         : IPAddress.TryParse(host, out var address) && IPAddress.IsLoopback(address) ? address
         : null;
 
-    private static async ValueTask<Stream> DialAsync(MeshDialer dialer, bool forHttp, CancellationToken cancellationToken) =>
-        await dialer.DialAsync(forHttp, cancellationToken).ConfigureAwait(false) switch
+    private static async ValueTask<Stream> DialAsync(ProxyCore core, MeshDialer dialer, bool forHttp, CancellationToken cancellationToken) =>
+        await dialer.DialAsync(core.Loops.Any(), forHttp, cancellationToken).ConfigureAwait(false) switch
         {
             DialOutcome.Connected connected => new UpstreamStream(connected.Connection),
             DialOutcome.Failed failed => throw new IOException($"{failed.Reason}: {failed.Detail}"),
@@ -59,9 +59,10 @@ internal static class AuthoriserRoute
 
     private static async ValueTask<Stream> ConnectAsync(IPEndPoint to, ProxyCore core, CancellationToken cancellationToken)
     {
-        var (transport, failure) = await Connector.ConnectAsync(to, core.Config.Timeouts.Connect, core.Time, cancellationToken).ConfigureAwait(false);
-        return transport is null
+        var loop = core.Loops.Any();
+        var (socket, failure) = await Connector.ConnectAsync(loop, to, core.Config.Timeouts.Connect, core.Time, cancellationToken).ConfigureAwait(false);
+        return socket is null
             ? throw new IOException(failure!.Detail)
-            : new UpstreamStream(new UpstreamConnection(new BufferedTransport(transport), EndPointText.Format(to), session: null));
+            : new UpstreamStream(new UpstreamConnection(new BufferedTransport(socket), loop, EndPointText.Format(to), session: null));
     }
 }

@@ -51,6 +51,8 @@ public sealed record ProxyConfig
 
     public ProxyLimits Limits { get; init; } = new();
 
+    public TlsConfig Tls { get; init; } = new();
+
     /// <summary>Reads the document's root. Problems go to the section; the answer only counts when there are none.</summary>
     public static ProxyConfig Read(ConfigSection root)
     {
@@ -85,6 +87,7 @@ public sealed record ProxyConfig
             AccessLog = AccessLogConfig.Read(root.Section("accessLog")),
             Timeouts = ProxyTimeouts.Read(root.Section("timeouts")),
             Limits = ProxyLimits.Read(root.Section("limits")),
+            Tls = TlsConfig.Read(root.Section("tls")),
         };
     }
 

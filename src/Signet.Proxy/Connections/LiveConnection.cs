@@ -1,4 +1,5 @@
 using System.Net;
+using Signet.Proxy.Loop;
 using Signet.Proxy.Tls;
 
 namespace Signet.Proxy.Connections;
@@ -29,9 +30,9 @@ public sealed class LiveConnection : IDisposable
     private Func<Closure?>? _recheck;
     private int _isIdle;
 
-    internal LiveConnection(long id, Direction direction, string listener, IPEndPoint source, TimeProvider time)
+    internal LiveConnection(long id, Direction direction, string listener, IPEndPoint source, EventLoop loop, TimeProvider time)
     {
-        (Id, Direction, Listener, Source, _time) = (id, direction, listener, source, time);
+        (Id, Direction, Listener, Source, Loop, _time) = (id, direction, listener, source, loop, time);
         _opened = time.GetTimestamp();
         Opened = time.GetUtcNow();
     }
@@ -71,6 +72,9 @@ public sealed class LiveConnection : IDisposable
         get => Volatile.Read(ref _isIdle) != 0;
         internal set => Interlocked.Exchange(ref _isIdle, value ? 1 : 0);
     }
+
+    /// <summary>The loop that serves it.</summary>
+    internal EventLoop Loop { get; }
 
     /// <summary>Bytes of payload from the one who opened the connection.</summary>
     public long Received => Interlocked.Read(ref _received);

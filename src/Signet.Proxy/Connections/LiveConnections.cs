@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
+using Signet.Proxy.Loop;
 
 namespace Signet.Proxy.Connections;
 
@@ -18,9 +19,9 @@ public sealed class LiveConnections(TimeProvider time)
 
     public int Count => _all.Count;
 
-    internal LiveConnection Open(Direction direction, string listener, IPEndPoint source)
+    internal LiveConnection Open(Direction direction, string listener, IPEndPoint source, EventLoop loop)
     {
-        var live = new LiveConnection(Interlocked.Increment(ref _lastId), direction, listener, source, time);
+        var live = new LiveConnection(Interlocked.Increment(ref _lastId), direction, listener, source, loop, time);
         _all[live.Id] = live;
         return live;
     }

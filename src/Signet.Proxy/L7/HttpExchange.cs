@@ -23,7 +23,7 @@ internal sealed class HttpExchange(
         forwarding.Clearance.Demand();
         for (var isRetry = false; ; isRetry = true)
         {
-            var (outcome, era) = await role.Pool.TakeAsync(fresh: isRetry, live.Token).ConfigureAwait(false);
+            var (outcome, era) = await role.Pool.TakeAsync(live.Loop, fresh: isRetry, live.Token).ConfigureAwait(false);
             if (outcome is DialOutcome.Failed failed)
             {
                 record.Upstream = failed.Endpoint;

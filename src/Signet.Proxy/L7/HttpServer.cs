@@ -10,9 +10,6 @@ namespace Signet.Proxy.L7;
 /// </summary>
 internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTransport client, IHttpRole role)
 {
-    private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(1);
-    private const int MaxLinger = 256 * 1024;
-
     /// <summary>Returns when the connection is over; disposing the transport is the caller's.</summary>
     public async Task RunAsync()
     {
@@ -35,7 +32,7 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
             client.ReleaseIfEmpty();
         }
 
-        await LingerAsync().ConfigureAwait(false);
+        await Parting.LingerAsync(client, core.Time).ConfigureAwait(false);
     }
 
     /// <summary>Waits for a request and reads its head. Neither a head nor a problem: there is nothing more to say on the connection.</summary>
@@ -121,6 +118,7 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
         try
         {
             var ruling = await role.JudgeAsync(head, fields, record).ConfigureAwait(false);
+            await live.Loop.EnterAsync();
             if (ruling.Forwarding is { } forwarding)
             {
                 return await new HttpExchange(core, live, client, output, role, head, forwarding, record).RunAsync().ConfigureAwait(false);
@@ -178,7 +176,7 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
     /// <summary>A response after which the connection ends; the client gets a moment to take it.</summary>
     private async Task LastWordsAsync(OutputBuffer output, AccessRecord record, int status)
     {
-        using var moment = new CancellationTokenSource(LastWords, core.Time);
+        using var moment = new CancellationTokenSource(Parting.Moment, core.Time);
         try
         {
             await OwnResponse.WriteAsync(output, record, status, isHead: false, close: true, moment.Token).ConfigureAwait(false);
@@ -189,26 +187,5 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
         }
 
         core.AccessLog.Write(record);
-    }
-
-    /// <summary>
-    /// Ends the connection so that the last response arrives: closing with unread bytes in the socket would reset it (RFC 9112 §9.6).
-    /// </summary>
-    private async Task LingerAsync()
-    {
-        using var moment = new CancellationTokenSource(LastWords, core.Time);
-        try
-        {
-            await client.EndWritesAsync(moment.Token).ConfigureAwait(false);
-            for (var discarded = 0; discarded < MaxLinger && await client.ReadMoreAsync(int.MaxValue, moment.Token).ConfigureAwait(false);)
-            {
-                discarded += client.Available.Length;
-                client.Consume(client.Available.Length);
-            }
-        }
-        catch (Exception e) when (e is IOException or OperationCanceledException)
-        {
-            // It is over either way.
-        }
     }
 }

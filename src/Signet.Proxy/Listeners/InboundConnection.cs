@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using Signet.Identity.X509;
 using Signet.Policy;
 using Signet.Policy.Jwt;
@@ -8,6 +7,7 @@ using Signet.Proxy.Config;
 using Signet.Proxy.Connections;
 using Signet.Proxy.L4;
 using Signet.Proxy.L7;
+using Signet.Proxy.Loop;
 using Signet.Proxy.Sniffing;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Tls;
@@ -20,13 +20,14 @@ namespace Signet.Proxy.Listeners;
 /// One connection from a peer to the workload, from its first byte to its last. The order is the proxy's whole promise: look, admit,
 /// authenticate, authorise, and only then move bytes.
 /// </summary>
-internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, IUpstreamDialer app, Authorisers authorisers, ProxyCore core, Socket socket, LiveConnection live) : IHttpRole
+internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, IUpstreamDialer app, Authorisers authorisers, ProxyCore core, LoopSocket socket, LiveConnection live) : IHttpRole
 {
     private static readonly Reply InvalidToken = new(401, [new("www-authenticate", "Bearer error=\"invalid_token\"")]);
 
     private readonly RequestFacts _facts = new();
     private TlsSession? _session;
     private OwnIdentity? _self;
+    private readonly IPEndPoint? _local = socket.LocalEndPoint();
     private string? _sni;
     private string? _why;
     private bool _isHttp;
@@ -37,7 +38,7 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
     {
         var started = core.Time.GetTimestamp();
         var record = NewRecord();
-        await using var raw = new BufferedTransport(new SocketTransport(socket));
+        await using var raw = new BufferedTransport(socket);
         try
         {
             await ServeAsync(raw, record).ConfigureAwait(false);
@@ -109,10 +110,12 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
                 {
                     record.Sni = _sni;
                     record.Refuse(refused.Reason, refused.Detail);
-                    raw.Abort();
+                    await Parting.LingerAsync(raw, core.Time).ConfigureAwait(false);
                     return;
                 }
 
+                raw.Consume(raw.Available.Length);
+                raw.ReleaseIfEmpty();
                 (_session, _self) = (((TlsOutcome.Established)outcome).Session, identity);
                 live.Peer = _session.Peer;
                 stream = new BufferedTransport(_session.Transport);
@@ -155,12 +158,11 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
     private Task<TlsOutcome> HandshakeAsync(BufferedTransport raw, OwnIdentity identity, IReadOnlyList<string> offered)
     {
         var forHttp = port.Protocol == AppProtocol.Http || (port.Protocol == AppProtocol.Auto && MeshAlpn.SaysHttp(offered) != false);
-        var setup = new TlsServerSetup(identity.Credential, MeshAlpn.Select(offered, forHttp), presented => Judge(presented, identity));
-        return Handshake.RunAsync(core, Direction.Inbound, token => core.Tls.AcceptAsync(raw, setup, token), live.Token);
+        var setup = new TlsServerSetup(
+            identity.Certificate, MeshAlpn.Select(offered, forHttp),
+            presented => identity.Verdicts.Judge(presented, CertificateUsage.Client, expected: null, core.Time.GetUtcNow()));
+        return Handshake.RunAsync(core, Direction.Inbound, token => TlsEngine.AcceptAsync(socket, raw.Available, setup, token), live.Token);
     }
-
-    private Judgement Judge(IReadOnlyList<Certificate> presented, OwnIdentity identity) =>
-        PeerJudge.Judge(presented, identity.Context.Bundles, CertificateUsage.Client, expected: null, core.Time.GetUtcNow());
 
     private async Task<bool> IsHttpAsync(BufferedTransport stream, IReadOnlyList<string>? offered) => port.Protocol switch
     {
@@ -175,6 +177,7 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
         _facts.Protocol = Signet.Policy.Protocol.Tcp;
         var hearing = new Hearing(authorisers, core.Model!.Policy, _facts, []);
         var decision = await hearing.DecideAsync(() => Subject(record, http: null), live.Token).ConfigureAwait(false);
+        await live.Loop.EnterAsync();
         record.Verdict = decision.Verdict;
         if (decision.Permit is not { } permit)
         {
@@ -184,7 +187,7 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
         }
 
         live.Policy = permit.Policy;
-        var dialled = await app.DialAsync(forHttp: false, live.Token).ConfigureAwait(false);
+        var dialled = await app.DialAsync(live.Loop, forHttp: false, live.Token).ConfigureAwait(false);
         if (dialled is DialOutcome.Failed failed)
         {
             record.Upstream = failed.Endpoint;
@@ -275,7 +278,7 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
     }
 
     private CheckSubject Subject(AccessRecord record, CheckedRequest? http) =>
-        new(record.Began, live.Source, socket.LocalEndPoint as IPEndPoint, _session?.Peer.Id, core.Identity.Current?.Id, _sni, http);
+        new(record.Began, live.Source, _local, _session?.Peer.Id, core.Identity.Current?.Id, _sni, http);
 
     public void KeepAsking(Peer? upstream, bool isTunnel) =>
         live.KeepAsking(isTunnel ? () => CheckTrust() ?? CheckPolicy() : _session is null ? null : CheckTrust);
@@ -289,7 +292,7 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
             Listener = live.Listener,
             Source = live.Source,
             DestinationPort = port.Port,
-            DestinationIp = (socket.LocalEndPoint as IPEndPoint)?.Address,
+            DestinationIp = _local?.Address,
             DestinationWorkload = core.Config.Workload,
         };
         Describe(record);
@@ -311,13 +314,14 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
         (_facts.Peer, _facts.MutualTls) = (_session?.Peer.Id, _session is not null);
         _facts.SourceIp = Unmapped(live.Source.Address);
         _facts.RemoteIp = _facts.SourceIp;
-        _facts.DestinationIp = socket.LocalEndPoint is IPEndPoint local ? Unmapped(local.Address) : null;
+        _facts.DestinationIp = _local is null ? null : Unmapped(_local.Address);
         (_facts.DestinationPort, _facts.Sni) = (port.Port, _sni);
     }
 
     /// <summary>Whether the peer would still be believed in a handshake now.</summary>
     private LiveConnection.Closure? CheckTrust() =>
-        _session is { } session && core.Identity.Current is { } identity && Judge(session.Peer.Presented, identity) is { Peer: null } no
+        _session is { } session && core.Identity.Current is { } identity
+        && identity.Verdicts.Judge(session.Peer, CertificateUsage.Client, expected: null, core.Time.GetUtcNow()) is { Peer: null } no
             ? new(no.Reason == RefusalReason.PeerCertificateExpired ? RefusalReason.PeerExpired : RefusalReason.PeerNoLongerTrusted, no.Detail)
             : null;
 

@@ -1,30 +1,34 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Signet.Hosting.Configuration;
 using Signet.Hosting.Daemons;
 using Signet.Proxy.Connections;
+using Signet.Proxy.Loop;
+using Signet.Proxy.Native;
 
 namespace Signet.Proxy.Listeners;
 
 /// <summary>
-/// One listening socket and the connections that came through it. Each connection has one owner, a task that the listener awaits; beyond
-/// the limit connections wait in the kernel's queue.
+/// One listening socket, watched by every loop, and the connections that came through it. Each connection has one owner on one loop, and
+/// the listener ends after the last of them; beyond the limit, or without descriptors, connections wait in the kernel's queue.
 /// </summary>
-internal sealed class Listener(string name, string option, IPEndPoint listen, Direction direction, ProxyCore core, Func<Socket, LiveConnection, Task> serve) : IDaemonPart, IDisposable
+internal sealed class Listener(string name, string option, IPEndPoint listen, Direction direction, ProxyCore core, Func<LoopSocket, LiveConnection, Task> serve) : IDaemonPart
 {
-    private const int Backlog = 1024;
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(10);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
+    private const int Backlog = 4096;
+    private const int AcceptsPerTurn = 16;
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
-    private readonly SemaphoreSlim _places = new(core.Config.Limits.Connections);
-    private readonly CancellationTokenSource _stopAccepting = new();
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly HashSet<Task> _owners = [];
     private readonly Lock _gate = new();
+    private readonly List<Door> _doors = [];
     private Socket? _socket;
     private EndPoint? _bound;
-    private Task _accepting = Task.CompletedTask;
+    private int _count;
+    private bool _isFull;
+    private volatile bool _hasStopped;
+    private TaskCompletionSource? _whenEmpty;
 
     public string Name => name;
 
@@ -33,25 +37,16 @@ internal sealed class Listener(string name, string option, IPEndPoint listen, Di
     /// <summary>Where it listens; the real port once it started.</summary>
     public IPEndPoint LocalEndPoint => (IPEndPoint?)_bound ?? listen;
 
-    public bool IsAccepting => !_stopAccepting.IsCancellationRequested && _socket is not null;
+    public bool IsAccepting => !_hasStopped && _socket is not null;
 
     public Task Completion => _completion.Task;
 
     /// <summary>Connections under way.</summary>
-    public int Count
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _owners.Count;
-            }
-        }
-    }
+    public int Count => Volatile.Read(ref _count);
 
-    public Task StartAsync(CancellationToken cancellationToken)
+    public async Task StartAsync(CancellationToken cancellationToken)
     {
-        var socket = new Socket(listen.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        var socket = new Socket(listen.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
         try
         {
             socket.Bind(listen);
@@ -65,106 +60,113 @@ internal sealed class Listener(string name, string option, IPEndPoint listen, Di
 
         _socket = socket;
         _bound = socket.LocalEndPoint;
-        _accepting = Task.Run(AcceptAsync, CancellationToken.None);
+        _doors.AddRange(core.Loops.All.Select(loop => new Door(this, loop)));
+        await OnEveryLoopAsync(door => door.Open()).ConfigureAwait(false);
         Log.Listening(core.Logger, LocalEndPoint.ToString(), name);
-        return Task.CompletedTask;
     }
 
     /// <summary>Takes no new connection.</summary>
     public async Task StopAcceptingAsync()
     {
-        await _stopAccepting.CancelAsync().ConfigureAwait(false);
-        _socket?.Dispose();
-        await _accepting.ConfigureAwait(false);
+        if (_socket is null || _hasStopped)
+        {
+            return;
+        }
+
+        _hasStopped = true;
+        await OnEveryLoopAsync(door => door.Close()).ConfigureAwait(false);
+        _socket.Dispose();
     }
 
     /// <summary>Waits for every owner. Whoever wants them to hurry closes their connections.</summary>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         await StopAcceptingAsync().ConfigureAwait(false);
-        while (true)
+        Task whenEmpty;
+        lock (_gate)
         {
-            Task[] owners;
-            lock (_gate)
-            {
-                owners = [.. _owners];
-            }
-
-            if (owners.Length == 0)
-            {
-                break;
-            }
-
-            await Task.WhenAll(owners).WaitAsync(cancellationToken).ConfigureAwait(false);
+            _whenEmpty ??= new(TaskCreationOptions.RunContinuationsAsynchronously);
+            whenEmpty = _count == 0 ? Task.CompletedTask : _whenEmpty.Task;
         }
 
+        await whenEmpty.WaitAsync(cancellationToken).ConfigureAwait(false);
         _completion.TrySetResult();
     }
 
-    /// <summary>Once it has stopped.</summary>
-    public void Dispose()
+    private Task OnEveryLoopAsync(Action<Door> action) => Task.WhenAll(_doors.Select(door =>
     {
-        _stopAccepting.Dispose();
-        _places.Dispose();
-    }
-
-    private async Task AcceptAsync()
-    {
-        var pause = FirstPause;
-        while (!_stopAccepting.IsCancellationRequested)
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        door.Loop.Post(() =>
         {
             try
             {
-                await _places.WaitAsync(_stopAccepting.Token).ConfigureAwait(false);
+                action(door);
+                done.SetResult();
             }
-            catch (OperationCanceledException)
+            catch (IOException e)
             {
-                return;
+                done.SetException(e);
             }
+        });
+        return done.Task;
+    }));
 
-            try
-            {
-                Own(await _socket!.AcceptAsync(_stopAccepting.Token).ConfigureAwait(false));
-                pause = FirstPause;
-            }
-            catch (Exception e) when (_stopAccepting.IsCancellationRequested && e is OperationCanceledException or SocketException or ObjectDisposedException)
-            {
-                return;
-            }
-            catch (SocketException e)
-            {
-                // Out of descriptors or memory, or the peer left before it was accepted: the queue keeps the others.
-                _places.Release();
-                Log.AcceptFailed(core.Logger, name, DurationText.Format(pause), e.Message);
-                await Task.Delay(pause, core.Time, _stopAccepting.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
-            }
-        }
-    }
-
-    private void Own(Socket socket)
+    /// <summary>Takes what waits, a little at a time.</summary>
+    private unsafe void Accept(Door door)
     {
-        if (socket.RemoteEndPoint is not IPEndPoint source)
+        var address = stackalloc byte[Libc.MaxAddress];
+        for (var i = 0; i < AcceptsPerTurn && TryTakePlace(); i++)
         {
-            socket.Dispose();
-            _places.Release();
+            var length = Libc.MaxAddress;
+            var fd = Libc.Accept((int)_socket!.Handle, address, &length, Libc.SockNonBlock | Libc.SockCloseOnExec);
+            if (fd >= 0)
+            {
+                var source = SocketAddresses.Read(new ReadOnlySpan<byte>(address, Math.Min(length, Libc.MaxAddress))) ?? new IPEndPoint(IPAddress.None, 0);
+                Settle(door.Loop, fd, source);
+                continue;
+            }
+
+            var errno = Marshal.GetLastPInvokeError();
+            GiveBackPlace();
+            if (errno is Libc.EMFile or Libc.ENFile or Libc.ENoBufs or Libc.ENoMem)
+            {
+                // The queue keeps the others until there is room again.
+                Log.AcceptFailed(core.Logger, name, DurationText.Format(Pause), Libc.Words(errno));
+                door.Close();
+                _ = ReopenLaterAsync(door);
+            }
+
+            // Otherwise another loop was faster, or the peer left before it was accepted.
             return;
         }
+    }
 
-        var live = core.Connections.Open(direction, name, source);
-        core.Metrics.Opened(live);
-        lock (_gate)
+    private async Task ReopenLaterAsync(Door door)
+    {
+        await Task.Delay(Pause, core.Time).ConfigureAwait(false);
+        door.Loop.Post(door.OpenIfWanted);
+    }
+
+    private void Settle(EventLoop here, int fd, IPEndPoint source)
+    {
+        var loop = core.Loops.Place(here);
+        if (loop == here)
         {
-            var owner = Task.Run(() => OwnAsync(socket, live));
-            _owners.Add(owner);
-            owner.ContinueWith(Leave, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            _ = OwnAsync(loop, fd, source);
+        }
+        else
+        {
+            loop.Post(() => _ = OwnAsync(loop, fd, source));
         }
     }
 
-    private async Task OwnAsync(Socket socket, LiveConnection live)
+    private async Task OwnAsync(EventLoop loop, int fd, IPEndPoint source)
     {
+        var live = core.Connections.Open(direction, name, source, loop);
         try
         {
+            await using var socket = new LoopSocket(loop, fd);
+            core.Metrics.Opened(live);
             await serve(socket, live).ConfigureAwait(false);
         }
         catch (Exception e)
@@ -173,17 +175,81 @@ internal sealed class Listener(string name, string option, IPEndPoint listen, Di
         }
         finally
         {
-            socket.Dispose();
             core.Connections.Forget(live);
+            GiveBackPlace();
         }
     }
 
-    private void Leave(Task owner)
+    private bool TryTakePlace()
     {
-        _places.Release();
         lock (_gate)
         {
-            _owners.Remove(owner);
+            _isFull = _count >= core.Config.Limits.Connections;
+            if (!_isFull)
+            {
+                _count++;
+                return true;
+            }
+
+            _doors.ForEach(door => door.Loop.Post(door.Close));
+            return false;
         }
+    }
+
+    private void GiveBackPlace()
+    {
+        lock (_gate)
+        {
+            _count--;
+            if (_count == 0)
+            {
+                _whenEmpty?.TrySetResult();
+            }
+
+            if (_isFull)
+            {
+                _isFull = false;
+                _doors.ForEach(door => door.Loop.Post(door.OpenIfWanted));
+            }
+        }
+    }
+
+    /// <summary>One loop's watch over the listening socket. On its loop's thread only.</summary>
+    private sealed class Door(Listener listener, EventLoop loop) : IPolled
+    {
+        private int? _slot;
+
+        public EventLoop Loop => loop;
+
+        /// <exception cref="IOException">It cannot be watched.</exception>
+        public void Open() => _slot ??= loop.Watch(this, (int)listener._socket!.Handle, Libc.EpollIn | Libc.EpollExclusive);
+
+        /// <summary>Opens again, unless nobody should come in any more.</summary>
+        public void OpenIfWanted()
+        {
+            if (!listener._hasStopped)
+            {
+                Open();
+            }
+        }
+
+        public void Close()
+        {
+            if (_slot is { } slot)
+            {
+                _slot = null;
+                loop.Unwatch(slot, (int)listener._socket!.Handle);
+            }
+        }
+
+        public void OnEvents(uint events)
+        {
+            if (!listener._hasStopped)
+            {
+                listener.Accept(this);
+            }
+        }
+
+        public void OnLoopEnd() => _slot = null;
     }
 }

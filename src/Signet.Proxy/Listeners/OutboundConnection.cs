@@ -1,9 +1,9 @@
-using System.Net.Sockets;
 using Signet.Proxy.Authorization;
 using Signet.Proxy.Config;
 using Signet.Proxy.Connections;
 using Signet.Proxy.L4;
 using Signet.Proxy.L7;
+using Signet.Proxy.Loop;
 using Signet.Proxy.Sniffing;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Tls;
@@ -13,7 +13,7 @@ using Signet.Proxy.Upstreams;
 namespace Signet.Proxy.Listeners;
 
 /// <summary>One connection from the workload to a service: plaintext in, mutual TLS out or nothing.</summary>
-internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool pool, MeshDialer dialer, ProxyCore core, Socket socket, LiveConnection live) : IHttpRole
+internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool pool, MeshDialer dialer, ProxyCore core, LoopSocket socket, LiveConnection live) : IHttpRole
 {
     private bool _isHttp;
 
@@ -23,7 +23,7 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
     {
         var started = core.Time.GetTimestamp();
         var record = NewRecord();
-        await using var client = new BufferedTransport(new SocketTransport(socket));
+        await using var client = new BufferedTransport(socket);
         try
         {
             _isHttp = service.Protocol == AppProtocol.Http || (service.Protocol == AppProtocol.Auto
@@ -58,7 +58,7 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
 
     private async Task RelayAsync(BufferedTransport client, AccessRecord record)
     {
-        var dialled = await dialer.DialAsync(forHttp: false, live.Token).ConfigureAwait(false);
+        var dialled = await dialer.DialAsync(live.Loop, forHttp: false, live.Token).ConfigureAwait(false);
         if (dialled is DialOutcome.Failed failed)
         {
             record.Upstream = failed.Endpoint;

@@ -7,7 +7,7 @@ namespace Signet.Proxy.Tls;
 internal static class Handshake
 {
     public static async Task<TlsOutcome> RunAsync(
-        ProxyCore core, Direction direction, Func<CancellationToken, Task<TlsOutcome>> handshake, CancellationToken cancellationToken)
+        ProxyCore core, Direction direction, Func<CancellationToken, ValueTask<TlsOutcome>> handshake, CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(core.Config.Timeouts.Handshake, core.Time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
@@ -26,7 +26,7 @@ internal static class Handshake
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            outcome = new TlsOutcome.Refused(RefusalReason.HandshakeTimeout, $"the handshake took longer than {DurationText.Format(core.Config.Timeouts.Handshake)}", null);
+            outcome = new TlsOutcome.Refused(RefusalReason.HandshakeTimeout, $"the handshake took longer than {DurationText.Format(core.Config.Timeouts.Handshake)}");
         }
 
         core.Metrics.Handshake(direction, (outcome as TlsOutcome.Refused)?.Reason);

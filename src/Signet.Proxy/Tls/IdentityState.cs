@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Signet.Client;
+using Signet.Proxy.Config;
 
 namespace Signet.Proxy.Tls;
 
@@ -7,18 +8,19 @@ namespace Signet.Proxy.Tls;
 /// The proxy's current identity: follows its source, replaces the whole snapshot on each change, and says why there is none. Handshakes
 /// that began with the previous snapshot finish with it. Thread-safe.
 /// </summary>
-public sealed class IdentityState : IDisposable
+internal sealed class IdentityState : IDisposable
 {
     private readonly IX509Source _source;
+    private readonly TlsConfig _tls;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Lock _gate = new();
     private readonly IDisposable _subscription;
     private OwnIdentity? _current;
 
-    public IdentityState(IX509Source source, TimeProvider time, ILogger logger)
+    public IdentityState(IX509Source source, TlsConfig tls, TimeProvider time, ILogger logger)
     {
-        (_source, _time, _logger) = (source, time, logger);
+        (_source, _tls, _time, _logger) = (source, tls, time, logger);
         _subscription = source.OnChange(Update);
         Update();
     }
@@ -86,7 +88,7 @@ public sealed class IdentityState : IDisposable
         OwnIdentity next;
         try
         {
-            next = new OwnIdentity(context);
+            next = new OwnIdentity(context, _tls);
         }
         catch (Exception e) when (e is System.Security.Cryptography.CryptographicException or NotSupportedException)
         {

@@ -1,20 +1,31 @@
 using Signet.Client;
-using Signet.Client.Tls;
 using Signet.Identity.Spiffe;
+using Signet.Proxy.Config;
 
 namespace Signet.Proxy.Tls;
 
-/// <summary>This proxy's identity at one moment, ready for handshakes. Immutable; a rotation replaces it whole.</summary>
-public sealed class OwnIdentity(X509Context context)
+/// <summary>This proxy's identity at one moment, ready for handshakes. Immutable; a rotation replaces it whole, and with it everything that was remembered under it.</summary>
+public sealed class OwnIdentity
 {
-    public X509Context Context { get; } = context;
+    /// <exception cref="System.Security.Cryptography.CryptographicException">The certificate and its key cannot be used for TLS.</exception>
+    public OwnIdentity(X509Context context, TlsConfig tls)
+    {
+        Context = context;
+        Certificate = new LocalCertificate(context.Default, tls);
+        Verdicts = new PeerVerdicts(context.Bundles);
+    }
 
-    /// <summary>What handshakes present.</summary>
-    public TlsCredential Credential { get; } = new(context.Default);
+    public X509Context Context { get; }
 
     public SpiffeId Id => Context.Default.Id;
 
     public string SerialHex => Context.Default.Leaf.SerialHex;
 
     public DateTimeOffset ExpiresAt => Context.Default.NotAfter;
+
+    /// <summary>What handshakes present.</summary>
+    internal LocalCertificate Certificate { get; }
+
+    /// <summary>Who peers are, under this identity's bundles.</summary>
+    internal PeerVerdicts Verdicts { get; }
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using Signet.Hosting.Configuration;
+using Signet.Proxy.Loop;
 using Signet.Proxy.Transport;
 
 namespace Signet.Proxy.Upstreams;
@@ -10,11 +11,11 @@ internal sealed class AppDialer(EndPoint app, ProxyCore core) : IUpstreamDialer
     /// <summary>The application is the same whatever this proxy's identity is.</summary>
     public object Era => this;
 
-    public async Task<DialOutcome> DialAsync(bool forHttp, CancellationToken cancellationToken)
+    public async Task<DialOutcome> DialAsync(EventLoop loop, bool forHttp, CancellationToken cancellationToken)
     {
-        var (transport, failure) = await Connector.ConnectAsync(app, core.Config.Timeouts.Connect, core.Time, cancellationToken).ConfigureAwait(false);
-        return transport is null
+        var (socket, failure) = await Connector.ConnectAsync(loop, app, core.Config.Timeouts.Connect, core.Time, cancellationToken).ConfigureAwait(false);
+        return socket is null
             ? failure!
-            : new DialOutcome.Connected(new UpstreamConnection(new BufferedTransport(transport), EndPointText.Format(app), session: null));
+            : new DialOutcome.Connected(new UpstreamConnection(new BufferedTransport(socket), loop, EndPointText.Format(app), session: null));
     }
 }

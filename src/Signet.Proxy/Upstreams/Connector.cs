@@ -1,40 +1,112 @@
 using System.Net;
 using System.Net.Sockets;
 using Signet.Hosting.Configuration;
-using Signet.Proxy.Transport;
+using Signet.Proxy.Loop;
 
 namespace Signet.Proxy.Upstreams;
 
-/// <summary>Opens a TCP connection within a deadline.</summary>
+/// <summary>
+/// Opens a TCP connection within a deadline. A name is resolved each time, and its addresses race: the next one starts when one fails or
+/// keeps silent for a while, IPv6 and IPv4 in turn, and the first to answer is taken (RFC 8305).
+/// </summary>
 internal static class Connector
 {
+    private static readonly TimeSpan AttemptDelay = TimeSpan.FromMilliseconds(250);
+    private const int MaxAddresses = 8;
+
     /// <returns>The connection, or why there is none.</returns>
-    public static async Task<(SocketTransport? Transport, DialOutcome.Failed? Failure)> ConnectAsync(
-        EndPoint endpoint, TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
+    /// <exception cref="OperationCanceledException">The caller no longer wants it.</exception>
+    public static async Task<(LoopSocket? Socket, DialOutcome.Failed? Failure)> ConnectAsync(
+        EventLoop loop, EndPoint endpoint, TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
     {
+        var name = EndPointText.Format(endpoint);
         using var deadline = new CancellationTokenSource(timeout, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
-        var name = EndPointText.Format(endpoint);
-        var socket = endpoint is IPEndPoint ip ? new Socket(ip.AddressFamily, SocketType.Stream, ProtocolType.Tcp) : new Socket(SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            await socket.ConnectAsync(endpoint, both.Token).ConfigureAwait(false);
-            return (new SocketTransport(socket), null);
+            var socket = endpoint is IPEndPoint ip
+                ? await LoopSocket.ConnectAsync(loop, ip, both.Token).ConfigureAwait(false)
+                : await RaceAsync(loop, await ResolveAsync((DnsEndPoint)endpoint, both.Token).ConfigureAwait(false), time, both.Token).ConfigureAwait(false);
+            return (socket, null);
         }
-        catch (SocketException e)
+        catch (Exception e) when (e is IOException or SocketException)
         {
-            socket.Dispose();
             return (null, new(RefusalReason.UpstreamConnectFailed, $"{name}: {e.Message}", name));
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            socket.Dispose();
             return (null, new(RefusalReason.UpstreamConnectTimeout, $"{name}: no connection within {DurationText.Format(timeout)}", name));
         }
-        catch (OperationCanceledException)
+    }
+
+    private static async Task<IReadOnlyList<IPEndPoint>> ResolveAsync(DnsEndPoint name, CancellationToken cancellationToken)
+    {
+        var addresses = await Dns.GetHostAddressesAsync(name.Host, name.AddressFamily, cancellationToken).ConfigureAwait(false);
+        var v6 = addresses.Where(address => address.AddressFamily == AddressFamily.InterNetworkV6).ToList();
+        var v4 = addresses.Where(address => address.AddressFamily == AddressFamily.InterNetwork).ToList();
+        var inTurn = Enumerable.Range(0, Math.Max(v6.Count, v4.Count)).SelectMany(i => v6.Skip(i).Take(1).Concat(v4.Skip(i).Take(1)));
+        return [.. inTurn.Take(MaxAddresses).Select(address => new IPEndPoint(address, name.Port))];
+    }
+
+    private static async Task<LoopSocket> RaceAsync(EventLoop loop, IReadOnlyList<IPEndPoint> addresses, TimeProvider time, CancellationToken cancellationToken)
+    {
+        if (addresses.Count == 0)
         {
-            socket.Dispose();
-            throw;
+            throw new IOException("the name has no addresses");
+        }
+
+        using var losers = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var running = new List<Task<LoopSocket>>();
+        var failures = new List<string>();
+        for (var started = 0; ;)
+        {
+            if (started < addresses.Count)
+            {
+                running.Add(LoopSocket.ConnectAsync(loop, addresses[started++], losers.Token).AsTask());
+            }
+
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            var delay = Task.Delay(started < addresses.Count ? AttemptDelay : Timeout.InfiniteTimeSpan, time, patience.Token);
+            var first = await Task.WhenAny([.. running, delay]).ConfigureAwait(false);
+            await patience.CancelAsync().ConfigureAwait(false);
+            if (first is not Task<LoopSocket> attempt)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                continue;
+            }
+
+            running.Remove(attempt);
+            try
+            {
+                var socket = await attempt.ConfigureAwait(false);
+                await losers.CancelAsync().ConfigureAwait(false);
+                await CloseAsync(running).ConfigureAwait(false);
+                return socket;
+            }
+            catch (IOException e)
+            {
+                failures.Add(e.Message);
+                if (running.Count == 0 && started == addresses.Count)
+                {
+                    throw new IOException(string.Join("; ", failures.Distinct()));
+                }
+            }
+        }
+    }
+
+    /// <summary>Those that lost may have connected in the same moment.</summary>
+    private static async Task CloseAsync(List<Task<LoopSocket>> attempts)
+    {
+        foreach (var attempt in attempts)
+        {
+            try
+            {
+                await (await attempt.ConfigureAwait(false)).DisposeAsync().ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is IOException or OperationCanceledException)
+            {
+                // It lost in another way.
+            }
         }
     }
 }

@@ -1,11 +1,13 @@
+using Signet.Proxy.Loop;
+
 namespace Signet.Proxy.Upstreams;
 
 /// <summary>Opens connections to one destination: the own application, or the proxies of a service.</summary>
 internal interface IUpstreamDialer
 {
-    /// <summary>Opens a connection, trying every address that there is.</summary>
+    /// <summary>Opens a connection that lives on the given loop, trying every address that there is.</summary>
     /// <exception cref="OperationCanceledException">The caller no longer wants it.</exception>
-    Task<DialOutcome> DialAsync(bool forHttp, CancellationToken cancellationToken);
+    Task<DialOutcome> DialAsync(EventLoop loop, bool forHttp, CancellationToken cancellationToken);
 
     /// <summary>Stands for everything that a connection was opened under: own identity, bundles, policies. Another one needs another connection.</summary>
     object Era { get; }

@@ -5,6 +5,7 @@ using Signet.Identity.X509;
 using Signet.Policy;
 using Signet.Proxy.Config;
 using Signet.Proxy.Connections;
+using Signet.Proxy.Loop;
 using Signet.Proxy.Tls;
 using Signet.Proxy.Transport;
 
@@ -41,7 +42,7 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
     public static ClientTls TlsFor(OutboundConfig service, Workload client, ProxyModel model) =>
         model.Set.ClientTls(new ClientTlsQuery(client, service.Host, NamespaceOf(service.Host) ?? client.Namespace, service.Port));
 
-    public async Task<DialOutcome> DialAsync(bool forHttp, CancellationToken cancellationToken)
+    public async Task<DialOutcome> DialAsync(EventLoop loop, bool forHttp, CancellationToken cancellationToken)
     {
         if (!core.Identity.TryUse(out var identity, out var reason, out var detail))
         {
@@ -70,16 +71,16 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
         for (var i = 0u; i < service.Endpoints.Count && outcome is not DialOutcome.Connected; i++)
         {
             var endpoint = service.Endpoints[(int)((first + i) % (uint)service.Endpoints.Count)];
-            outcome = await DialAsync(endpoint, tls, identity!, forHttp, cancellationToken).ConfigureAwait(false);
+            outcome = await DialAsync(loop, endpoint, tls, identity!, forHttp, cancellationToken).ConfigureAwait(false);
         }
 
         return outcome!;
     }
 
-    private async Task<DialOutcome> DialAsync(EndPoint endpoint, ClientTls tls, OwnIdentity identity, bool forHttp, CancellationToken cancellationToken)
+    private async Task<DialOutcome> DialAsync(EventLoop loop, EndPoint endpoint, ClientTls tls, OwnIdentity identity, bool forHttp, CancellationToken cancellationToken)
     {
-        var (transport, failure) = await Connector.ConnectAsync(endpoint, core.Config.Timeouts.Connect, core.Time, cancellationToken).ConfigureAwait(false);
-        if (transport is null)
+        var (socket, failure) = await Connector.ConnectAsync(loop, endpoint, core.Config.Timeouts.Connect, core.Time, cancellationToken).ConfigureAwait(false);
+        if (socket is null)
         {
             return failure!;
         }
@@ -87,15 +88,17 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
         var name = EndPointText.Format(endpoint);
         if (tls.Mode == ClientTlsMode.Disable)
         {
-            return new DialOutcome.Connected(new UpstreamConnection(new BufferedTransport(transport), name, session: null));
+            return new DialOutcome.Connected(new UpstreamConnection(new BufferedTransport(socket), loop, name, session: null));
         }
 
         var isOurs = false;
         try
         {
+            var sni = tls.Settings?.Sni ?? _serverName;
             var setup = new TlsClientSetup(
-                identity.Credential, tls.Settings?.Sni ?? _serverName, forHttp ? MeshAlpn.OfferHttp : MeshAlpn.OfferTcp, presented => Judge(presented, identity, tls.Settings?.SubjectAltNames));
-            var outcome = await Handshake.RunAsync(core, Direction.Outbound, token => core.Tls.ConnectAsync(transport, setup, token), cancellationToken).ConfigureAwait(false);
+                identity.Certificate, sni, forHttp ? MeshAlpn.OfferHttp : MeshAlpn.OfferTcp, $"{name} {sni} {(forHttp ? "http" : "tcp")}",
+                presented => identity.Verdicts.Judge(presented, CertificateUsage.Server, Accepts(identity, tls), core.Time.GetUtcNow()));
+            var outcome = await Handshake.RunAsync(core, Direction.Outbound, token => TlsEngine.ConnectAsync(socket, setup, token), cancellationToken).ConfigureAwait(false);
             if (outcome is TlsOutcome.Refused refused)
             {
                 return new DialOutcome.Failed(refused.Reason, $"{name}: {refused.Detail}", name);
@@ -103,22 +106,22 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
 
             isOurs = true;
             var session = ((TlsOutcome.Established)outcome).Session;
-            return new DialOutcome.Connected(new UpstreamConnection(new BufferedTransport(session.Transport), name, session));
+            return new DialOutcome.Connected(new UpstreamConnection(new BufferedTransport(session.Transport), loop, name, session));
         }
         finally
         {
             if (!isOurs)
             {
-                await transport.DisposeAsync().ConfigureAwait(false);
+                await socket.DisposeAsync().ConfigureAwait(false);
             }
         }
     }
 
     /// <summary>Asks again, later, about a server that was accepted.</summary>
-    public Judgement Judge(Peer peer, OwnIdentity current) => Judge(peer.Presented, current, core.Model is { } model ? TlsFor(service, core.Config.Workload, model).Settings?.SubjectAltNames : null);
+    public Judgement Judge(Peer peer, OwnIdentity current) =>
+        current.Verdicts.Judge(peer, CertificateUsage.Server, Accepts(current, core.Model is { } model ? TlsFor(service, core.Config.Workload, model) : null), core.Time.GetUtcNow());
 
-    private Judgement Judge(IReadOnlyList<Certificate> presented, OwnIdentity identity, IReadOnlyList<string>? expected) => PeerJudge.Judge(
-        presented, identity.Context.Bundles, CertificateUsage.Server, id => Accepts(id, identity.Id.TrustDomain, expected ?? []), core.Time.GetUtcNow());
+    private Func<SpiffeId, bool> Accepts(OwnIdentity identity, ClientTls? tls) => id => Accepts(id, identity.Id.TrustDomain, tls?.Settings?.SubjectAltNames ?? []);
 
     /// <summary>The DestinationRule's names count before the configuration's, and both before "any workload of the own trust domain".</summary>
     private bool Accepts(SpiffeId id, TrustDomain own, IReadOnlyList<string> expected) =>

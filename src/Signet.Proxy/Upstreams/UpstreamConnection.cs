@@ -1,4 +1,5 @@
 using Signet.Proxy.L7;
+using Signet.Proxy.Loop;
 using Signet.Proxy.Tls;
 using Signet.Proxy.Transport;
 
@@ -8,13 +9,16 @@ namespace Signet.Proxy.Upstreams;
 /// A connection to the application or to an endpoint. While it is unused it listens: whatever arrives then, an end or bytes that nobody
 /// asked for, makes it unfit for the next request.
 /// </summary>
-internal sealed class UpstreamConnection(BufferedTransport transport, string endpoint, TlsSession? session) : IAsyncDisposable
+internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop loop, string endpoint, TlsSession? session) : IAsyncDisposable
 {
     private readonly CancellationTokenSource _disposed = new();
     private Task<bool>? _watch;
     private int _isDisposed;
 
     public BufferedTransport Transport => transport;
+
+    /// <summary>Where it lives.</summary>
+    public EventLoop Loop => loop;
 
     /// <summary>The address, for logs.</summary>
     public string Endpoint => endpoint;

@@ -1,3 +1,5 @@
+using Signet.Proxy.Loop;
+
 namespace Signet.Proxy.Upstreams;
 
 /// <summary>
@@ -10,12 +12,12 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
     private readonly List<(UpstreamConnection Connection, object Era)> _unused = [];
     private bool _isClosed;
 
-    /// <summary>A connection for one request: the one that was used last, or a new one.</summary>
+    /// <summary>A connection for one request, on the loop that wants it: the one that was used last, or a new one.</summary>
     /// <returns>What came of it, and the era to give the connection back with.</returns>
-    public async Task<(DialOutcome Outcome, object Era)> TakeAsync(bool fresh, CancellationToken cancellationToken)
+    public async Task<(DialOutcome Outcome, object Era)> TakeAsync(EventLoop loop, bool fresh, CancellationToken cancellationToken)
     {
         var era = dialer.Era;
-        while (!fresh && TakeUnused() is { } unused)
+        while (!fresh && TakeUnused(loop) is { } unused)
         {
             if (IsFit(unused, era))
             {
@@ -25,7 +27,7 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
             await unused.Connection.DisposeAsync().ConfigureAwait(false);
         }
 
-        return (await dialer.DialAsync(forHttp: true, cancellationToken).ConfigureAwait(false), era);
+        return (await dialer.DialAsync(loop, forHttp: true, cancellationToken).ConfigureAwait(false), era);
     }
 
     /// <summary>Gives a connection back after a message whose end was certain on both sides.</summary>
@@ -85,18 +87,19 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
         && unused.Connection.IsSound(core.Time.GetUtcNow())
         && core.Time.GetElapsedTime(unused.Connection.IdleSince) <= core.Config.Timeouts.UpstreamIdle;
 
-    private (UpstreamConnection Connection, object Era)? TakeUnused()
+    private (UpstreamConnection Connection, object Era)? TakeUnused(EventLoop loop)
     {
         lock (_gate)
         {
-            if (_unused.Count == 0)
+            var last = _unused.FindLastIndex(unused => unused.Connection.Loop == loop);
+            if (last < 0)
             {
                 return null;
             }
 
-            var last = _unused[^1];
-            _unused.RemoveAt(_unused.Count - 1);
-            return last;
+            var taken = _unused[last];
+            _unused.RemoveAt(last);
+            return taken;
         }
     }
 }

@@ -1,0 +1,41 @@
+using Signet.Identity.X509;
+
+namespace Signet.Proxy.Tls;
+
+/// <summary>What a handshake as server takes.</summary>
+/// <param name="Certificate">What this side presents.</param>
+/// <param name="Alpn">The protocol name to select, one that the client offered; null selects none.</param>
+/// <param name="Judge">Asked once with the peer's certificates, DER, leaf first; without a peer in its answer there is no session.</param>
+internal sealed record TlsServerSetup(LocalCertificate Certificate, string? Alpn, Func<IReadOnlyList<ReadOnlyMemory<byte>>, Judgement> Judge);
+
+/// <summary>What a handshake as client takes.</summary>
+/// <param name="Certificate">What this side presents.</param>
+/// <param name="ServerName">The SNI name to ask for.</param>
+/// <param name="Alpn">The protocol names to offer.</param>
+/// <param name="Destination">Sessions are resumed only toward the same destination.</param>
+/// <param name="Judge">As for a server.</param>
+internal sealed record TlsClientSetup(
+    LocalCertificate Certificate, string ServerName, IReadOnlyList<string> Alpn, string Destination, Func<IReadOnlyList<ReadOnlyMemory<byte>>, Judgement> Judge);
+
+/// <summary>How a handshake ended.</summary>
+internal abstract record TlsOutcome
+{
+    private TlsOutcome()
+    {
+    }
+
+    public sealed record Established(TlsSession Session) : TlsOutcome;
+
+    /// <param name="Reason">The closed reason.</param>
+    /// <param name="Detail">For the operator; not for the peer.</param>
+    public sealed record Refused(RefusalReason Reason, string Detail) : TlsOutcome;
+}
+
+/// <summary>A connection whose peer is proven.</summary>
+/// <param name="Transport">The bytes inside; owns what is below.</param>
+/// <param name="Peer">Who is there.</param>
+/// <param name="Version">As OpenSSL writes it: <c>TLSv1.3</c>.</param>
+/// <param name="CipherSuite">The IANA name.</param>
+/// <param name="Alpn">The protocol name that was agreed on, or null.</param>
+/// <param name="IsResumed">Whether the keys came from an earlier session; the peer was judged again all the same.</param>
+internal sealed record TlsSession(TlsTransport Transport, Peer Peer, string Version, string CipherSuite, string? Alpn, bool IsResumed);

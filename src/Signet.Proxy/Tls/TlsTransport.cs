@@ -1,0 +1,501 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Signet.Proxy.Loop;
+using Signet.Proxy.Native;
+using Signet.Proxy.Transport;
+
+namespace Signet.Proxy.Tls;
+
+/// <summary>
+/// One TLS connection on a socket of a loop, from its handshake to its end. OpenSSL never sees the socket: records go through the loop's
+/// buffers during a call, and what does not fit waits here, bounded by one call's worth. Everything native happens on the loop's thread.
+/// Owns the socket.
+/// </summary>
+internal sealed class TlsTransport : ITransport
+{
+    /// <summary>Payload that is encrypted before the socket is asked to take it.</summary>
+    private const int WriteStep = 64 * 1024;
+
+    /// <summary>Answers that a peer may provoke (key updates) without taking them.</summary>
+    private const int MaxUnsent = 256 * 1024;
+
+    private readonly LoopSocket _socket;
+    private nint _ssl;
+    private PooledBytes _received;
+    private PooledBytes _unsent;
+    private bool _hasEnded;
+    private string? _failure;
+
+    /// <summary>On the loop's thread only.</summary>
+    public TlsTransport(LoopSocket socket, TlsNegotiation negotiation, ReadOnlySpan<byte> received)
+    {
+        (_socket, Negotiation) = (socket, negotiation);
+        _received.Append(received);
+        _ssl = negotiation.Context.NewConnection();
+        var bio = LibSsl.NewBio(TlsCallbacks.BioMethod);
+        unsafe
+        {
+            LibSsl.SetBioData(bio, (nint)socket.Loop.Cipher.State);
+        }
+
+        LibSsl.SetBioReady(bio, 1);
+        LibSsl.SetBio(_ssl, bio, bio);
+        negotiation.Apply(_ssl);
+    }
+
+    public TlsNegotiation Negotiation { get; }
+
+    public LoopSocket Socket => _socket;
+
+    /// <summary>What went wrong in a callback, which may not throw.</summary>
+    public Exception? Fault { get; set; }
+
+    private EventLoop Loop => _socket.Loop;
+
+    /// <summary>Runs the handshake to its end. An alert for the peer has been sent when it is refused.</summary>
+    /// <exception cref="IOException">The connection broke.</exception>
+    public async ValueTask<TlsOutcome> HandshakeAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var outcome = StepHandshake();
+            await DrainAsync(cancellationToken).ConfigureAwait(false);
+            if (outcome is not null)
+            {
+                return outcome;
+            }
+
+            await _socket.ReadableAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    public ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (!Loop.IsCurrent)
+        {
+            return ReadFromElsewhereAsync(buffer, cancellationToken);
+        }
+
+        if (buffer.IsEmpty)
+        {
+            return HasBytes() ? new(0) : _socket.ReadAsync(buffer, cancellationToken);
+        }
+
+        var read = TryRead(buffer.Span);
+        return read >= 0 ? new(read) : WaitAndReadAsync(buffer, cancellationToken);
+    }
+
+    public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        if (Loop.IsCurrent && _unsent.Count == 0)
+        {
+            bytes = bytes[Write(bytes.Span)..];
+            if (bytes.IsEmpty && _unsent.Count == 0)
+            {
+                return default;
+            }
+        }
+
+        return WaitAndWriteAsync(bytes, cancellationToken);
+    }
+
+    public async ValueTask EndWritesAsync(CancellationToken cancellationToken)
+    {
+        await Loop.EnterAsync();
+        SendCloseNotify();
+        await DrainAsync(cancellationToken).ConfigureAwait(false);
+        _socket.EndWrites();
+    }
+
+    public void Abort()
+    {
+        if (Loop.IsCurrent)
+        {
+            Free();
+            _socket.Abort();
+        }
+        else
+        {
+            Loop.Post(Abort);
+        }
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        if (Loop.IsCurrent)
+        {
+            Free();
+        }
+        else
+        {
+            Loop.Post(Free);
+        }
+
+        return _socket.DisposeAsync();
+    }
+
+    /// <summary>Lets go of TLS and leaves the socket to the caller. On the loop's thread, or after it has ended.</summary>
+    public void Detach() => Free();
+
+    /// <summary>What arrives without waiting: a count, 0 at the end, or -1.</summary>
+    private unsafe int TryRead(Span<byte> into)
+    {
+        if (_hasEnded)
+        {
+            return 0;
+        }
+
+        ThrowIfBroken();
+        var cipher = Loop.Cipher;
+        var total = 0;
+        Loop.ActiveTls = this;
+        fixed (byte* left = _received.Span, to = into)
+        {
+            cipher.Offer(left, _received.Count);
+            var isLeftover = _received.Count > 0;
+            var mustReceive = !isLeftover && LibSsl.Pending(_ssl) == 0;
+            while (total < into.Length)
+            {
+                if (mustReceive)
+                {
+                    mustReceive = false;
+                    if (!TryReceive(cipher))
+                    {
+                        break;
+                    }
+
+                    isLeftover = false;
+                }
+
+                LibSsl.ClearErrors();
+                var read = LibSsl.Read(_ssl, to + total, into.Length - total);
+                if (read > 0)
+                {
+                    total += read;
+                    if (cipher.Unread.IsEmpty && LibSsl.Pending(_ssl) == 0)
+                    {
+                        break;
+                    }
+                }
+                else if (!GoesOn(LibSsl.GetError(_ssl, read)) || total > 0)
+                {
+                    break;
+                }
+                else
+                {
+                    mustReceive = true;
+                }
+            }
+
+            KeepUnread(cipher, isLeftover);
+        }
+
+        Loop.ActiveTls = null;
+        Flush(cipher);
+        if (total == 0)
+        {
+            ThrowIfBroken();
+        }
+
+        return total > 0 ? total : _hasEnded ? 0 : -1;
+    }
+
+    /// <summary>True when more records are what is missing.</summary>
+    private bool GoesOn(int error)
+    {
+        switch (error)
+        {
+            case LibSsl.ErrorWantRead:
+                return true;
+            case LibSsl.ErrorZeroReturn:
+                _hasEnded = true;
+                return false;
+            default:
+                _failure ??= LibSsl.TakeError() ?? "the TLS connection failed";
+                return false;
+        }
+    }
+
+    private bool TryReceive(CipherBuffers cipher)
+    {
+        int received;
+        try
+        {
+            received = _socket.TryReceive(cipher.ReceiveRoom);
+        }
+        catch (IOException e)
+        {
+            _failure = e.Message;
+            return false;
+        }
+
+        if (received > 0)
+        {
+            cipher.OfferReceived(received);
+            return true;
+        }
+
+        // Only close_notify ends a direction: a bare FIN could be anyone's on the path, and would cut a message short (RFC 8446 §6.1).
+        if (received == 0)
+        {
+            _failure = "the peer ended the connection without close_notify";
+        }
+
+        return false;
+    }
+
+    /// <summary>Encrypts one step's worth and sends what the socket takes; the rest waits in <see cref="_unsent"/>.</summary>
+    /// <returns>How many bytes of payload are on their way.</returns>
+    private unsafe int Write(ReadOnlySpan<byte> bytes)
+    {
+        ThrowIfBroken();
+        var cipher = Loop.Cipher;
+        var count = Math.Min(bytes.Length, WriteStep);
+        var total = 0;
+        Loop.ActiveTls = this;
+        fixed (byte* from = bytes)
+        {
+            while (total < count)
+            {
+                LibSsl.ClearErrors();
+                var written = LibSsl.Write(_ssl, from + total, count - total);
+                if (written <= 0)
+                {
+                    _failure = LibSsl.TakeError() ?? "the TLS connection failed";
+                    break;
+                }
+
+                total += written;
+            }
+        }
+
+        Loop.ActiveTls = null;
+        Flush(cipher);
+        ThrowIfBroken();
+        return total;
+    }
+
+    private void SendCloseNotify()
+    {
+        ThrowIfBroken();
+        Loop.ActiveTls = this;
+        LibSsl.ClearErrors();
+        _ = LibSsl.Shutdown(_ssl);
+        Loop.ActiveTls = null;
+        Flush(Loop.Cipher);
+    }
+
+    /// <summary>As far as the handshake goes with what has arrived. Null: more is needed.</summary>
+    private unsafe TlsOutcome? StepHandshake()
+    {
+        ThrowIfBroken();
+        var cipher = Loop.Cipher;
+        var result = 0;
+        var isStuck = false;
+        Loop.ActiveTls = this;
+        fixed (byte* left = _received.Span)
+        {
+            cipher.Offer(left, _received.Count);
+            var isLeftover = _received.Count > 0;
+            while (true)
+            {
+                LibSsl.ClearErrors();
+                result = LibSsl.DoHandshake(_ssl);
+                if (result == 1 || LibSsl.GetError(_ssl, result) != LibSsl.ErrorWantRead)
+                {
+                    break;
+                }
+
+                // What is on its way to the peer must not wait behind what comes from it.
+                Flush(cipher);
+                if (!TryReceive(cipher))
+                {
+                    isStuck = true;
+                    break;
+                }
+
+                isLeftover = false;
+            }
+
+            KeepUnread(cipher, isLeftover);
+        }
+
+        Loop.ActiveTls = null;
+        var error = result == 1 || isStuck ? null : LibSsl.TakeError();
+        Flush(cipher);
+        return result == 1 ? Finish() : isStuck && _failure is null ? null : Refused(error);
+    }
+
+    private TlsOutcome Finish()
+    {
+        var isResumed = LibSsl.IsSessionReused(_ssl) == 1;
+        if (isResumed)
+        {
+            Negotiation.JudgeResumed(_ssl);
+        }
+
+        return Negotiation.Answer switch
+        {
+            { Peer: { } peer } => new TlsOutcome.Established(new TlsSession(this, peer, Text(Version()), Text(CipherName()), Alpn(), isResumed)),
+            { } no => new TlsOutcome.Refused(no.Reason, no.Detail),
+            null => new TlsOutcome.Refused(RefusalReason.PeerCertificateMissing, "the peer presented no certificate"),
+        };
+    }
+
+    private TlsOutcome Refused(string? error)
+    {
+        const string NoCertificate = "peer did not return a certificate";
+        return Negotiation.Answer is { Peer: null } no ? new TlsOutcome.Refused(no.Reason, no.Detail)
+            : Fault is { } fault ? new TlsOutcome.Refused(RefusalReason.HandshakeFailed, $"a certificate could not be judged: {fault.Message}")
+            : _failure is not null ? new TlsOutcome.Refused(RefusalReason.HandshakeFailed, EndedWithin)
+            : error == NoCertificate ? new TlsOutcome.Refused(RefusalReason.PeerCertificateMissing, "the peer presented no certificate")
+            : new TlsOutcome.Refused(RefusalReason.HandshakeFailed, error ?? "the TLS handshake failed");
+    }
+
+    private string EndedWithin => _failure!.Contains("close_notify", StringComparison.Ordinal) ? "the peer ended the connection during the handshake" : _failure;
+
+    private unsafe nint Version() => (nint)LibSsl.Version(_ssl);
+
+    private unsafe nint CipherName() => (nint)LibSsl.CipherName(LibSsl.CurrentCipher(_ssl));
+
+    private static string Text(nint utf8) => Marshal.PtrToStringUTF8(utf8) ?? "";
+
+    private unsafe string? Alpn()
+    {
+        byte* name;
+        uint length;
+        LibSsl.SelectedAlpn(_ssl, &name, &length);
+        return length == 0 ? null : System.Text.Encoding.Latin1.GetString(name, (int)length);
+    }
+
+    /// <summary>Whether a read may find something without the socket.</summary>
+    private bool HasBytes() => _hasEnded || _failure is not null || _received.Count > 0 || (_ssl != 0 && LibSsl.Pending(_ssl) > 0);
+
+    /// <summary>What OpenSSL has not taken waits for the next call.</summary>
+    private void KeepUnread(CipherBuffers cipher, bool isLeftover)
+    {
+        var unread = cipher.Unread;
+        if (isLeftover)
+        {
+            _received.Consume(_received.Count - unread.Length);
+        }
+        else
+        {
+            _received.Clear();
+            _received.Append(unread);
+        }
+
+        cipher.ClearIn();
+    }
+
+    /// <summary>Sends what OpenSSL wrote, behind what still waits. A broken socket is noticed by whoever reads or writes next.</summary>
+    private void Flush(CipherBuffers cipher)
+    {
+        var bytes = cipher.Out;
+        if (bytes.IsEmpty)
+        {
+            return;
+        }
+
+        try
+        {
+            if (_unsent.Count == 0)
+            {
+                bytes = bytes[_socket.TrySend(bytes)..];
+            }
+
+            _unsent.Append(bytes);
+        }
+        catch (IOException e)
+        {
+            _failure ??= e.Message;
+        }
+
+        cipher.ClearOut();
+        if (_unsent.Count > MaxUnsent)
+        {
+            _failure ??= "the peer asks for answers that it does not read";
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask DrainAsync(CancellationToken cancellationToken)
+    {
+        while (_unsent.Count > 0)
+        {
+            _unsent.Consume(_socket.TrySend(_unsent.Span));
+            if (_unsent.Count > 0)
+            {
+                await _socket.WritableAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private async ValueTask<int> ReadFromElsewhereAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        await Loop.EnterAsync();
+        return await ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<int> WaitAndReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            await _socket.ReadableAsync(cancellationToken).ConfigureAwait(false);
+            var read = TryRead(buffer.Span);
+            if (read >= 0)
+            {
+                return read;
+            }
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask WaitAndWriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        await Loop.EnterAsync();
+        while (true)
+        {
+            await DrainAsync(cancellationToken).ConfigureAwait(false);
+            if (bytes.IsEmpty)
+            {
+                return;
+            }
+
+            bytes = bytes[Write(bytes.Span)..];
+        }
+    }
+
+    private void ThrowIfBroken()
+    {
+        if (_ssl == 0)
+        {
+            throw new IOException("the connection is closed");
+        }
+
+        if (_failure is not null)
+        {
+            throw new IOException(_failure);
+        }
+    }
+
+    private void Free()
+    {
+        if (_ssl == 0)
+        {
+            return;
+        }
+
+        // Without this OpenSSL takes the connection for a broken one and forgets its session.
+        if (_failure is null)
+        {
+            LibSsl.SetShutdown(_ssl, LibSsl.ShutdownBoth);
+        }
+
+        LibSsl.Free(_ssl);
+        _ssl = 0;
+        _received.Clear();
+        _unsent.Clear();
+    }
+}
