@@ -1,17 +1,21 @@
 using System.Net;
 using Signet.Proxy;
 using Signet.Proxy.Connections;
+using Signet.Proxy.Loop;
 using Signet.Proxy.Tls;
 using Signet.Testing;
 
 namespace Signet.UnitTests.Proxy.Connections;
 
-public sealed class LiveConnectionsTests
+public sealed class LiveConnectionsTests : IDisposable
 {
+    private readonly EventLoop _loop = new("test", _ => { });
     private readonly ManualTimeProvider _time = new();
     private readonly LiveConnections _all;
 
     public LiveConnectionsTests() => _all = new LiveConnections(_time);
+
+    public void Dispose() => _loop.Stop();
 
     [Fact]
     public void Closes_a_connection_once_its_deadline_has_passed_and_not_before()
@@ -111,7 +115,7 @@ public sealed class LiveConnectionsTests
         Assert.Equal(0, _all.Count);
     }
 
-    private LiveConnection Open() => _all.Open(Direction.Inbound, "inbound-1", new IPEndPoint(IPAddress.Loopback, 1));
+    private LiveConnection Open() => _all.Open(Direction.Inbound, "inbound-1", new IPEndPoint(IPAddress.Loopback, 1), _loop);
 
     private void Pass(TimeSpan time)
     {
