@@ -70,17 +70,18 @@ internal static class FieldLines
     }
 
     /// <summary>The values of a comma-separated field, in lower case and without empty ones, over all its lines.</summary>
-    public static IEnumerable<string> ListOf(IReadOnlyList<KeyValuePair<string, string>> fields, string name)
+    public static IReadOnlyList<string> ListOf(IReadOnlyList<KeyValuePair<string, string>> fields, string name)
     {
-        foreach (var (key, value) in fields)
+        List<string>? values = null;
+        for (var i = 0; i < fields.Count; i++)
         {
-            if (key.Equals(name, StringComparison.OrdinalIgnoreCase))
+            if (fields[i].Key.Equals(name, StringComparison.OrdinalIgnoreCase))
             {
-                foreach (var part in value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
-                {
-                    yield return part.ToLowerInvariant();
-                }
+                values ??= [];
+                values.AddRange(fields[i].Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(part => part.ToLowerInvariant()));
             }
         }
+
+        return values ?? (IReadOnlyList<string>)[];
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Frozen;
 
 namespace Signet.Proxy.L7;
@@ -10,6 +11,8 @@ internal static class ForwardedHeaders
 {
     public const string ClientCertificate = "x-forwarded-client-cert";
     public const string RequestId = "x-request-id";
+
+    private static readonly SearchValues<char> PlainMarks = SearchValues.Create("-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
     private static readonly FrozenSet<string> HopByHop = new[]
     {
@@ -45,7 +48,7 @@ internal static class ForwardedHeaders
         var requestIds = 0;
         foreach (var (name, _) in headers)
         {
-            if (!Protected.Contains(name) && Protected.Contains(Plain(name)))
+            if (IsImitation(name))
             {
                 return false;
             }
@@ -64,11 +67,11 @@ internal static class ForwardedHeaders
     /// <summary>The fields that go on, in order.</summary>
     public static List<KeyValuePair<string, string>> EndToEnd(IReadOnlyList<KeyValuePair<string, string>> headers)
     {
-        var nominated = FieldLines.ListOf(headers, "Connection").ToHashSet(StringComparer.OrdinalIgnoreCase);
+        List<string> nominated = [.. FieldLines.ListOf(headers, "Connection")];
         var kept = new List<KeyValuePair<string, string>>(headers.Count + 2);
         foreach (var field in headers)
         {
-            if (!HopByHop.Contains(field.Key) && !nominated.Contains(field.Key))
+            if (!HopByHop.Contains(field.Key) && !nominated.Contains(field.Key, StringComparer.OrdinalIgnoreCase))
             {
                 kept.Add(field);
             }
@@ -76,6 +79,9 @@ internal static class ForwardedHeaders
 
         return kept;
     }
+
+    /// <summary>Whether some server would take it for a protected field that it is not.</summary>
+    private static bool IsImitation(string name) => name.AsSpan().ContainsAnyExcept(PlainMarks) && !Protected.Contains(name) && Protected.Contains(Plain(name));
 
     /// <summary>The name as servers see it that take every mark in it for the same.</summary>
     private static string Plain(string name) => string.Create(name.Length, name, static (plain, name) =>

@@ -55,14 +55,18 @@ internal sealed class HttpExchange(
     private async Task<ExchangeEnd> RunAsync(UpstreamConnection upstream, object era)
     {
         var givenBack = false;
-        using var stopBody = CancellationTokenSource.CreateLinkedTokenSource(live.Token);
-        var body = SendRequestAsync(upstream, stopBody.Token);
+        using var stopBody = HasBody ? CancellationTokenSource.CreateLinkedTokenSource(live.Token) : null;
+        var body = SendRequestAsync(upstream, stopBody?.Token ?? live.Token);
         var response = ReceiveHeadAsync(upstream);
         try
         {
             // 1. A body that cannot be read to its end, or a client that left, ends everything; a server that stopped reading may still answer.
-            await Task.WhenAny(body, response).ConfigureAwait(false);
-            if (!response.IsCompleted && await body.ConfigureAwait(false) is { End: PumpEnd.SourceMalformed or PumpEnd.SourceBroken } broken)
+            if (!body.IsCompleted)
+            {
+                await Task.WhenAny(body, response).ConfigureAwait(false);
+            }
+
+            if (!response.IsCompleted && HasBody && await body.ConfigureAwait(false) is { End: PumpEnd.SourceMalformed or PumpEnd.SourceBroken } broken)
             {
                 await upstream.DisposeAsync().ConfigureAwait(false);
                 await ((Task)response).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -96,7 +100,7 @@ internal sealed class HttpExchange(
             }
 
             // 4. The upstream connection is only reused when both messages have ended in certainty.
-            await stopBody.CancelAsync().ConfigureAwait(false);
+            stopBody?.Cancel();
             await ((Task)body).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (answer.KeepAlive && body.IsCompletedSuccessfully && (await body.ConfigureAwait(false)).End == PumpEnd.Complete)
             {
@@ -108,7 +112,7 @@ internal sealed class HttpExchange(
         }
         finally
         {
-            await stopBody.CancelAsync().ConfigureAwait(false);
+            stopBody?.Cancel();
             if (!givenBack)
             {
                 await upstream.DisposeAsync().ConfigureAwait(false);

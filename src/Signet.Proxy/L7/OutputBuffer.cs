@@ -13,6 +13,7 @@ internal sealed class OutputBuffer(ITransport to) : IDisposable
 {
     private const int Capacity = 32 * 1024;
     private const int ChunkOverhead = 16;
+    private const int FieldOverhead = 4;
     private const int DirectWrite = 8 * 1024;
 
     private byte[]? _buffer;
@@ -95,12 +96,19 @@ internal sealed class OutputBuffer(ITransport to) : IDisposable
     private async ValueTask WriteHeadAsync(string startLine, IReadOnlyList<KeyValuePair<string, string>> fields, CancellationToken cancellationToken)
     {
         await AppendAsync(startLine, cancellationToken).ConfigureAwait(false);
-        foreach (var (name, value) in fields)
+        for (var i = 0; i < fields.Count; i++)
         {
-            await AppendAsync(name, cancellationToken).ConfigureAwait(false);
-            await AppendAsync(": ", cancellationToken).ConfigureAwait(false);
-            await AppendAsync(value, cancellationToken).ConfigureAwait(false);
-            await AppendAsync("\r\n", cancellationToken).ConfigureAwait(false);
+            var (name, value) = fields[i];
+            if (name.Length + value.Length + FieldOverhead > Capacity - _length)
+            {
+                await AppendAsync($"{name}: {value}\r\n", cancellationToken).ConfigureAwait(false);
+                continue;
+            }
+
+            Append(name);
+            Append(": ");
+            Append(value);
+            Append("\r\n");
         }
 
         await AppendAsync("\r\n", cancellationToken).ConfigureAwait(false);

@@ -12,9 +12,9 @@ public sealed class RequestHead
     private RequestHead(string method, string path, string host, int minorVersion, IReadOnlyList<KeyValuePair<string, string>> headers, BodyFraming body)
     {
         (Method, Path, Host, MinorVersion, Headers, Body) = (method, path, host, minorVersion, headers, body);
-        var connection = FieldLines.ListOf(headers, "Connection").ToList();
+        var connection = FieldLines.ListOf(headers, "Connection");
         KeepAlive = minorVersion == 1 && !connection.Contains("close");
-        ExpectsContinue = minorVersion == 1 && FieldLines.ListOf(headers, "Expect").Any();
+        ExpectsContinue = minorVersion == 1 && FieldLines.ListOf(headers, "Expect").Count > 0;
         IsWebSocketUpgrade = minorVersion == 1 && method == "GET" && body.Kind == BodyKind.None && connection.Contains("upgrade")
             && FieldLines.ListOf(headers, "Upgrade").SequenceEqual(["websocket"]);
     }

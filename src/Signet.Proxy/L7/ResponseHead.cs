@@ -56,7 +56,7 @@ public sealed class ResponseHead
 
         var hasNoBody = method == "HEAD" || status is < 200 or 204 or 304;
         var body = hasNoBody ? BodyFraming.None : announced ?? BodyFraming.UntilClose;
-        var connection = FieldLines.ListOf(headers, "Connection").ToList();
+        var connection = FieldLines.ListOf(headers, "Connection");
         var keepAlive = body.Kind != BodyKind.UntilClose && (minorVersion == 1 ? !connection.Contains("close") : connection.Contains("keep-alive"));
         response = new ResponseHead(status, Encoding.Latin1.GetString(phrase), keepAlive, headers, body);
         return true;

@@ -26,7 +26,7 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
 
     private readonly RequestFacts _facts = new();
     private TlsSession? _session;
-    private OwnIdentity? _self;
+    private string? _forwardedPeer;
     private readonly IPEndPoint? _local = socket.LocalEndPoint();
     private string? _sni;
     private string? _why;
@@ -116,7 +116,8 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
 
                 raw.Consume(raw.Available.Length);
                 raw.ReleaseIfEmpty();
-                (_session, _self) = (((TlsOutcome.Established)outcome).Session, identity);
+                _session = ((TlsOutcome.Established)outcome).Session;
+                _forwardedPeer = ForwardedClientCert.Of(identity!.Id, _session.Peer);
                 live.Peer = _session.Peer;
                 stream = new BufferedTransport(_session.Transport);
                 break;
@@ -255,16 +256,16 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
         }
 
         live.Policy = permit.Policy;
-        if (_session is { Peer: var peer })
+        if (_forwardedPeer is not null)
         {
-            fields.Add(new(ForwardedHeaders.ClientCertificate, ForwardedClientCert.Of(_self!.Id, peer)));
+            fields.Add(new(ForwardedHeaders.ClientCertificate, _forwardedPeer));
         }
 
         return new Ruling(new Forwarding(Clearance.Inbound(permit), JudgedPath(), fields, hearing?.ToDownstream ?? []), null);
 
         CheckSubject Subject()
         {
-            List<KeyValuePair<string, string>> seen = _session is { Peer: var caller } ? [.. fields, new(ForwardedHeaders.ClientCertificate, ForwardedClientCert.Of(_self!.Id, caller))] : [.. fields];
+            List<KeyValuePair<string, string>> seen = _forwardedPeer is not null ? [.. fields, new(ForwardedHeaders.ClientCertificate, _forwardedPeer)] : [.. fields];
             var size = head.Body.Kind == BodyKind.Chunked ? -1 : head.Body.Length;
             return this.Subject(record, new CheckedRequest(record.RequestId, head.Method, head.Host, JudgedPath(), size, seen));
         }

@@ -253,9 +253,10 @@ internal sealed class EventLoop
 
     private unsafe void ClearWake()
     {
-        Volatile.Write(ref _isWakePending, 0);
+        // In this order: who posts in between finds a wake still pending, and its work is looked at in this turn.
         ulong count;
         _ = Libc.Read(_wake, &count, sizeof(ulong));
+        Interlocked.Exchange(ref _isWakePending, 0);
     }
 
     private static int Checked(int result) => result >= 0 ? result : throw new IOException($"the event loop cannot start: {Libc.Words(Marshal.GetLastPInvokeError())}");

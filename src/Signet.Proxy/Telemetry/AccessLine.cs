@@ -18,12 +18,24 @@ internal static class AccessLine
     // A log is not a web page: '+' and quotes need no \u escapes; line breaks and control characters still get them.
     private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public static byte[] Of(AccessRecord record, AccessLogFormat format) => format == AccessLogFormat.Json ? Json(record) : Text(record);
-
-    private static byte[] Json(AccessRecord record)
+    /// <summary>Adds the line to what will be written.</summary>
+    public static void Write(IBufferWriter<byte> to, AccessRecord record, AccessLogFormat format)
     {
-        var buffer = new ArrayBufferWriter<byte>(1024);
-        using (var json = new Utf8JsonWriter(buffer, Options))
+        if (format == AccessLogFormat.Json)
+        {
+            WriteJson(to, record);
+        }
+        else
+        {
+            Encoding.UTF8.GetBytes(Text(record), to);
+        }
+
+        to.Write("\n"u8);
+    }
+
+    private static void WriteJson(IBufferWriter<byte> to, AccessRecord record)
+    {
+        using (var json = new Utf8JsonWriter(to, Options))
         {
             json.WriteStartObject();
             json.WriteString("time", Time(record));
@@ -59,9 +71,6 @@ internal static class AccessLine
             json.WriteNumber("durationMs", Math.Round(record.Duration.TotalMilliseconds, 3));
             json.WriteEndObject();
         }
-
-        buffer.Write("\n"u8);
-        return buffer.WrittenSpan.ToArray();
     }
 
     private static void WriteSource(Utf8JsonWriter json, AccessRecord record)
@@ -150,7 +159,7 @@ internal static class AccessLine
         }
     }
 
-    private static byte[] Text(AccessRecord record)
+    private static string Text(AccessRecord record)
     {
         var line = new StringBuilder(256);
         line.Append(CultureInfo.InvariantCulture, $"{Time(record)} {ProxyMetrics.Name(record.Direction)} {record.Listener} {record.Protocol ?? "-"}");
@@ -167,8 +176,8 @@ internal static class AccessLine
         }
 
         line.Append(CultureInfo.InvariantCulture, $" verdict={Verdict(record)} stage={StageOf(record)} policy={record.Verdict?.Policy ?? "-"} rule={record.Verdict?.Rule?.ToString(CultureInfo.InvariantCulture) ?? "-"}");
-        line.Append(CultureInfo.InvariantCulture, $" flag={record.Refusal?.ToString() ?? "-"} in={record.BytesReceived} out={record.BytesSent} ms={record.Duration.TotalMilliseconds:0.###} reason=\"{OneLine(Reason(record))}\"\n");
-        return Encoding.UTF8.GetBytes(line.ToString());
+        line.Append(CultureInfo.InvariantCulture, $" flag={record.Refusal?.ToString() ?? "-"} in={record.BytesReceived} out={record.BytesSent} ms={record.Duration.TotalMilliseconds:0.###} reason=\"{OneLine(Reason(record))}\"");
+        return line.ToString();
     }
 
     /// <summary>When it ended.</summary>

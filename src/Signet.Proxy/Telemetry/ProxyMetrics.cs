@@ -89,7 +89,7 @@ public sealed class ProxyMetrics : IDisposable
 
     internal void KeysFetched(bool ok) => _keyFetches.Add(1, new KeyValuePair<string, object?>("result", ok ? "ok" : "failed"));
 
-    internal void RecordDropped() => _recordsDropped.Add(1);
+    internal void RecordsDropped(int count) => _recordsDropped.Add(count);
 
     public void Dispose() => _meter.Dispose();
 

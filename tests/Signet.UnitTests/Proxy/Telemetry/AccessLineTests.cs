@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using System.Text;
 using System.Text.Json;
@@ -79,5 +80,10 @@ public sealed class AccessLineTests
         return record;
     }
 
-    private static string Line(AccessRecord record, AccessLogFormat format) => Encoding.UTF8.GetString(AccessLine.Of(record, format));
+    private static string Line(AccessRecord record, AccessLogFormat format)
+    {
+        var line = new ArrayBufferWriter<byte>();
+        AccessLine.Write(line, record, format);
+        return Encoding.UTF8.GetString(line.WrittenSpan);
+    }
 }
