@@ -122,6 +122,9 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     /// <summary>The connections of this moment.</summary>
     public LiveConnections Connections => _core.Connections;
 
+    /// <summary>The policies in force at this moment; null while policies or trust domain are unknown, and then nothing is let in.</summary>
+    public ProxyModel? Model => _core.Model;
+
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         foreach (var part in _parts)
