@@ -77,6 +77,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
             DataDir = _folder.File("server"),
             StorePath = Path.Combine(_folder.File("server"), "signet.db"),
             X509Ttl = _svidTtl,
+            JwtTtl = TimeSpan.FromMinutes(5),
             Authority = new AuthorityPlan { TrustDomain = Name },
         };
         _serverHost = await ServerHost.BuildAsync(config, TimeProvider.System, Random.Shared.NextDouble, NullLoggerFactory.Instance, CancellationToken.None);

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Google.Protobuf;
 using Grpc.Core;
+using Signet.Client;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
@@ -121,6 +122,15 @@ internal sealed class AdminClient(string socket, TimeProvider time) : IDisposabl
         return SpireMapping.TryReadChain(response.Svid?.CertChain ?? [], out var chain, out var problem) && X509Svid.TryCreate(chain, key, hint: null, out var svid, out problem)
             ? svid
             : throw Broken(problem);
+    }
+
+    /// <summary>Has the server sign a token.</summary>
+    public async Task<FetchedJwt> MintTokenAsync(SpiffeId id, IReadOnlyList<string> audiences, TimeSpan? ttl, CancellationToken cancellationToken)
+    {
+        var request = new MintJWTSVIDRequest { Id = id.ToWire(), Ttl = (int)(ttl?.TotalSeconds ?? 0) };
+        request.Audience.AddRange(audiences);
+        var response = await new SVID.SVIDClient(_channel).MintJWTSVIDAsync(request, Options(cancellationToken));
+        return response.Svid is { } svid ? new FetchedJwt(id, svid.Token, DateTimeOffset.FromUnixTimeSeconds(svid.ExpiresAt), null) : throw Broken("the server answered without a token");
     }
 
     public void Dispose() => _channel.Dispose();

@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
+using Signet.Identity.Jose;
 using Signet.Policy;
 using Signet.Policy.Jwt;
 using Signet.Policy.Objects;
@@ -53,7 +54,7 @@ public sealed class TokenVerifierTests
         { "two parts", "a.b" },
         { "four parts", "a.b.c.d" },
         { "no base64", "!.!.!" },
-        { "too long", new string('a', TokenVerifier.MaxTokenLength + 1) + ".b.c" },
+        { "too long", new string('a', CompactJws.MaxLength + 1) + ".b.c" },
         { "empty", "" },
     };
 
