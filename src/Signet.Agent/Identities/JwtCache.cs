@@ -22,7 +22,10 @@ internal sealed record HeldJwt(RegistrationEntry Entry, string Token, DateTimeOf
 /// Tokens by entry and audiences, so that a workload that asks for each request costs one signature in half a token's life. When the server can't be
 /// asked, a token is handed out until it expires. Thread-safe.
 /// </summary>
-internal sealed class JwtCache(ServerLink server, TimeProvider time, ILogger<JwtCache> log)
+/// <param name="signAsync">Has the server sign a token.</param>
+/// <param name="time">The clock.</param>
+/// <param name="log">Where it logs.</param>
+internal sealed class JwtCache(Func<RegistrationEntry, IReadOnlyList<string>, CancellationToken, Task<HeldJwt>> signAsync, TimeProvider time, ILogger<JwtCache> log)
 {
     /// <summary>How many tokens are kept; the one that expires first makes room.</summary>
     public const int MaxTokens = 1000;
@@ -44,14 +47,13 @@ internal sealed class JwtCache(ServerLink server, TimeProvider time, ILogger<Jwt
 
         try
         {
-            var fresh = await server.SignTokenAsync(entry, audiences, cancellationToken).ConfigureAwait(false);
+            var fresh = await signAsync(entry, audiences, cancellationToken).ConfigureAwait(false);
             Keep(key, fresh);
             return fresh;
         }
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
-            var reason = e is RpcException rpc ? server.Explain(rpc) : e.Message;
-            log.TokenNotSigned(entry.SpiffeId.Uri, reason);
+            log.TokenNotSigned(entry.SpiffeId.Uri, e is RpcException rpc ? $"{rpc.StatusCode}: {rpc.Status.Detail}" : e.Message);
             return held is not null && time.GetUtcNow() < held.ExpiresAt
                 ? held
                 : throw new RpcException(new Status(StatusCode.Unavailable, "the server could not be asked for a token"));

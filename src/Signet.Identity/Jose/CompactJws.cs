@@ -2,6 +2,7 @@ using System.Buffers.Text;
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Signet.Identity.Jose;
 
@@ -62,7 +63,7 @@ public sealed class CompactJws : IDisposable
 
             problem = "the token's header or claims are not objects";
         }
-        catch (Exception bad) when (bad is JsonException or FormatException)
+        catch (Exception bad) when (bad is JsonException or FormatException or InvalidOperationException)
         {
             problem = "the token can't be decoded";
         }
@@ -110,6 +111,24 @@ public sealed class CompactJws : IDisposable
         _claims.Dispose();
     }
 
-    private static JsonDocument Decode(ReadOnlySpan<char> part) =>
-        JsonDocument.Parse(Base64Url.DecodeFromChars(part), new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
+    // Whoever asks for a text later must not meet one that is none: bytes that are not UTF-8, or half a surrogate pair in an escape.
+    private static JsonDocument Decode(ReadOnlySpan<char> part)
+    {
+        var json = Base64Url.DecodeFromChars(part);
+        if (!Utf8.IsValid(json))
+        {
+            throw new FormatException();
+        }
+
+        var reader = new Utf8JsonReader(json, new JsonReaderOptions { MaxDepth = MaxDepth });
+        while (reader.Read())
+        {
+            if (reader.ValueIsEscaped)
+            {
+                reader.GetString();
+            }
+        }
+
+        return JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
+    }
 }

@@ -85,7 +85,7 @@ public sealed class JwtBundle : IEquatable<JwtBundle>
 
             return TryCreate(trustDomain, authorities, out bundle, out problem);
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
         {
             problem = $"the JWT bundle of {trustDomain} is not JSON";
             return false;

@@ -48,6 +48,12 @@ public sealed class JsonWebKeys
             problem = $"the key set is not JSON: line {bad.LineNumber + 1} can't be read";
             return false;
         }
+        catch (Exception bad) when (bad is InvalidOperationException or ArgumentException)
+        {
+            // Half a surrogate pair in an escape is noticed once the text is asked for.
+            problem = "the key set is not JSON: a text in it can't be read";
+            return false;
+        }
     }
 
     private static bool TryRead(JsonElement root, [NotNullWhen(true)] out JsonWebKeys? keys, out string problem)

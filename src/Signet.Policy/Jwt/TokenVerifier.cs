@@ -136,7 +136,7 @@ public static class TokenVerifier
         var accepted = signed.Find(rule => (rule.Audiences.Count == 0 && rule.TrustDomain is null) || rule.Audiences.Any(audiences.Contains));
         return accepted is null
             ? Refused($"the token is for \"{Printable.Of(string.Join(", ", audiences))}\", which no rule accepts")
-            : new TokenVerdict(TokenOutcome.Valid, new ValidatedJwt(TokenClaims.Of(token.Claims, accepted.SpaceDelimitedClaims)), accepted, $"the token of \"{Printable.Of(issuer!)}\" is good");
+            : new TokenVerdict(TokenOutcome.Valid, new ValidatedJwt(TokenClaims.Of(token.Claims, accepted.SpaceDelimitedClaims)) { Issuer = issuer }, accepted, $"the token of \"{Printable.Of(issuer!)}\" is good");
     }
 
     private static string? TrustDomainOf(CompactJws token) =>
