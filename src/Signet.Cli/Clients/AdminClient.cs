@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Google.Protobuf;
 using Grpc.Core;
 using Signet.Client;
+using Signet.Identity.Jose;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
@@ -35,10 +36,13 @@ internal sealed class AdminClient(string socket, TimeProvider time) : IDisposabl
 
     private readonly GrpcChannel _channel = GrpcChannel.ForUnixSocket(socket, time);
 
-    public async Task<X509Bundle> BundleAsync(CancellationToken cancellationToken)
+    public async Task<X509Bundle> BundleAsync(CancellationToken cancellationToken) => (await BundlesAsync(cancellationToken).ConfigureAwait(false)).X509;
+
+    /// <summary>What relying parties must trust, for certificates and for tokens.</summary>
+    public async Task<(X509Bundle X509, JwtBundle Jwt)> BundlesAsync(CancellationToken cancellationToken)
     {
         var wire = await new BundleApi.BundleClient(_channel).GetBundleAsync(new GetBundleRequest(), Options(cancellationToken));
-        return SpireMapping.TryRead(wire, out var bundle, out var problem) ? bundle : throw Broken(problem);
+        return SpireMapping.TryRead(wire, out var bundle, out var problem) && SpireMapping.TryRead(wire, bundle.TrustDomain, out var jwt, out problem) ? (bundle, jwt) : throw Broken(problem);
     }
 
     public async Task<CreatedToken> CreateTokenAsync(TimeSpan ttl, SpiffeId? alias, CancellationToken cancellationToken)
