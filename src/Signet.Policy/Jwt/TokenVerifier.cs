@@ -112,7 +112,8 @@ public static class TokenVerifier
         {
             return Refused(ofIssuer.TrueForAll(rule => keysOf(rule) is null)
                 ? $"the keys of the issuer \"{Printable.Of(issuer!)}\" are not available"
-                : $"no key of the issuer \"{Printable.Of(issuer!)}\" made the token's signature") with { WantsKeys = true };
+                : $"no key of the issuer \"{Printable.Of(issuer!)}\" made the token's signature") with
+            { WantsKeys = true };
         }
 
         // 4. Time.

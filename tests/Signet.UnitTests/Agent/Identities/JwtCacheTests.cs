@@ -11,7 +11,11 @@ public sealed class JwtCacheTests
 {
     private static readonly RegistrationEntry Entry = new()
     {
-        Id = "e1", SpiffeId = SpiffeId.Parse("spiffe://example.org/web"), ParentId = SpiffeId.Parse("spiffe://example.org/agent"), Selectors = [new Selector("unix", "uid:1")], Revision = 1,
+        Id = "e1",
+        SpiffeId = SpiffeId.Parse("spiffe://example.org/web"),
+        ParentId = SpiffeId.Parse("spiffe://example.org/agent"),
+        Selectors = [new Selector("unix", "uid:1")],
+        Revision = 1,
     };
 
     private readonly ManualTimeProvider _time = new();
