@@ -118,6 +118,45 @@ public sealed class JwtTests
     }
 
     [Fact]
+    public async Task A_new_key_reaches_everybody_before_it_signs_and_the_old_ones_tokens_hold_until_they_expire()
+    {
+        await using var domain = await TestTrustDomain.StartAsync(authorityTtl: TimeSpan.FromSeconds(24));
+        await domain.RegisterAsync("/web");
+        await using var bundles = new JwtBundleSource(domain.WorkloadApi, TimeProvider.System);
+        var first = Assert.Single(await FetchAsync(domain, ["a"]));
+        await Eventually.IsTrueAsync(() => Keys().Count == 1, "the first key");
+        var firstKey = Keys()[0];
+
+        await Eventually.IsTrueAsync(() => Keys().Count == 2, "the second key, prepared");
+        Assert.Equal(Web.Uri, await JwtTokens.ValidateAsync(domain.WorkloadApi, "a", first.Token, TimeProvider.System, _patience));
+
+        // Every token that is signed meanwhile is believed at once, by whichever key.
+        var i = 0;
+        await Eventually.IsTrueAsync(
+            async () =>
+            {
+                var audience = $"{++i}";
+                var svid = Assert.Single(await JwtTokens.FetchAsync(domain.WorkloadApi, [audience], null, TimeProvider.System, _patience));
+                Assert.True(JwtSvidVerifier.Verify(svid.Token, bundles.Find, audience, DateTimeOffset.UtcNow).IsTrusted);
+                return KeyOf(svid.Token) != firstKey;
+            },
+            "a token by the second key");
+        await Eventually.IsTrueAsync(() => !Keys().Contains(firstKey), "the first key is gone with what it signed");
+        Assert.True(first.ExpiresAt <= DateTimeOffset.UtcNow);
+
+        IReadOnlyList<string> Keys() => [.. bundles.Find(TestTrustDomain.Name)?.Authorities.Select(authority => authority.KeyId) ?? []];
+
+        static string? KeyOf(string token)
+        {
+            Assert.True(CompactJws.TryParse(token, out var jws, out _));
+            using (jws)
+            {
+                return jws.HeaderText("kid");
+            }
+        }
+    }
+
+    [Fact]
     public async Task An_operator_mints_tokens_of_workloads_and_of_nobody_else()
     {
         await using var domain = await TestTrustDomain.StartAsync();
