@@ -9,6 +9,7 @@ var benchmarks = new Dictionary<string, Func<BenchContext, Task>>(StringComparer
     ["memory"] = IdleMemory.RunAsync,
     ["propagation"] = Propagation.RunAsync,
     ["policy"] = context => PolicyBenchmark.Run(context.Out) == 0 ? Task.CompletedTask : throw new BenchException("the policy benchmark's two readings disagree"),
+    ["policy-scale"] = PolicyScale.RunAsync,
     ["proxies"] = Proxies.RunAsync,
 };
 var flags = args.Where(arg => arg.StartsWith("--", StringComparison.Ordinal)).ToHashSet(StringComparer.Ordinal);

@@ -64,11 +64,12 @@ public sealed class AgentHost : IAsyncDisposable
         // 3. To whom.
         var attestor = new WorkloadAttestor(new UnixAttestor(), cache, logs.CreateLogger<WorkloadAttestor>());
         var subjects = new WorkloadSubjects(attestor, cache, metrics, time, logs.CreateLogger<WorkloadSubjects>());
+        var tokens = new JwtCache(server.SignTokenAsync, time, logs.CreateLogger<JwtCache>());
         var health = new GrpcHealthService();
         var api = new WorkloadEndpoint(
             config.Socket,
             services => services
-                .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects)), WorkloadHeader.CheckAsync)
+                .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects, tokens, time)), WorkloadHeader.CheckAsync)
                 .Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(new SdsService(subjects, cache, metrics, logs.CreateLogger<SdsService>())))
                 .Add(Health.Descriptor, Health.BindService(health))
                 .AddReflection(),

@@ -29,6 +29,9 @@ internal static partial class Log
     [LoggerMessage(3012, LogLevel.Warning, "the server refused an SVID for entry {Entry}: {Reason}")]
     public static partial void SigningRefused(this ILogger log, string entry, string reason);
 
+    [LoggerMessage(3013, LogLevel.Warning, "no new JWT-SVID of {SpiffeId}, the last one stays in use while it is valid: {Reason}")]
+    public static partial void TokenNotSigned(this ILogger log, string spiffeId, string reason);
+
     [LoggerMessage(3020, LogLevel.Information, "workload pid {Pid} gets {SpiffeIds} by selectors {Selectors}")]
     public static partial void WorkloadServed(this ILogger log, int pid, string spiffeIds, string selectors);
 

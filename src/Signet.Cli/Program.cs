@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Signet.Cli;
 using Signet.Cli.Commands;
+using Signet.Cli.Commands.Jwt;
 using Signet.Cli.Commands.Policy;
 using Signet.Cli.Commands.X509;
 
@@ -22,6 +23,7 @@ var root = new RootCommand("Gives every service an identity and makes every conn
     EntryCommand.Create(context),
     BundleCommand.Create(context),
     FetchCommand.Create(context),
+    JwtCommand.Create(context),
     FetchCommand.Watch(context),
     x509,
     PolicyCommand.Create(),

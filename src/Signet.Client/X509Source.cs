@@ -1,6 +1,4 @@
-using Grpc.Core;
 using Signet.Client.Wire;
-using Signet.Rpc;
 using Signet.Rpc.Wire.Spiffe;
 
 namespace Signet.Client;
@@ -11,22 +9,13 @@ namespace Signet.Client;
 /// </summary>
 public sealed class X509Source : IX509Source, IAsyncDisposable
 {
-    private static readonly TimeSpan PauseStep = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan PauseCap = TimeSpan.FromSeconds(30);
-
     private readonly SourceState _state = new();
-    private readonly WorkloadApiAddress _address;
-    private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _watch;
 
     /// <summary>Begins to watch at once.</summary>
-    public X509Source(WorkloadApiAddress address, TimeProvider time)
-    {
-        _address = address;
-        _time = time;
-        _watch = WatchAsync(_stop.Token);
-    }
+    public X509Source(WorkloadApiAddress address, TimeProvider time) => _watch = WorkloadApiStream.FollowAsync(
+        address, (client, options) => client.FetchX509SVID(new X509SVIDRequest(), options), Take, _state.Fail, _state.Withdraw, time, _stop.Token);
 
     public X509Context? Current => _state.Current;
 
@@ -43,46 +32,14 @@ public sealed class X509Source : IX509Source, IAsyncDisposable
         _stop.Dispose();
     }
 
-    private async Task WatchAsync(CancellationToken cancellationToken)
+    private string? Take(X509SVIDResponse response)
     {
-        using var channel = WorkloadApi.Connect(_address, _time);
-        var client = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel);
-        var pause = TimeSpan.Zero;
-        while (!cancellationToken.IsCancellationRequested)
+        if (!X509ContextWire.TryRead(response, out var context, out var problem))
         {
-            try
-            {
-                using var call = client.FetchX509SVID(new X509SVIDRequest(), WorkloadApi.Options(cancellationToken));
-                await foreach (var response in call.ResponseStream.ReadAllAsync(cancellationToken).ConfigureAwait(false))
-                {
-                    if (X509ContextWire.TryRead(response, out var context, out var problem))
-                    {
-                        _state.Publish(context);
-                        pause = TimeSpan.Zero;
-                    }
-                    else
-                    {
-                        _state.Fail($"{_address}: {problem}");
-                    }
-                }
-
-                _state.Fail($"{_address}: the stream ended");
-            }
-            catch (RpcException e) when (e.StatusCode == StatusCode.PermissionDenied)
-            {
-                _state.Withdraw($"{_address}: {e.Status.Detail}");
-            }
-            catch (RpcException e)
-            {
-                _state.Fail($"{_address}: {e.StatusCode}: {e.Status.Detail}");
-            }
-            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
-            {
-                _state.Fail($"{_address}: {e.Message}");
-            }
-
-            pause = pause + PauseStep < PauseCap ? pause + PauseStep : PauseCap;
-            await Task.Delay(pause, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            return problem;
         }
+
+        _state.Publish(context);
+        return null;
     }
 }

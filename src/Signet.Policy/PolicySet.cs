@@ -54,11 +54,20 @@ public sealed class PolicySet
         return Loaded(new PolicySet(files.ToImmutable(), mesh));
     }
 
-    /// <summary>A set in which one text is new or different; the others are not read again.</summary>
-    public PolicyLoad Replace(PolicyText text) => Loaded(new PolicySet(_files.SetItem(text.Name, PolicyFile.Read(text, Mesh)), Mesh));
+    /// <summary>A set in which some texts are new or different and others are gone; those that stay are not read again.</summary>
+    /// <param name="changed">The new or different texts; of two with the same name the last counts.</param>
+    /// <param name="removed">The names of texts that are gone; unknown ones are passed over.</param>
+    public PolicyLoad Update(IEnumerable<PolicyText> changed, IEnumerable<string> removed)
+    {
+        var files = _files.ToBuilder();
+        files.RemoveRange(removed);
+        foreach (var text in changed)
+        {
+            files[text.Name] = PolicyFile.Read(text, Mesh);
+        }
 
-    /// <summary>A set without a text.</summary>
-    public PolicyLoad Remove(string name) => Loaded(new PolicySet(_files.Remove(name), Mesh));
+        return Loaded(new PolicySet(files.ToImmutable(), Mesh));
+    }
 
     /// <summary>Everything that the policies say about a workload, compiled; keep it until the set or the workload changes.</summary>
     public WorkloadPolicy ForWorkload(Workload workload)

@@ -4,7 +4,8 @@ namespace Signet.Policy;
 /// <param name="Claims">All claims, <c>iss</c>, <c>sub</c>, <c>aud</c> and <c>azp</c> among them.</param>
 public sealed record ValidatedJwt(ClaimValue.Map Claims)
 {
-    public string? Issuer => Text("iss");
+    /// <summary>Who issued it: <c>iss</c>, or for a JWT-SVID without one its trust domain, as in <c>spiffe://example.org</c>.</summary>
+    public string? Issuer { get => field ?? Text("iss"); init; }
 
     public string? Subject => Text("sub");
 

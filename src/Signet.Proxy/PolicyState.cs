@@ -7,7 +7,7 @@ using Signet.Policy.Inputs;
 namespace Signet.Proxy;
 
 /// <summary>
-/// Keeps the proxy's model in step with the policy folder and the trust domain. What cannot be understood denies what it covers; a folder
+/// Keeps the proxy's model in step with the policy folder and the trust domain; a file that changes is read alone. What cannot be understood denies what it covers; a folder
 /// that cannot be read keeps the last good policies. Thread-safe; dispose to stop.
 /// </summary>
 internal sealed class PolicyState : IAsyncDisposable
@@ -17,6 +17,8 @@ internal sealed class PolicyState : IAsyncDisposable
     private readonly FileSetWatch _watch;
     private readonly FileSetWatch? _meshWatch;
     private ImmutableArray<WatchedFile> _files;
+    private PolicySet? _set;
+    private ImmutableArray<WatchedFile> _filesOfSet = [];
     private MeshSettings _mesh = MeshSettings.Default;
     private string? _meshProblem;
 
@@ -125,7 +127,8 @@ internal sealed class PolicyState : IAsyncDisposable
             return false;
         }
 
-        var load = PolicySet.Load(_files.Select(file => new PolicyText(file.Name, file.Text)), _mesh with { TrustDomain = trustDomain.Name });
+        var load = Read_NeedsLock(_mesh with { TrustDomain = trustDomain.Name });
+        (_set, _filesOfSet) = (load.Set, _files);
         var model = new ProxyModel(trustDomain, load.Set, load.Set.ForWorkload(_core.Config.Workload), load.Problems);
         _core.TokenKeys.Follow(model.Policy.JwtRules);
         _core.Model = model;
@@ -144,4 +147,19 @@ internal sealed class PolicyState : IAsyncDisposable
 
         return true;
     }
+
+    /// <summary>Reads the files that are not those of the set; all of them when the mesh settings, which decide what a policy means, are others.</summary>
+    private PolicyLoad Read_NeedsLock(MeshSettings mesh)
+    {
+        if (_set is null || _set.Mesh != mesh)
+        {
+            return PolicySet.Load(_files.Select(TextOf), mesh);
+        }
+
+        var known = _filesOfSet.ToDictionary(file => file.Name, StringComparer.Ordinal);
+        var changed = _files.Where(file => !known.TryGetValue(file.Name, out var before) || before != file).Select(TextOf);
+        return _set.Update(changed, known.Keys.Except(_files.Select(file => file.Name), StringComparer.Ordinal));
+    }
+
+    private static PolicyText TextOf(WatchedFile file) => new(file.Name, file.Text);
 }

@@ -54,7 +54,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         _ownsSource = source is null;
         _source = source ?? SourceOf(config.Identity, time);
         _identity = new IdentityState(_source, config.Tls, time, logger);
-        _tokenKeys = new TokenKeys(new KeyFetcher(RootsOf(config.TokenKeyRoots)), _metrics, time, chance, logger);
+        _tokenKeys = new TokenKeys(new KeyFetcher(RootsOf(config.TokenKeyRoots)), BundlesOf(config.Identity, time), _metrics, time, chance, logger);
         _loops = new EventLoops(Environment.ProcessorCount, fault => Log.LoopFault(logger, fault));
         _core = new ProxyCore(config, _identity, _loops, new LiveConnections(time), _accessLog, _metrics, _tokenKeys, time, logger);
         _authorisers = new Authorisers(_core);
@@ -122,6 +122,9 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     /// <summary>The connections of this moment.</summary>
     public LiveConnections Connections => _core.Connections;
 
+    /// <summary>The policies in force at this moment; null while policies or trust domain are unknown, and then nothing is let in.</summary>
+    public ProxyModel? Model => _core.Model;
+
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         foreach (var part in _parts)
@@ -178,6 +181,9 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         IdentityConfig.Socket socket => new X509Source(socket.Address, time),
         _ => throw new ArgumentOutOfRangeException(nameof(identity)),
     };
+
+    private static Func<IJwtBundleSource>? BundlesOf(IdentityConfig identity, TimeProvider time) =>
+        identity is IdentityConfig.Socket socket ? () => new JwtBundleSource(socket.Address, time) : null;
 
     private static X509Certificate2Collection? RootsOf(string? path)
     {

@@ -26,6 +26,9 @@ internal static partial class Log
     [LoggerMessage(2012, LogLevel.Information, "agent attested: {Agent}, serial {Serial}, certificate until {NotAfter}")]
     public static partial void AgentAttested(this ILogger log, string agent, string serial, DateTimeOffset notAfter);
 
+    [LoggerMessage(2013, LogLevel.Information, "JWT-SVID of {SpiffeId} for {Audiences} minted by {Caller}")]
+    public static partial void TokenMinted(this ILogger log, string spiffeId, string audiences, string caller);
+
     [LoggerMessage(2020, LogLevel.Information, "authority {Step}: {Authority}, valid until {NotAfter}")]
     public static partial void AuthorityTurned(this ILogger log, string step, string authority, DateTimeOffset notAfter);
 

@@ -35,6 +35,9 @@ public sealed record ServerConfig
     /// <summary>The lifetime of workloads' X.509-SVIDs, agents' and the server's own.</summary>
     public required TimeSpan X509Ttl { get; init; }
 
+    /// <summary>The lifetime of JWT-SVIDs.</summary>
+    public required TimeSpan JwtTtl { get; init; }
+
     /// <summary>Reads every key; problems are collected by the section.</summary>
     public static ServerConfig Read(ConfigSection root, Places places)
     {
@@ -63,6 +66,7 @@ public sealed record ServerConfig
             DataDir = dataDir,
             StorePath = Path.Combine(dataDir, store.Text("path", "signet.db")),
             X509Ttl = svid.Duration("x509Ttl", TimeSpan.FromHours(1), ShortestTtl),
+            JwtTtl = svid.Duration("jwtTtl", TimeSpan.FromMinutes(5), ShortestTtl),
             Authority = new AuthorityPlan
             {
                 TrustDomain = trustDomain,

@@ -18,12 +18,13 @@ public sealed class TestTrustDomain : IAsyncDisposable
 
     private readonly TestFolder _folder = new();
     private readonly TimeSpan _svidTtl;
+    private readonly TimeSpan _authorityTtl;
     private RunningDaemon? _server;
     private RunningDaemon? _agent;
     private ServerHost? _serverHost;
     private int _serverPort;
 
-    private TestTrustDomain(TimeSpan svidTtl) => _svidTtl = svidTtl;
+    private TestTrustDomain(TimeSpan svidTtl, TimeSpan authorityTtl) => (_svidTtl, _authorityTtl) = (svidTtl, authorityTtl);
 
     public string Folder => _folder.Path;
 
@@ -43,9 +44,9 @@ public sealed class TestTrustDomain : IAsyncDisposable
     /// <summary>Selectors of the test process itself.</summary>
     public static Selector Myself => new("unix", $"uid:{Hosting.NativeUser.EffectiveId()}");
 
-    public static async Task<TestTrustDomain> StartAsync(TimeSpan? svidTtl = null)
+    public static async Task<TestTrustDomain> StartAsync(TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null)
     {
-        var domain = new TestTrustDomain(svidTtl ?? TimeSpan.FromHours(1));
+        var domain = new TestTrustDomain(svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24));
         await domain.StartServerAsync();
         using var admin = domain.Admin();
         await File.WriteAllTextAsync(domain._folder.File("bundle.pem"), (await admin.BundleAsync(CancellationToken.None)).ToPem());
@@ -77,7 +78,8 @@ public sealed class TestTrustDomain : IAsyncDisposable
             DataDir = _folder.File("server"),
             StorePath = Path.Combine(_folder.File("server"), "signet.db"),
             X509Ttl = _svidTtl,
-            Authority = new AuthorityPlan { TrustDomain = Name },
+            JwtTtl = TimeSpan.FromMinutes(5),
+            Authority = new AuthorityPlan { TrustDomain = Name, IssuingTtl = _authorityTtl },
         };
         _serverHost = await ServerHost.BuildAsync(config, TimeProvider.System, Random.Shared.NextDouble, NullLoggerFactory.Instance, CancellationToken.None);
         _server = await RunningDaemon.StartAsync(_serverHost.Parts, _serverHost);

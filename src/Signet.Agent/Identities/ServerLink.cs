@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Google.Protobuf;
 using Grpc.Core;
 using Signet.Client.Tls;
+using Signet.Identity.Jose;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
@@ -91,6 +92,27 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
         }
 
         return signed;
+    }
+
+    /// <summary>Asks for a token of an entry.</summary>
+    /// <exception cref="RpcException">The server refused or cannot be reached, or its answer does not hold; the detail says why.</exception>
+    public async Task<HeldJwt> SignTokenAsync(RegistrationEntry entry, IReadOnlyList<string> audiences, CancellationToken cancellationToken)
+    {
+        var request = new NewJWTSVIDRequest { EntryId = entry.Id };
+        request.Audience.AddRange(audiences);
+        var response = await new SVID.SVIDClient(Channel()).NewJWTSVIDAsync(request, Options(cancellationToken)).ResponseAsync.ConfigureAwait(false);
+        if (response.Svid is not { } svid || !CompactJws.TryParse(svid.Token, out var token, out var problem))
+        {
+            throw Broken("the server's answer holds no readable token");
+        }
+
+        using (token)
+        {
+            return !JwtSvid.TryReadSubject(token, out var id, out problem) ? throw Broken($"the server's token does not hold: {problem}")
+                : id != entry.SpiffeId || audiences.Except(token.ClaimTexts("aud")).Any() ? throw Broken($"the server answered a token of {id} or for other audiences than were asked for")
+                : token.TryClaimTime("exp", out var expires) ? new HeldJwt(entry, svid.Token, time.GetUtcNow(), expires!.Value)
+                : throw Broken("the server's token has no expiry");
+        }
     }
 
     /// <summary>Opens the stream on which the server pushes.</summary>

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using Signet.Agent.Identities;
+using Signet.Identity.Jose;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
@@ -26,15 +27,25 @@ internal static class NodeViewWire
             return false;
         }
 
+        if (!SpireMapping.TryRead(wire.Bundle, trustDomain, out var ownJwt, out problem))
+        {
+            return false;
+        }
+
         var bundles = TrustBundles.Of(own);
+        var jwtBundles = ImmutableDictionary<TrustDomain, JwtBundle>.Empty.Add(trustDomain, ownJwt);
         foreach (var federated in wire.FederatedBundles)
         {
-            if (!SpireMapping.TryRead(federated, out var bundle, out problem))
+            if (!SpireMapping.TryRead(federated, out var bundle, out problem) || !SpireMapping.TryRead(federated, bundle.TrustDomain, out var jwtBundle, out problem))
             {
                 return false;
             }
 
-            bundles = bundle.TrustDomain == trustDomain ? bundles : bundles.With(bundle);
+            if (bundle.TrustDomain != trustDomain)
+            {
+                bundles = bundles.With(bundle);
+                jwtBundles = jwtBundles.SetItem(bundle.TrustDomain, jwtBundle);
+            }
         }
 
         var entries = ImmutableArray.CreateBuilder<RegistrationEntry>(wire.Entries.Count);
@@ -49,7 +60,7 @@ internal static class NodeViewWire
             entries.Add(entry);
         }
 
-        view = new NodeView(wire.Revision, entries.ToImmutable(), bundles);
+        view = new NodeView(wire.Revision, entries.ToImmutable(), bundles, jwtBundles);
         return true;
     }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using Signet.Authority.Keys;
+using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
 using Signet.Identity.X509;
 
@@ -11,7 +12,7 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys, IAuth
 {
     private const int IssuingPathLength = 0;
 
-    public async Task<AuthorityRecord> MakeAnchorAsync(DateTimeOffset now, CancellationToken cancellationToken)
+    public async Task<X509AuthorityRecord> MakeAnchorAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
         var keyName = NewKeyName("anchor", now);
         var key = await keys.GenerateAsync(keyName, plan.KeyType, cancellationToken).ConfigureAwait(false);
@@ -19,8 +20,8 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys, IAuth
         return await RememberAsync(AuthorityTier.Anchor, AuthorityState.Active, certificate, keyName, cancellationToken).ConfigureAwait(false);
     }
 
-    public async Task<AuthorityRecord> MakeIssuingAsync(
-        AuthorityRecord anchor, AuthorityState state, DateTimeOffset now, CancellationToken cancellationToken)
+    /// <summary>Makes an issuing authority that is prepared.</summary>
+    public async Task<X509AuthorityRecord> MakeIssuingAsync(X509AuthorityRecord anchor, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var anchorKey = await keys.FindAsync(anchor.KeyName, cancellationToken).ConfigureAwait(false)
             ?? throw new KeyManagerException($"the key of trust anchor {anchor.Id} is not in the key manager");
@@ -33,18 +34,35 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys, IAuth
         var keyName = NewKeyName("issuing", now);
         var key = await keys.GenerateAsync(keyName, plan.KeyType, cancellationToken).ConfigureAwait(false);
         var certificate = Template(key, validity, "issuing authority", IssuingPathLength).Sign(anchor.Certificate, anchorKey);
-        return await RememberAsync(AuthorityTier.Issuing, state, certificate, keyName, cancellationToken).ConfigureAwait(false);
+        return await RememberAsync(AuthorityTier.Issuing, AuthorityState.Prepared, certificate, keyName, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<AuthorityRecord> RememberAsync(
-        AuthorityTier tier, AuthorityState state, Certificate certificate, string keyName, CancellationToken cancellationToken)
+    /// <summary>Makes a key for JWT-SVIDs that is prepared. It lives as long as an issuing authority.</summary>
+    public async Task<JwtAuthorityRecord> MakeJwtAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
-        if (!X509SvidProfile.TryCheckAuthority(certificate, plan.TrustDomain, out var problem))
+        var keyName = NewKeyName("jwt", now);
+        var key = await keys.GenerateAsync(keyName, plan.KeyType, cancellationToken).ConfigureAwait(false);
+        var info = KeyPair.ExportPublicKey(key);
+
+        // The store keeps whole milliseconds; what is remembered must be what is published.
+        var expiresAt = DateTimeOffset.FromUnixTimeSeconds((now + plan.IssuingTtl).ToUnixTimeSeconds());
+        if (!JwtAuthority.TryCreate(JwtAuthority.KeyIdOf(info), info, expiresAt, out var authority, out var problem))
         {
-            throw new InvalidOperationException($"the {tier} certificate just made breaks the profile: {problem}");
+            throw new InvalidOperationException($"the JWT key just made does not hold: {problem}");
         }
 
-        var record = new AuthorityRecord(certificate.SerialHex, tier, state, certificate, keyName);
+        return await RememberAsync(new JwtAuthorityRecord(AuthorityState.Prepared, authority, now - AuthorityPlan.Backdate, keyName), cancellationToken).ConfigureAwait(false);
+    }
+
+    private Task<X509AuthorityRecord> RememberAsync(
+        AuthorityTier tier, AuthorityState state, Certificate certificate, string keyName, CancellationToken cancellationToken) =>
+        X509SvidProfile.TryCheckAuthority(certificate, plan.TrustDomain, out var problem)
+            ? RememberAsync(new X509AuthorityRecord(certificate.SerialHex, tier, state, certificate, keyName), cancellationToken)
+            : throw new InvalidOperationException($"the {tier} certificate just made breaks the profile: {problem}");
+
+    private async Task<T> RememberAsync<T>(T record, CancellationToken cancellationToken)
+        where T : AuthorityRecord
+    {
         try
         {
             await journal.SaveAsync([record], cancellationToken).ConfigureAwait(false);
@@ -53,7 +71,7 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys, IAuth
         catch
         {
             // A journal that keeps failing must not leave a key behind at every attempt.
-            await keys.DeleteAsync(keyName, CancellationToken.None).ConfigureAwait(false);
+            await keys.DeleteAsync(record.KeyName, CancellationToken.None).ConfigureAwait(false);
             throw;
         }
     }

@@ -1,9 +1,10 @@
+using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
 using Signet.Identity.X509;
 
 namespace Signet.Authority.Rotation;
 
-/// <summary>Which tier an authority stands on.</summary>
+/// <summary>What an authority is for.</summary>
 public enum AuthorityTier
 {
     /// <summary>Long-lived, self-signed, published in the trust bundle.</summary>
@@ -11,6 +12,9 @@ public enum AuthorityTier
 
     /// <summary>Short-lived, signed by the anchor, travels in the chain of what it signed.</summary>
     Issuing,
+
+    /// <summary>A bare key that signs JWT-SVIDs, published in the JWT bundle.</summary>
+    Jwt,
 }
 
 /// <summary>Where an authority is in its life.</summary>
@@ -27,7 +31,20 @@ public enum AuthorityState
 }
 
 /// <summary>One authority as the journal remembers it. The key is known by name only.</summary>
-public sealed record AuthorityRecord(string Id, AuthorityTier Tier, AuthorityState State, Certificate Certificate, string KeyName)
+public abstract record AuthorityRecord(string Id, AuthorityTier Tier, AuthorityState State, string KeyName)
 {
-    public Validity Validity => new(Certificate.NotBefore, Certificate.NotAfter);
+    public abstract Validity Validity { get; }
+}
+
+/// <summary>An authority with a certificate.</summary>
+public sealed record X509AuthorityRecord(string Id, AuthorityTier Tier, AuthorityState State, Certificate Certificate, string KeyName) : AuthorityRecord(Id, Tier, State, KeyName)
+{
+    public override Validity Validity => new(Certificate.NotBefore, Certificate.NotAfter);
+}
+
+/// <summary>A key for JWT-SVIDs.</summary>
+public sealed record JwtAuthorityRecord(AuthorityState State, JwtAuthority Authority, DateTimeOffset NotBefore, string KeyName)
+    : AuthorityRecord(Authority.KeyId, AuthorityTier.Jwt, State, KeyName)
+{
+    public override Validity Validity => new(NotBefore, Authority.ExpiresAt!.Value);
 }

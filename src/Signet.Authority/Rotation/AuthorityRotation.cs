@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Signet.Authority.Keys;
+using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
 using Signet.Identity.X509;
 
@@ -9,47 +10,47 @@ namespace Signet.Authority.Rotation;
 public sealed record RotationTurn(RotationStep Step, AuthorityRecord? Authority);
 
 /// <summary>
-/// Keeps an anchor and, below it, an issuing authority in two slots (current and next), as <see cref="RotationRule"/> says. One caller
-/// turns it; any number read <see cref="Current"/>.
+/// Keeps an anchor, below it an issuing authority, and beside them a key for JWT-SVIDs; the latter two in two slots each (current and next). One
+/// caller turns them; any number read <see cref="Current"/>.
 /// </summary>
 public sealed class AuthorityRotation
 {
     private readonly AuthorityPlan _plan;
-    private readonly IKeyManager _keys;
-    private readonly IAuthorityJournal _journal;
     private readonly TimeProvider _time;
-    private ImmutableArray<AuthorityRecord> _records;
+    private readonly ImmutableArray<X509AuthorityRecord> _anchors;
+    private readonly AuthoritySlots<X509AuthorityRecord> _issuing;
+    private readonly AuthoritySlots<JwtAuthorityRecord> _jwt;
     private AuthoritySnapshot _current;
 
     private AuthorityRotation(
-        AuthorityPlan plan, IKeyManager keys, IAuthorityJournal journal, TimeProvider time, ImmutableArray<AuthorityRecord> records, AuthoritySnapshot current)
+        AuthorityPlan plan, TimeProvider time, ImmutableArray<X509AuthorityRecord> anchors, AuthoritySlots<X509AuthorityRecord> issuing, AuthoritySlots<JwtAuthorityRecord> jwt)
     {
         _plan = plan;
-        _keys = keys;
-        _journal = journal;
         _time = time;
-        _records = records;
-        _current = current;
+        _anchors = anchors;
+        _issuing = issuing;
+        _jwt = jwt;
+        _current = Snapshot();
     }
 
     /// <summary>The authorities as they are now. Thread-safe.</summary>
     public AuthoritySnapshot Current => Volatile.Read(ref _current);
 
-    /// <summary>
-    /// Resumes from the journal, or makes the first anchor and issuing authority when the journal is empty.
-    /// </summary>
+    /// <summary>Resumes from the journal, or makes the first of what is not in it.</summary>
     /// <exception cref="KeyManagerException">The anchor's key is gone; making a new anchor silently would cut off every relying party.</exception>
     public static async Task<AuthorityRotation> ResumeAsync(
         AuthorityPlan plan, IKeyManager keys, IAuthorityJournal journal, TimeProvider time, CancellationToken cancellationToken)
     {
-        var records = (await journal.LoadAsync(cancellationToken).ConfigureAwait(false)).ToImmutableArray();
+        var records = await journal.LoadAsync(cancellationToken).ConfigureAwait(false);
         var maker = new AuthorityMaker(plan, keys, journal);
-        if (!records.Any(record => record.Tier == AuthorityTier.Anchor))
+        var now = time.GetUtcNow();
+        ImmutableArray<X509AuthorityRecord> anchors = [.. records.OfType<X509AuthorityRecord>().Where(record => record.Tier == AuthorityTier.Anchor)];
+        if (anchors.IsEmpty)
         {
-            records = records.Add(await maker.MakeAnchorAsync(time.GetUtcNow(), cancellationToken).ConfigureAwait(false));
+            anchors = [await maker.MakeAnchorAsync(now, cancellationToken).ConfigureAwait(false)];
         }
 
-        var anchor = Anchor(records);
+        var anchor = anchors.Last(record => record.State == AuthorityState.Active);
         if (await keys.FindAsync(anchor.KeyName, cancellationToken).ConfigureAwait(false) is null)
         {
             throw new KeyManagerException(
@@ -57,112 +58,45 @@ public sealed class AuthorityRotation
                 + "restore it from a backup, or start with an empty data folder to found a new trust domain");
         }
 
-        // What was active may have expired, or lost its key, while the server was down; then what was prepared takes over, or a new one.
-        var now = time.GetUtcNow();
-        if (await FindUsableAsync(records, AuthorityState.Active, keys, now, cancellationToken).ConfigureAwait(false) is not { } issuing)
-        {
-            var prepared = await FindUsableAsync(records, AuthorityState.Prepared, keys, now, cancellationToken).ConfigureAwait(false);
-            if (prepared is null)
-            {
-                records = records.Add(await maker.MakeIssuingAsync(anchor, AuthorityState.Prepared, now, cancellationToken).ConfigureAwait(false));
-                prepared = await FindUsableAsync(records, AuthorityState.Prepared, keys, now, cancellationToken).ConfigureAwait(false)
-                    ?? throw new KeyManagerException($"the key \"{records[^1].KeyName}\" that was just made cannot be found again");
-            }
-
-            issuing = prepared;
-            records = Promote(records, records.Single(record => record.Id == prepared.Id));
-            await journal.SaveAsync(records, cancellationToken).ConfigureAwait(false);
-        }
-
-        return new AuthorityRotation(plan, keys, journal, time, records, Snapshot(plan, records, issuing));
+        var issuing = await AuthoritySlots<X509AuthorityRecord>.ResumeAsync(
+            [.. records.OfType<X509AuthorityRecord>().Where(record => record.Tier == AuthorityTier.Issuing)],
+            (moment, stop) => maker.MakeIssuingAsync(anchor, moment, stop), plan.Rule, keys, journal, now, cancellationToken).ConfigureAwait(false);
+        var jwt = await AuthoritySlots<JwtAuthorityRecord>.ResumeAsync(
+            [.. records.OfType<JwtAuthorityRecord>()], maker.MakeJwtAsync, plan.Rule, keys, journal, now, cancellationToken).ConfigureAwait(false);
+        return new AuthorityRotation(plan, time, anchors, issuing, jwt);
     }
 
-    /// <summary>Does what is due now, if anything. Not thread-safe: one owner turns it.</summary>
-    public async Task<RotationTurn> TurnAsync(CancellationToken cancellationToken)
+    /// <summary>Does what is due now for the issuing authority, if anything. Not thread-safe: one owner turns it.</summary>
+    public Task<RotationTurn> TurnAsync(CancellationToken cancellationToken) => TurnAsync(_issuing, cancellationToken);
+
+    /// <summary>Does what is due now for the JWT keys, if anything. Not thread-safe: one owner turns it.</summary>
+    public Task<RotationTurn> TurnJwtAsync(CancellationToken cancellationToken) => TurnAsync(_jwt, cancellationToken);
+
+    private async Task<RotationTurn> TurnAsync<T>(AuthoritySlots<T> slots, CancellationToken cancellationToken)
+        where T : AuthorityRecord
     {
-        var now = _time.GetUtcNow();
-        await ForgetExpiredAsync(now, cancellationToken).ConfigureAwait(false);
-        var active = Issuing(AuthorityState.Active);
-        var prepared = Issuing(AuthorityState.Prepared);
-        var step = _plan.Rule.Next(active?.Validity, prepared?.Validity, now);
-        switch (step)
+        try
         {
-            case RotationStep.Prepare:
-                var made = await new AuthorityMaker(_plan, _keys, _journal)
-                    .MakeIssuingAsync(Anchor(_records), AuthorityState.Prepared, now, cancellationToken).ConfigureAwait(false);
-                Publish(_records.Add(made), Current.Issuing);
-                return new RotationTurn(step, made);
-
-            case RotationStep.Activate:
-                return new RotationTurn(step, await ActivateAsync(prepared!, cancellationToken).ConfigureAwait(false));
-
-            default:
-                return new RotationTurn(step, null);
+            return await slots.TurnAsync(_time.GetUtcNow(), cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            // A turn that failed may have forgotten something before.
+            Volatile.Write(ref _current, Snapshot());
         }
     }
 
-    private async Task<AuthorityRecord> ActivateAsync(AuthorityRecord prepared, CancellationToken cancellationToken)
+    private AuthoritySnapshot Snapshot()
     {
-        if (await _keys.FindAsync(prepared.KeyName, cancellationToken).ConfigureAwait(false) is not { } key)
-        {
-            // Without its key it is worth nothing; the next turn prepares another.
-            await ForgetAsync(prepared, cancellationToken).ConfigureAwait(false);
-            throw new KeyManagerException($"the key of prepared authority {prepared.Id} is not in the key manager; another one will be prepared");
-        }
-
-        var records = Promote(_records, prepared);
-        await _journal.SaveAsync(records, cancellationToken).ConfigureAwait(false);
-        Publish(records, new SigningAuthority(prepared.Id, prepared.Certificate, key));
-        return prepared;
-    }
-
-    private async Task ForgetExpiredAsync(DateTimeOffset now, CancellationToken cancellationToken)
-    {
-        foreach (var record in _records.Where(r => r.Tier == AuthorityTier.Issuing && r.State != AuthorityState.Active && r.Validity.HasExpired(now)).ToArray())
-        {
-            await ForgetAsync(record, cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    private async Task ForgetAsync(AuthorityRecord record, CancellationToken cancellationToken)
-    {
-        await _journal.DeleteAsync(record.Id, cancellationToken).ConfigureAwait(false);
-        await _keys.DeleteAsync(record.KeyName, cancellationToken).ConfigureAwait(false);
-        Publish(_records.Remove(record), Current.Issuing);
-    }
-
-    private AuthorityRecord? Issuing(AuthorityState state) =>
-        _records.LastOrDefault(record => record.Tier == AuthorityTier.Issuing && record.State == state);
-
-    private void Publish(ImmutableArray<AuthorityRecord> records, SigningAuthority issuing)
-    {
-        _records = records;
-        Volatile.Write(ref _current, Snapshot(_plan, records, issuing));
-    }
-
-    private static AuthorityRecord Anchor(ImmutableArray<AuthorityRecord> records) =>
-        records.Last(record => record.Tier == AuthorityTier.Anchor && record.State == AuthorityState.Active);
-
-    /// <summary>The prepared one becomes active and the active one old.</summary>
-    private static ImmutableArray<AuthorityRecord> Promote(ImmutableArray<AuthorityRecord> records, AuthorityRecord prepared) =>
-        [.. records.Select(record =>
-            record.Id == prepared.Id ? record with { State = AuthorityState.Active }
-            : record is { Tier: AuthorityTier.Issuing, State: AuthorityState.Active } ? record with { State = AuthorityState.Old }
-            : record)];
-
-    private static async Task<SigningAuthority?> FindUsableAsync(
-        ImmutableArray<AuthorityRecord> records, AuthorityState state, IKeyManager keys, DateTimeOffset now, CancellationToken cancellationToken)
-    {
-        var found = records.LastOrDefault(record => record.Tier == AuthorityTier.Issuing && record.State == state && record.Validity.Covers(now));
-        return found is not null && await keys.FindAsync(found.KeyName, cancellationToken).ConfigureAwait(false) is { } key
-            ? new SigningAuthority(found.Id, found.Certificate, key)
-            : null;
-    }
-
-    private static AuthoritySnapshot Snapshot(AuthorityPlan plan, ImmutableArray<AuthorityRecord> records, SigningAuthority issuing)
-    {
-        var anchors = records.Where(record => record.Tier == AuthorityTier.Anchor).ToArray();
-        var bundle = X509Bundle.Create(plan.TrustDomain, [.. anchors.Select(record => record.Certificate)], (ulong)anchors.Length, refreshHint: null);
-        return new AuthoritySnapshot(issuing, bundle, records);
+        var (issuing, jwt) = (_issuing.Active, _jwt.Active);
+        var bundle = X509Bundle.Create(_plan.TrustDomain, [.. _anchors.Select(record => record.Certificate)], (ulong)_anchors.Length, refreshHint: null);
+        return JwtBundle.TryCreate(_plan.TrustDomain, [.. _jwt.Records.Select(record => record.Authority)], out var jwtBundle, out var problem)
+            ? new AuthoritySnapshot(
+                new SigningAuthority(issuing.Record.Id, issuing.Record.Certificate, issuing.Key),
+                new JwtSigningAuthority(jwt.Record.Id, jwt.Record.Validity, jwt.Key),
+                bundle,
+                jwtBundle,
+                [.. _anchors, .. _issuing.Records, .. _jwt.Records])
+            : throw new InvalidOperationException(problem);
     }
 }

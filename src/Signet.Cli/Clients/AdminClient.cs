@@ -1,6 +1,8 @@
 using System.Security.Cryptography;
 using Google.Protobuf;
 using Grpc.Core;
+using Signet.Client;
+using Signet.Identity.Jose;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
@@ -34,10 +36,13 @@ internal sealed class AdminClient(string socket, TimeProvider time) : IDisposabl
 
     private readonly GrpcChannel _channel = GrpcChannel.ForUnixSocket(socket, time);
 
-    public async Task<X509Bundle> BundleAsync(CancellationToken cancellationToken)
+    public async Task<X509Bundle> BundleAsync(CancellationToken cancellationToken) => (await BundlesAsync(cancellationToken).ConfigureAwait(false)).X509;
+
+    /// <summary>What relying parties must trust, for certificates and for tokens.</summary>
+    public async Task<(X509Bundle X509, JwtBundle Jwt)> BundlesAsync(CancellationToken cancellationToken)
     {
         var wire = await new BundleApi.BundleClient(_channel).GetBundleAsync(new GetBundleRequest(), Options(cancellationToken));
-        return SpireMapping.TryRead(wire, out var bundle, out var problem) ? bundle : throw Broken(problem);
+        return SpireMapping.TryRead(wire, out var bundle, out var problem) && SpireMapping.TryRead(wire, bundle.TrustDomain, out var jwt, out problem) ? (bundle, jwt) : throw Broken(problem);
     }
 
     public async Task<CreatedToken> CreateTokenAsync(TimeSpan ttl, SpiffeId? alias, CancellationToken cancellationToken)
@@ -121,6 +126,15 @@ internal sealed class AdminClient(string socket, TimeProvider time) : IDisposabl
         return SpireMapping.TryReadChain(response.Svid?.CertChain ?? [], out var chain, out var problem) && X509Svid.TryCreate(chain, key, hint: null, out var svid, out problem)
             ? svid
             : throw Broken(problem);
+    }
+
+    /// <summary>Has the server sign a token.</summary>
+    public async Task<FetchedJwt> MintTokenAsync(SpiffeId id, IReadOnlyList<string> audiences, TimeSpan? ttl, CancellationToken cancellationToken)
+    {
+        var request = new MintJWTSVIDRequest { Id = id.ToWire(), Ttl = (int)(ttl?.TotalSeconds ?? 0) };
+        request.Audience.AddRange(audiences);
+        var response = await new SVID.SVIDClient(_channel).MintJWTSVIDAsync(request, Options(cancellationToken));
+        return response.Svid is { } svid ? new FetchedJwt(id, svid.Token, DateTimeOffset.FromUnixTimeSeconds(svid.ExpiresAt), null) : throw Broken("the server answered without a token");
     }
 
     public void Dispose() => _channel.Dispose();

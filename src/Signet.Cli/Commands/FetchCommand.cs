@@ -1,12 +1,13 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using Signet.Cli.Clients;
+using Signet.Cli.Commands.Jwt;
 using Signet.Cli.Output;
 using Signet.Client;
 
 namespace Signet.Cli.Commands;
 
-/// <summary><c>signet fetch x509</c> and <c>signet watch</c>: a Workload API client at hand.</summary>
+/// <summary><c>signet fetch x509|jwt</c> and <c>signet watch</c>: a Workload API client at hand.</summary>
 internal static class FetchCommand
 {
     private static readonly TimeSpan DefaultPatience = TimeSpan.FromSeconds(10);
@@ -42,7 +43,50 @@ internal static class FetchCommand
             Answer.To(parsed, output).Write(() => Json(identity), answer => WriteText(answer, identity, context.Time.GetUtcNow()));
             return ExitCode.Done;
         });
-        return new Command("fetch", "Get an identity from the agent") { x509 };
+        return new Command("fetch", "Get an identity from the agent") { x509, Jwt(context) };
+    }
+
+    private static Command Jwt(CliContext context)
+    {
+        var audience = JwtCommand.AudienceOption();
+        var id = CommandValues.SpiffeId("--spiffe-id", "Of this identity only (default: of all that this process has)");
+        var (socket, output) = (CliContext.SocketOption(), Answer.Option());
+        var command = new Command("jwt", "Get this process's JWT-SVIDs for an audience. Example: signet fetch jwt --audience billing") { audience, id, socket, output };
+        CliContext.Run(command, async (parsed, cancellationToken) =>
+        {
+            var address = CliContext.AgentAddress(parsed.GetValue(socket));
+            IReadOnlyList<FetchedJwt> fetched;
+            try
+            {
+                fetched = await JwtTokens.FetchAsync(address, parsed.GetValue(audience)!, parsed.GetValue(id), context.Time, cancellationToken).ConfigureAwait(false);
+            }
+            catch (JwtTokenException e)
+            {
+                throw new CliError(e.Message, "is that the agent's socket? see: signet fetch x509");
+            }
+
+            Answer.To(parsed, output).Write(
+                () => new JsonObject
+                {
+                    ["svids"] = new JsonArray([.. fetched.Select(svid => new JsonObject
+                    {
+                        ["spiffeId"] = svid.Id.Uri,
+                        ["token"] = svid.Token,
+                        ["expiresAt"] = HumanTime.Stamp(svid.ExpiresAt),
+                        ["hint"] = svid.Hint,
+                    })]),
+                },
+                answer =>
+                {
+                    foreach (var svid in fetched)
+                    {
+                        answer.Out.WriteLine($"{answer.Ink.Of(svid.Id.Uri, Tone.Strong)}  until {HumanTime.Both(svid.ExpiresAt, context.Time.GetUtcNow())}");
+                        answer.Out.WriteLine(svid.Token);
+                    }
+                });
+            return ExitCode.Done;
+        });
+        return command;
     }
 
     public static Command Watch(CliContext context)

@@ -12,14 +12,22 @@ internal static class BoundedFile
     {
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
         var buffer = ArrayPool<byte>.Shared.Rent(maxBytes + 1);
+        var length = 0;
         try
         {
-            var read = file.ReadAtLeast(buffer.AsSpan(0, maxBytes + 1), maxBytes + 1, throwOnEndOfStream: false);
-            return read <= maxBytes ? buffer[..read] : throw new IOException($"it is larger than {SizeText.Format(maxBytes)}");
+            int read;
+            while (length <= maxBytes && (read = file.Read(buffer, length, maxBytes + 1 - length)) > 0)
+            {
+                length += read;
+            }
+
+            return length <= maxBytes ? buffer[..length] : throw new IOException($"it is larger than {SizeText.Format(maxBytes)}");
         }
         finally
         {
-            ArrayPool<byte>.Shared.Return(buffer, clearArray: true);
+            // It may have been a key. Clearing the rest too would cost more than reading a small file.
+            buffer.AsSpan(0, length).Clear();
+            ArrayPool<byte>.Shared.Return(buffer);
         }
     }
 }

@@ -51,13 +51,17 @@ public sealed class FileSet
 
     /// <summary>Reads every file.</summary>
     /// <exception cref="PlaceException">The folder or one of the files can't be read, is not text, or is too large. There is no half answer.</exception>
-    public ImmutableArray<WatchedFile> Read()
+    public ImmutableArray<WatchedFile> Read() => Read(null);
+
+    /// <summary>Reads the files that have changed since the last look; the others are the same objects as then.</summary>
+    /// <exception cref="PlaceException">The folder or one of the files can't be read, is not text, or is too large. There is no half answer.</exception>
+    internal ImmutableArray<WatchedFile> Read(FileMemory? memory)
     {
         for (var attempt = 1; ; attempt++)
         {
             try
             {
-                return ReadOnce();
+                return ReadOnce(memory);
             }
             catch (PlaceException e) when (e.InnerException is FileNotFoundException && _extensions is not null && attempt < MaxAttempts)
             {
@@ -66,22 +70,23 @@ public sealed class FileSet
         }
     }
 
-    private ImmutableArray<WatchedFile> ReadOnce()
+    private ImmutableArray<WatchedFile> ReadOnce(FileMemory? memory)
     {
-        var files = ImmutableArray.CreateBuilder<WatchedFile>();
+        var found = new List<FileMemory.Entry>();
         long total = 0;
         foreach (var path in Paths())
         {
             try
             {
-                if (NativeFile.Look(path, followLink: true) is { IsFile: false })
+                var facts = NativeFile.Look(path, followLink: true);
+                if (facts is { IsFile: false })
                 {
                     throw new IOException("it is not a file");
                 }
 
-                var content = BoundedFile.Read(path, MaxFileBytes);
-                total += content.Length;
-                files.Add(new WatchedFile(path, Path.GetFileName(path), StrictUtf8.GetString(content)));
+                var entry = memory?.Recall(path, facts?.Version) ?? ReadAnew(path, facts?.Version);
+                total += entry.Bytes;
+                found.Add(entry);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
             {
@@ -94,7 +99,13 @@ public sealed class FileSet
             }
         }
 
-        return files.DrainToImmutable();
+        return [.. (memory?.Learn(found) ?? found).Select(entry => entry.File)];
+    }
+
+    private static FileMemory.Entry ReadAnew(string path, NativeFile.FileVersion? version)
+    {
+        var content = BoundedFile.Read(path, MaxFileBytes);
+        return new FileMemory.Entry(new WatchedFile(path, Path.GetFileName(path), StrictUtf8.GetString(content)), content.Length, version);
     }
 
     private IReadOnlyList<string> Paths()

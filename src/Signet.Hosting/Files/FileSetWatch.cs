@@ -10,7 +10,7 @@ namespace Signet.Hosting.Files;
 /// <see cref="Quiet"/>, every <see cref="Poll"/> in any case (reports get lost, and there are none for a symbolic link that leads elsewhere), and on
 /// SIGHUP. Writing in place, renaming over, and swapping a link to a folder (as kubelet does) all work; a look that fails keeps the last good content.
 /// A file that is being written over is empty for a moment, and half a policy allows too much: new content counts once two looks, <see cref="Quiet"/>
-/// apart, found the same.
+/// apart, found the same. A look reads only the files that have changed.
 /// </summary>
 public sealed class FileSetWatch : IAsyncDisposable
 {
@@ -25,6 +25,7 @@ public sealed class FileSetWatch : IAsyncDisposable
 
     private readonly Lock _lock = new();
     private readonly FileSet _files;
+    private readonly FileMemory _memory;
     private readonly Action<ImmutableArray<WatchedFile>> _changed;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
@@ -41,6 +42,7 @@ public sealed class FileSetWatch : IAsyncDisposable
     private FileSetWatch(FileSet files, ImmutableArray<WatchedFile> known, Action<ImmutableArray<WatchedFile>> changed, TimeProvider time, ILogger log)
     {
         (_files, _changed, _time, _log) = (files, changed, time, log);
+        _memory = new FileMemory(known, time);
         _current = new Snapshot(known, null);
         _timer = time.CreateTimer(_ => AskForLook(), null, Poll, Poll);
         AskForLook();
@@ -116,7 +118,7 @@ public sealed class FileSetWatch : IAsyncDisposable
         var last = _current;
         try
         {
-            var files = _files.Read();
+            var files = _files.Read(_memory);
             var same = files.SequenceEqual(last.Files);
             if (!same && !forced && !IsConfirmed(files))
             {

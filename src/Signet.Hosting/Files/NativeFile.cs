@@ -3,25 +3,36 @@ using System.Runtime.InteropServices;
 
 namespace Signet.Hosting.Files;
 
-/// <summary>What the framework does not tell about a path: its owner, and how to make a rename durable. Linux.</summary>
+/// <summary>What the framework does not tell about a path: its owner, which version of its content it has, and how to make a rename durable. Linux.</summary>
 internal static partial class NativeFile
 {
-    private const int AtCurrentFolder = -100, NoFollow = 0x100, AskTypeModeAndOwner = 0x1 | 0x2 | 0x8, NoEntry = 2;
+    private const int AtCurrentFolder = -100, NoFollow = 0x100, AskTypeModeAndOwner = 0x1 | 0x2 | 0x8, AskVersion = 0x40 | 0x80 | 0x100 | 0x200, NoEntry = 2;
     private const int OpenFolder = 0x10000, OpenCloseOnExec = 0x80000, TypeMask = 0xF000, TypeSocket = 0xC000, TypeFile = 0x8000, ModeMask = 0xFFF;
 
     /// <param name="Owner">The user id.</param>
     /// <param name="Mode">Permission bits.</param>
     /// <param name="IsSocket">Whether it is a Unix socket.</param>
     /// <param name="IsFile">Whether it is an ordinary file.</param>
-    public readonly record struct Facts(uint Owner, UnixFileMode Mode, bool IsSocket, bool IsFile);
+    /// <param name="Version">Which file it is, and when it last changed.</param>
+    public readonly record struct Facts(uint Owner, UnixFileMode Mode, bool IsSocket, bool IsFile, FileVersion Version);
+
+    /// <summary>
+    /// Differs when another file has taken the path, and when the file was written to, except twice within one tick of the file system's clock.
+    /// The kernel sets <see cref="Changed"/>; no program can set it back.
+    /// </summary>
+    public readonly record struct FileVersion(ulong Device, ulong Number, ulong Size, FileTime Written, FileTime Changed);
+
+    public readonly record struct FileTime(long Seconds, uint Nanoseconds);
 
     /// <summary>What lies at the path, or null when nothing does.</summary>
     /// <exception cref="IOException">The path can't be looked at.</exception>
     public static Facts? Look(string path, bool followLink)
     {
-        if (StatX(AtCurrentFolder, path, followLink ? 0 : NoFollow, AskTypeModeAndOwner, out var found) == 0)
+        if (StatX(AtCurrentFolder, path, followLink ? 0 : NoFollow, AskTypeModeAndOwner | AskVersion, out var found) == 0)
         {
-            return new Facts(found.Owner, (UnixFileMode)(found.Mode & ModeMask), (found.Mode & TypeMask) == TypeSocket, (found.Mode & TypeMask) == TypeFile);
+            var version = new FileVersion(
+                ((ulong)found.DeviceMajor << 32) | found.DeviceMinor, found.Number, found.Size, new(found.WrittenSeconds, found.WrittenNanoseconds), new(found.ChangedSeconds, found.ChangedNanoseconds));
+            return new Facts(found.Owner, (UnixFileMode)(found.Mode & ModeMask), (found.Mode & TypeMask) == TypeSocket, (found.Mode & TypeMask) == TypeFile, version);
         }
 
         var error = Marshal.GetLastPInvokeError();
@@ -54,6 +65,30 @@ internal static partial class NativeFile
 
         [FieldOffset(28)]
         public ushort Mode;
+
+        [FieldOffset(32)]
+        public ulong Number;
+
+        [FieldOffset(40)]
+        public ulong Size;
+
+        [FieldOffset(96)]
+        public long ChangedSeconds;
+
+        [FieldOffset(104)]
+        public uint ChangedNanoseconds;
+
+        [FieldOffset(112)]
+        public long WrittenSeconds;
+
+        [FieldOffset(120)]
+        public uint WrittenNanoseconds;
+
+        [FieldOffset(136)]
+        public uint DeviceMajor;
+
+        [FieldOffset(140)]
+        public uint DeviceMinor;
     }
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

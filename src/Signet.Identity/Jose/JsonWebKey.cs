@@ -24,7 +24,7 @@ internal static class JsonWebKey
             return false;
         }
 
-        if (Text(key, "kty") is not ("EC" or "RSA") || Text(key, "use") != X509Use
+        if (JwsKey.Text(key, "kty") is not ("EC" or "RSA") || JwsKey.Text(key, "use") != X509Use
             || !key.TryGetProperty("x5c", out var chain) || chain.ValueKind != JsonValueKind.Array || chain.GetArrayLength() == 0)
         {
             return true;
@@ -53,8 +53,9 @@ internal static class JsonWebKey
         writer.WriteEndObject();
     }
 
+    /// <summary>The public key's own parameters (RFC 7518 §6).</summary>
     /// <exception cref="CryptographicException">The key is not of a kind that JWK and SPIFFE know.</exception>
-    private static void WritePublicKey(Utf8JsonWriter writer, PublicKey key)
+    public static void WritePublicKey(Utf8JsonWriter writer, PublicKey key)
     {
         switch (key.Kind)
         {
@@ -83,7 +84,4 @@ internal static class JsonWebKey
                 throw new CryptographicException($"a key of type {key.Description} has no place in a bundle");
         }
     }
-
-    private static string? Text(JsonElement key, string name) =>
-        key.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 }

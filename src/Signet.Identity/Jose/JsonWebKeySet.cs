@@ -54,7 +54,7 @@ public sealed class JsonWebKeySet
             using var document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
             return TryRead(document.RootElement, out set, out problem);
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
         {
             // Half a surrogate pair in an escape is an InvalidOperationException once the text is asked for.
             problem = "the bundle is not JSON: " + e.Message;

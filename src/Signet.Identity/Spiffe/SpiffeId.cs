@@ -11,7 +11,8 @@ public sealed record SpiffeId
     /// <summary>The longest URI that is accepted, in bytes (SPIFFE-ID §2.3).</summary>
     public const int MaxLength = 2048;
 
-    internal const string SchemePrefix = "spiffe://";
+    /// <summary>What every ID begins with.</summary>
+    public const string SchemePrefix = "spiffe://";
 
     private SpiffeId(TrustDomain trustDomain, string path)
     {

@@ -84,7 +84,8 @@ internal sealed class PublicKey
     }
 
     /// <summary>Whether this key made the signature. A malformed signature or key is a no, not an exception.</summary>
-    public bool Verifies(ReadOnlySpan<byte> data, ReadOnlySpan<byte> signature, SignatureAlgorithm algorithm)
+    public bool Verifies(
+        ReadOnlySpan<byte> data, ReadOnlySpan<byte> signature, SignatureAlgorithm algorithm, DSASignatureFormat ecFormat = DSASignatureFormat.Rfc3279DerSequence)
     {
         if (Kind == PublicKeyKind.Unknown || Weakness.Length > 0 || algorithm.KeyKind != Kind)
         {
@@ -98,7 +99,7 @@ internal sealed class PublicKey
             key ??= Import();
             return key switch
             {
-                ECDsa ec => ec.VerifyData(data, signature, algorithm.Hash, DSASignatureFormat.Rfc3279DerSequence),
+                ECDsa ec => ec.VerifyData(data, signature, algorithm.Hash, ecFormat),
                 RSA rsa => rsa.VerifyData(data, signature, algorithm.Hash, algorithm.Padding!),
                 _ => false,
             };

@@ -50,6 +50,10 @@ internal sealed class SignatureAlgorithm
         return ReadNew(der);
     }
 
+    /// <summary>An algorithm of RFC 7518 §3, which has a name and no encoding.</summary>
+    public static SignatureAlgorithm OfToken(string name, PublicKeyKind keyKind, HashAlgorithmName hash, RSASignaturePadding? padding) =>
+        new(ReadOnlyMemory<byte>.Empty, name, keyKind, hash, padding, "");
+
     private static SignatureAlgorithm ReadNew(ReadOnlyMemory<byte> der)
     {
         // AlgorithmIdentifier ::= SEQUENCE { algorithm OBJECT IDENTIFIER, parameters ANY OPTIONAL }

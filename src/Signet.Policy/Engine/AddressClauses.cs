@@ -60,7 +60,7 @@ internal sealed class PortClause : Clause
 
     internal override IndexDimension Dimension => Negated ? IndexDimension.None : IndexDimension.Port;
 
-    internal override IReadOnlyList<string> IndexKeys => [.. _ports.Select(port => port.ToString(CultureInfo.InvariantCulture))];
+    internal override IReadOnlyList<StringPattern> IndexKeys => Exactly(_ports.Select(port => port.ToString(CultureInfo.InvariantCulture)));
 
     internal override string Seen(RequestFacts facts) => facts.DestinationPort.ToString(CultureInfo.InvariantCulture);
 

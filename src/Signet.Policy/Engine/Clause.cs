@@ -30,8 +30,8 @@ public abstract class Clause
     /// <summary>Where to look for rules with this clause, when it can be looked up; see <see cref="RuleIndex"/>.</summary>
     internal virtual IndexDimension Dimension => IndexDimension.None;
 
-    /// <summary>The values that can match, when <see cref="Dimension"/> is not none.</summary>
-    internal virtual IReadOnlyList<string> IndexKeys => [];
+    /// <summary>The exact values and prefixes that can match, when <see cref="Dimension"/> is not none.</summary>
+    internal virtual IReadOnlyList<StringPattern> IndexKeys => [];
 
     internal virtual bool Matches(RequestFacts facts) => MatchesAny(facts) != Negated;
 
@@ -58,11 +58,13 @@ public abstract class Clause
         return false;
     }
 
-    private protected static bool AllExact(StringPattern[] patterns)
+    private protected static StringPattern[] Exactly(IEnumerable<string> values) => [.. values.Select(value => new StringPattern(PatternKind.Exact, value))];
+
+    private protected static bool AllExactOrPrefix(StringPattern[] patterns)
     {
         foreach (var pattern in patterns)
         {
-            if (pattern.Kind != PatternKind.Exact)
+            if (pattern.Kind is not (PatternKind.Exact or PatternKind.Prefix))
             {
                 return false;
             }

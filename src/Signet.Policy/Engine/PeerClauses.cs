@@ -26,18 +26,14 @@ public abstract class PeerClause : Clause
 internal sealed class PrincipalClause : PeerClause
 {
     private readonly StringPattern[] _patterns;
-    private readonly string[] _expanded;
 
     public PrincipalClause(string field, IReadOnlyList<string> values, bool negated, MeshSettings mesh)
-        : base(field, values, negated)
-    {
-        _expanded = [.. values.SelectMany(value => TrustDomainAliases.OfPrincipal(value, mesh.TrustDomains)).Distinct(StringComparer.Ordinal)];
-        _patterns = Patterns(_expanded);
-    }
+        : base(field, values, negated) =>
+        _patterns = Patterns([.. values.SelectMany(value => TrustDomainAliases.OfPrincipal(value, mesh.TrustDomains)).Distinct(StringComparer.Ordinal)]);
 
-    internal override IndexDimension Dimension => !Negated && AllExact(_patterns) ? IndexDimension.Principal : IndexDimension.None;
+    internal override IndexDimension Dimension => !Negated && AllExactOrPrefix(_patterns) ? IndexDimension.Principal : IndexDimension.None;
 
-    internal override IReadOnlyList<string> IndexKeys => _expanded;
+    internal override IReadOnlyList<StringPattern> IndexKeys => _patterns;
 
     private protected override bool MatchesPeer(SpiffeId peer) => AnyMatches(_patterns, PrincipalOf(peer));
 }
@@ -56,7 +52,7 @@ internal sealed class NamespaceClause : PeerClause
     // Only a value that is one whole segment can be looked up by the segment after /ns/.
     internal override IndexDimension Dimension => Negated || Values.Any(value => value.AsSpan().ContainsAny('*', '/')) ? IndexDimension.None : IndexDimension.Namespace;
 
-    internal override IReadOnlyList<string> IndexKeys => Values;
+    internal override IReadOnlyList<StringPattern> IndexKeys => Exactly(Values);
 
     private protected override bool MatchesPeer(SpiffeId peer)
     {
@@ -83,6 +79,11 @@ internal sealed class ServiceAccountClause : PeerClause
             var slash = value.IndexOf('/', StringComparison.Ordinal);
             return slash < 0 ? ("/ns/" + policyNamespace + "/", "sa/" + value) : ("/ns/" + value[..slash] + "/", "sa/" + value[(slash + 1)..]);
         })];
+
+    internal override IndexDimension Dimension => Negated ? IndexDimension.None : IndexDimension.ServiceAccount;
+
+    // A name is always one whole segment, so it can be looked up by the segment after /sa/.
+    internal override IReadOnlyList<StringPattern> IndexKeys => Exactly(_accounts.Select(account => account.Account["sa/".Length..]));
 
     private protected override bool MatchesPeer(SpiffeId peer)
     {

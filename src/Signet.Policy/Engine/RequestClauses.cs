@@ -46,9 +46,9 @@ internal sealed class PathClause : RequestClause
     public PathClause(string field, IReadOnlyList<string> values, bool negated, IReadOnlyList<StringPattern> patterns, IReadOnlyList<PathTemplate> templates)
         : base(field, values, negated) => (_patterns, _templates) = ([.. patterns], [.. templates]);
 
-    internal override IndexDimension Dimension => !Negated && _templates.Length == 0 && AllExact(_patterns) ? IndexDimension.Path : IndexDimension.None;
+    internal override IndexDimension Dimension => !Negated && _templates.Length == 0 && AllExactOrPrefix(_patterns) ? IndexDimension.Path : IndexDimension.None;
 
-    internal override IReadOnlyList<string> IndexKeys => Values;
+    internal override IReadOnlyList<StringPattern> IndexKeys => _patterns;
 
     internal override string Seen(RequestFacts facts) => facts.Path is null ? "no path" : facts.NormalizedPath.ToString();
 

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Signet.Policy.Engine;
 
 /// <summary>What a rule can be looked up by, best first.</summary>
@@ -6,21 +8,24 @@ internal enum IndexDimension
     None,
     Principal,
     Path,
+    ServiceAccount,
     Namespace,
     Port,
 }
 
 /// <summary>
-/// Finds the rules that could match a request: those whose exact principals, paths, namespaces or ports include the request's, and those
-/// that can't be looked up. So a decision costs what could match, not what exists. Immutable, thread-safe, no allocation.
+/// Finds the rules that could match a request: those of which a principal, path, service account, namespace or port, exact or as a prefix, includes
+/// the request's, and those that can't be looked up. So a decision costs what could match, not what exists. Immutable, thread-safe, no allocation.
 /// </summary>
 internal sealed class RuleIndex
 {
-    private static readonly IndexDimension[] Dimensions = [IndexDimension.Principal, IndexDimension.Path, IndexDimension.Namespace, IndexDimension.Port];
+    private static readonly IndexDimension[] Dimensions =
+        [IndexDimension.Principal, IndexDimension.Path, IndexDimension.ServiceAccount, IndexDimension.Namespace, IndexDimension.Port];
 
-    private readonly Dictionary<string, CompiledRule[]>.AlternateLookup<ReadOnlySpan<char>> _byPrincipal;
-    private readonly Dictionary<string, CompiledRule[]>.AlternateLookup<ReadOnlySpan<char>> _byPath;
-    private readonly Dictionary<string, CompiledRule[]>.AlternateLookup<ReadOnlySpan<char>> _byNamespace;
+    private readonly PatternTable _byPrincipal;
+    private readonly PatternTable _byPath;
+    private readonly PatternTable _byAccount;
+    private readonly PatternTable _byNamespace;
     private readonly Dictionary<int, CompiledRule[]> _byPort;
     private readonly CompiledRule[] _rest;
 
@@ -28,17 +33,17 @@ internal sealed class RuleIndex
     public RuleIndex(IReadOnlyList<CompiledRule> rules)
     {
         var found = rules.Select(rule => (Rule: rule, Where: Place(rule.Rule))).ToList();
-        _byPrincipal = Group(IndexDimension.Principal).GetAlternateLookup<ReadOnlySpan<char>>();
-        _byPath = Group(IndexDimension.Path).GetAlternateLookup<ReadOnlySpan<char>>();
-        _byNamespace = Group(IndexDimension.Namespace).GetAlternateLookup<ReadOnlySpan<char>>();
-        _byPort = Group(IndexDimension.Port).ToDictionary(pair => int.Parse(pair.Key, System.Globalization.CultureInfo.InvariantCulture), pair => pair.Value);
+        _byPrincipal = new PatternTable(In(IndexDimension.Principal));
+        _byPath = new PatternTable(In(IndexDimension.Path));
+        _byAccount = new PatternTable(In(IndexDimension.ServiceAccount));
+        _byNamespace = new PatternTable(In(IndexDimension.Namespace));
+        _byPort = In(IndexDimension.Port)
+            .GroupBy(one => int.Parse(one.Pattern.Text, CultureInfo.InvariantCulture), one => one.Rule)
+            .ToDictionary(group => group.Key, group => group.ToArray());
         _rest = [.. found.Where(one => one.Where.Dimension == IndexDimension.None).Select(one => one.Rule)];
 
-        Dictionary<string, CompiledRule[]> Group(IndexDimension dimension) => found
-            .Where(one => one.Where.Dimension == dimension)
-            .SelectMany(one => one.Where.Keys.Select(key => (Key: key, one.Rule)))
-            .GroupBy(one => one.Key, one => one.Rule, StringComparer.Ordinal)
-            .ToDictionary(group => group.Key, group => group.ToArray(), StringComparer.Ordinal);
+        IEnumerable<(StringPattern Pattern, CompiledRule Rule)> In(IndexDimension dimension) =>
+            found.Where(one => one.Where.Dimension == dimension).SelectMany(one => one.Where.Keys.Select(key => (key, one.Rule)));
     }
 
     /// <summary>The first rule that matches, in their order, or null.</summary>
@@ -64,9 +69,9 @@ internal sealed class RuleIndex
             Try(rules, facts, ref best, all);
         }
 
-        if (_byPath.Dictionary.Count > 0 && facts.Protocol == Protocol.Http && facts.Path is not null && _byPath.TryGetValue(facts.NormalizedPath, out rules))
+        if (facts.Protocol == Protocol.Http && facts.Path is not null)
         {
-            Try(rules, facts, ref best, all);
+            Try(_byPath, facts.NormalizedPath, facts, ref best, all);
         }
 
         if (facts.AuthenticatedPeer is not { } peer)
@@ -74,29 +79,38 @@ internal sealed class RuleIndex
             return;
         }
 
-        if (_byPrincipal.Dictionary.Count > 0 && _byPrincipal.TryGetValue(peer.Uri.AsSpan("spiffe://".Length), out rules))
-        {
-            Try(rules, facts, ref best, all);
-        }
-
-        if (_byNamespace.Dictionary.Count > 0)
-        {
-            SearchNamespaces(peer.Path, facts, ref best, all);
-        }
+        Try(_byPrincipal, peer.Uri.AsSpan("spiffe://".Length), facts, ref best, all);
+        TrySegmentsAfter("/sa/", _byAccount, peer.Path, facts, ref best, all);
+        TrySegmentsAfter("/ns/", _byNamespace, peer.Path, facts, ref best, all);
     }
 
-    // An ID may say /ns/ more than once; each of its namespaces counts, as it does for NamespaceClause.
-    private void SearchNamespaces(string path, RequestFacts facts, ref CompiledRule? best, List<CompiledRule>? all)
+    // An ID may say /ns/ or /sa/ more than once; each of its namespaces and accounts counts, as it does for the clauses.
+    private static void TrySegmentsAfter(string marker, PatternTable table, string path, RequestFacts facts, ref CompiledRule? best, List<CompiledRule>? all)
     {
-        const string marker = "/ns/";
+        if (table.IsEmpty)
+        {
+            return;
+        }
+
         for (var at = path.IndexOf(marker, StringComparison.Ordinal); at >= 0; at = path.IndexOf(marker, at + 1, StringComparison.Ordinal))
         {
             var rest = path.AsSpan(at + marker.Length);
             var end = rest.IndexOf('/');
-            if (end >= 0 && _byNamespace.TryGetValue(rest[..end], out var rules))
-            {
-                Try(rules, facts, ref best, all);
-            }
+            Try(table, end < 0 ? rest : rest[..end], facts, ref best, all);
+        }
+    }
+
+    private static void Try(PatternTable table, ReadOnlySpan<char> value, RequestFacts facts, ref CompiledRule? best, List<CompiledRule>? all)
+    {
+        if (table.IsEmpty)
+        {
+            return;
+        }
+
+        Try(table.Exact(value), facts, ref best, all);
+        for (var place = table.Longest(value); place >= 0; place = table.Shorter(place))
+        {
+            Try(table[place], facts, ref best, all);
         }
     }
 
@@ -125,7 +139,7 @@ internal sealed class RuleIndex
         }
     }
 
-    private static (IndexDimension Dimension, IReadOnlyList<string> Keys) Place(Rule rule)
+    private static (IndexDimension Dimension, IReadOnlyList<StringPattern> Keys) Place(Rule rule)
     {
         foreach (var dimension in Dimensions)
         {
@@ -134,7 +148,7 @@ internal sealed class RuleIndex
                 var clauses = alternatives.Select(clauses => clauses.FirstOrDefault(clause => clause.Dimension == dimension)).ToList();
                 if (clauses.Count > 0 && clauses.All(clause => clause is not null))
                 {
-                    return (dimension, [.. clauses.SelectMany(clause => clause!.IndexKeys).Distinct(StringComparer.Ordinal)]);
+                    return (dimension, [.. clauses.SelectMany(clause => clause!.IndexKeys).Distinct()]);
                 }
             }
         }

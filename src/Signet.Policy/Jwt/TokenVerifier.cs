@@ -1,7 +1,5 @@
-using System.Buffers.Text;
 using System.Globalization;
-using System.Text;
-using System.Text.Json;
+using Signet.Identity.Jose;
 using Signet.Identity.Spiffe;
 using Signet.Policy.Objects;
 
@@ -13,18 +11,11 @@ namespace Signet.Policy.Jwt;
 /// </summary>
 public static class TokenVerifier
 {
-    /// <summary>The longest token that is looked at, in characters.</summary>
-    public const int MaxTokenLength = 16 * 1024;
-
     /// <summary>How many tokens one request may bring.</summary>
     private const int MaxTokens = 16;
 
-    private const int MaxDepth = 16;
-
     /// <summary>How far the issuer's clock may be off.</summary>
     private static readonly TimeSpan ClockSkew = TimeSpan.FromSeconds(60);
-
-    private static readonly string[] Algorithms = ["ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 
     /// <param name="rules">The workload's rules, <see cref="WorkloadPolicy.JwtRules"/>.</param>
     /// <param name="headers">The request's headers.</param>
@@ -71,78 +62,64 @@ public static class TokenVerifier
 
     private static TokenVerdict VerifyOne(string token, List<JwtRule> takers, Func<JwtRule, JsonWebKeys?> keysOf, DateTimeOffset now)
     {
-        // 1. Three parts, two of them JSON objects.
-        var firstDot = token.IndexOf('.', StringComparison.Ordinal);
-        var lastDot = token.LastIndexOf('.');
-        if (token.Length > MaxTokenLength || firstDot <= 0 || lastDot <= firstDot || token.AsSpan(firstDot + 1, lastDot - firstDot - 1).Contains('.'))
+        if (!CompactJws.TryParse(token, out var jws, out var problem))
         {
-            return Refused("the token is not a signed JWT");
+            return Refused(problem);
         }
 
-        JsonDocument? header = null;
-        JsonDocument? claims = null;
-        try
+        using (jws)
         {
-            var options = new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false };
-            header = JsonDocument.Parse(Base64Url.DecodeFromChars(token.AsSpan(0, firstDot)), options);
-            claims = JsonDocument.Parse(Base64Url.DecodeFromChars(token.AsSpan(firstDot + 1, lastDot - firstDot - 1)), options);
-            if (header.RootElement.ValueKind != JsonValueKind.Object || claims.RootElement.ValueKind != JsonValueKind.Object)
-            {
-                return Refused("the token's header or claims are not objects");
-            }
-
-            return VerifyParts(header.RootElement, claims.RootElement, token, lastDot, takers, keysOf, now);
-        }
-        catch (Exception bad) when (bad is JsonException or FormatException)
-        {
-            return Refused("the token can't be decoded");
-        }
-        finally
-        {
-            header?.Dispose();
-            claims?.Dispose();
+            var verdict = VerifyParts(jws, takers, keysOf, now);
+            return verdict.Outcome == TokenOutcome.Valid ? verdict with { Token = token } : verdict;
         }
     }
 
-    private static TokenVerdict VerifyParts(
-        JsonElement header, JsonElement claims, string token, int lastDot, List<JwtRule> takers, Func<JwtRule, JsonWebKeys?> keysOf, DateTimeOffset now)
+    private static TokenVerdict VerifyParts(CompactJws token, List<JwtRule> takers, Func<JwtRule, JsonWebKeys?> keysOf, DateTimeOffset now)
     {
-        // 2. The issuer chooses the rules. A JWT-SVID may have none; then its trust domain is meant (JWT-SVID §3).
-        var issuer = Text(claims, "iss") ?? TrustDomainOf(claims);
+        // 1. The issuer chooses the rules. A JWT-SVID may have none; then its trust domain is meant (JWT-SVID §3).
+        var issuer = token.ClaimText("iss") ?? TrustDomainOf(token);
         var ofIssuer = takers.FindAll(rule => string.Equals(rule.Issuer, issuer, StringComparison.Ordinal));
         if (ofIssuer.Count == 0)
         {
             return Refused($"no RequestAuthentication rule takes tokens of the issuer \"{Printable.Of(issuer ?? "")}\" from there");
         }
 
+        // 2. What a trust domain issues is a JWT-SVID of its own, to the letter.
+        if (ofIssuer[0].TrustDomain is { } trustDomain)
+        {
+            if (!JwtSvid.TryReadSubject(token, out var subject, out var problem))
+            {
+                return Refused($"the token of \"{Printable.Of(issuer!)}\" is not a JWT-SVID: {problem}");
+            }
+
+            if (subject.TrustDomain != trustDomain)
+            {
+                return Refused($"the token is about {subject}, which {issuer} may not speak for");
+            }
+        }
+
         // 3. The signature, by an algorithm with a public key.
-        var algorithm = Text(header, "alg");
-        if (algorithm is null || !Algorithms.Contains(algorithm) || header.TryGetProperty("crit", out _))
+        var algorithm = token.HeaderText("alg");
+        if (JwsAlgorithm.Find(algorithm) is null || token.Header.TryGetProperty("crit", out _))
         {
             return Refused($"the token's algorithm \"{Printable.Of(algorithm ?? "")}\" or its critical extensions are not accepted");
         }
 
-        var data = Encoding.ASCII.GetBytes(token[..lastDot]);
-        var signature = Base64Url.DecodeFromChars(token.AsSpan(lastDot + 1));
-        var keyId = Text(header, "kid");
+        var keyId = token.HeaderText("kid");
         var signed = ofIssuer.FindAll(rule => keysOf(rule) is { } keys && keys.Keys.Any(key =>
-            (keyId is null || key.KeyId is null || key.KeyId == keyId) && key.Verifies(algorithm, data, signature)));
+            (keyId is null || key.KeyId is null || key.KeyId == keyId) && key.Verifies(algorithm!, token.Signed, token.Signature)));
         if (signed.Count == 0)
         {
             return Refused(ofIssuer.TrueForAll(rule => keysOf(rule) is null)
                 ? $"the keys of the issuer \"{Printable.Of(issuer!)}\" are not available"
-                : $"no key of the issuer \"{Printable.Of(issuer!)}\" made the token's signature") with { WantsKeys = true };
+                : $"no key of the issuer \"{Printable.Of(issuer!)}\" made the token's signature") with
+            { WantsKeys = true };
         }
 
         // 4. Time.
-        if (!TryTime(claims, "exp", out var expires) || !TryTime(claims, "nbf", out var begins))
+        if (!token.TryClaimTime("exp", out var expires) || !token.TryClaimTime("nbf", out var begins))
         {
             return Refused("the token's exp or nbf is not a number of seconds");
-        }
-
-        if (expires is null && !claims.TryGetProperty("iss", out _))
-        {
-            return Refused("the token is a JWT-SVID without exp");
         }
 
         if (expires is { } end && now > end + ClockSkew)
@@ -156,42 +133,15 @@ public static class TokenVerifier
         }
 
         // 5. The audience.
-        var audiences = Texts(claims, "aud");
-        var accepted = signed.Find(rule => rule.Audiences.Count == 0 || rule.Audiences.Any(audiences.Contains));
+        var audiences = token.ClaimTexts("aud");
+        var accepted = signed.Find(rule => (rule.Audiences.Count == 0 && rule.TrustDomain is null) || rule.Audiences.Any(audiences.Contains));
         return accepted is null
             ? Refused($"the token is for \"{Printable.Of(string.Join(", ", audiences))}\", which no rule accepts")
-            : new TokenVerdict(TokenOutcome.Valid, new ValidatedJwt(TokenClaims.Of(claims, accepted.SpaceDelimitedClaims)), accepted, $"the token of \"{Printable.Of(issuer!)}\" is good") { Token = token };
+            : new TokenVerdict(TokenOutcome.Valid, new ValidatedJwt(TokenClaims.Of(token.Claims, accepted.SpaceDelimitedClaims)) { Issuer = issuer }, accepted, $"the token of \"{Printable.Of(issuer!)}\" is good");
     }
 
-    private static string? TrustDomainOf(JsonElement claims) =>
-        !claims.TryGetProperty("iss", out _) && SpiffeId.TryParse(Text(claims, "sub"), out var id, out _) ? id.TrustDomain.IdString : null;
+    private static string? TrustDomainOf(CompactJws token) =>
+        !token.Claims.TryGetProperty("iss", out _) && SpiffeId.TryParse(token.ClaimText("sub"), out var id, out _) ? id.TrustDomain.IdString : null;
 
     private static TokenVerdict Refused(string reason) => new(TokenOutcome.Invalid, null, null, reason);
-
-    private static bool TryTime(JsonElement claims, string name, out DateTimeOffset? time)
-    {
-        time = null;
-        if (!claims.TryGetProperty(name, out var value))
-        {
-            return true;
-        }
-
-        if (value.ValueKind != JsonValueKind.Number || !value.TryGetDouble(out var seconds) || seconds is < 0 or > 253402300799)
-        {
-            return false;
-        }
-
-        time = DateTimeOffset.FromUnixTimeSeconds((long)seconds);
-        return true;
-    }
-
-    private static string? Text(JsonElement item, string name) =>
-        item.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
-
-    private static IReadOnlyList<string> Texts(JsonElement item, string name) => !item.TryGetProperty(name, out var value) ? [] : value.ValueKind switch
-    {
-        JsonValueKind.String => [value.GetString()!],
-        JsonValueKind.Array => [.. value.EnumerateArray().Where(one => one.ValueKind == JsonValueKind.String).Select(one => one.GetString()!)],
-        _ => [],
-    };
 }

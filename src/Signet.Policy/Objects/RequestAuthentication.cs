@@ -1,3 +1,5 @@
+using Signet.Identity.Spiffe;
+
 namespace Signet.Policy.Objects;
 
 /// <summary>Which tokens are believed. A request without a token is anonymous; one with a bad token is refused.</summary>
@@ -17,15 +19,29 @@ public sealed record JwtRule
     public required int Line { get; init; }
 
     /// <summary>The token's <c>iss</c>; for JWT-SVIDs without one, <c>spiffe://</c> and the trust domain of their subject.</summary>
-    public required string Issuer { get; init; }
+    public required string Issuer
+    {
+        get;
+        init
+        {
+            field = value;
+            TrustDomain = value.StartsWith(SpiffeId.SchemePrefix, StringComparison.Ordinal) && TrustDomain.TryParse(value, out var trustDomain, out _) ? trustDomain : null;
+        }
+    }
 
-    /// <summary>A token must name one of them; empty takes any.</summary>
+    /// <summary>The trust domain whose JWT-SVIDs are meant, when the issuer is one: then the rules of their profile hold, and audiences are a must.</summary>
+    public TrustDomain? TrustDomain { get; private init; }
+
+    /// <summary>A token must name one of them; empty takes any, except of a JWT-SVID.</summary>
     public IReadOnlyList<string> Audiences { get; init; } = [];
 
     /// <summary>The keys, as JSON, when they stand in the policy.</summary>
     public string? Jwks { get; init; }
 
-    /// <summary>Where to fetch the keys; who runs the policy does that. Without it and <see cref="Jwks"/> there are none.</summary>
+    /// <summary>
+    /// Where to fetch the keys; who runs the policy does that. Without it and <see cref="Jwks"/> those of <see cref="TrustDomain"/>'s bundle count, and
+    /// there are none when the issuer is no trust domain.
+    /// </summary>
     public Uri? JwksUri { get; init; }
 
     /// <summary>How long fetching may take.</summary>

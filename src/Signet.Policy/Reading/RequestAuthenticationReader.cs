@@ -54,14 +54,27 @@ internal static class RequestAuthenticationReader
             return null;
         }
 
-        if (!rule!.Has("jwks") && !rule.Has("jwksUri") && !rule.Has("jwks_uri"))
+        var trustDomain = new JwtRule { Line = node.Line, Issuer = issuer }.TrustDomain;
+        if (issuer.StartsWith(SpiffeId.SchemePrefix, StringComparison.Ordinal) && trustDomain is null)
+        {
+            problems.Error(rule!.LineOf("issuer"), PolicyCodes.BadValue, $"{path}.issuer is \"{Printable.Of(issuer)}\", which is no trust domain", "for JWT-SVIDs write spiffe:// and the trust domain, without a path");
+        }
+
+        if (trustDomain is not null && rule!.Texts("audiences").Count == 0)
+        {
+            problems.Error(
+                node.Line, PolicyCodes.BadValue, $"{path} takes the JWT-SVIDs of {trustDomain} and names no audiences; a token made for somebody else would do",
+                "write audiences: with the names that this workload answers to");
+        }
+
+        if (trustDomain is null && !rule!.Has("jwks") && !rule.Has("jwksUri") && !rule.Has("jwks_uri"))
         {
             problems.Warning(
                 node.Line, PolicyCodes.KeysNowhere, $"{path} has neither jwks nor jwksUri; keys are not looked up by the issuer's name, so its tokens are refused",
                 "write the jwks_uri of the issuer's .well-known/openid-configuration as jwksUri");
         }
 
-        var spaced = rule.Texts("spaceDelimitedClaims").Select(item => item.Value).ToList();
+        var spaced = rule!.Texts("spaceDelimitedClaims").Select(item => item.Value).ToList();
         return new JwtRule
         {
             Line = node.Line,

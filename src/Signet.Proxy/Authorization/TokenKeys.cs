@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using Microsoft.Extensions.Logging;
+using Signet.Client;
 using Signet.Policy.Jwt;
 using Signet.Policy.Objects;
 using Signet.Proxy.Telemetry;
@@ -7,14 +8,16 @@ using Signet.Proxy.Telemetry;
 namespace Signet.Proxy.Authorization;
 
 /// <summary>
-/// The keys of the token issuers that the policies in force name: those that stand in a policy, and those behind the addresses in it. Nothing
-/// else is ever fetched. Thread-safe; dispose to stop.
+/// The keys of the token issuers that the policies in force name: those that stand in a policy, those behind the addresses in it, and those of trust
+/// domains, which come from the Workload API. Nothing else is ever fetched. Thread-safe; dispose to stop.
 /// </summary>
-internal sealed class TokenKeys(KeyFetcher fetcher, ProxyMetrics metrics, TimeProvider time, Func<double> chance, ILogger logger) : IAsyncDisposable
+internal sealed class TokenKeys(
+    KeyFetcher fetcher, Func<IJwtBundleSource>? openBundles, ProxyMetrics metrics, TimeProvider time, Func<double> chance, ILogger logger) : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private readonly List<KeySet> _left = [];
+    private IJwtBundleSource? _bundles;
     private Followed _followed = new(FrozenDictionary<string, JsonWebKeys>.Empty, FrozenDictionary<Uri, KeySet>.Empty);
 
     public KeyFetcher Fetcher => fetcher;
@@ -45,6 +48,10 @@ internal sealed class TokenKeys(KeyFetcher fetcher, ProxyMetrics metrics, TimePr
                 else if (rule.JwksUri is { } uri)
                 {
                     sets[uri] = before.Sets.GetValueOrDefault(uri) ?? new KeySet(uri, rule.Timeout, this);
+                }
+                else if (rule.TrustDomain is not null && _bundles is null && !_stop.IsCancellationRequested)
+                {
+                    Volatile.Write(ref _bundles, openBundles?.Invoke());
                 }
             }
 
@@ -107,7 +114,7 @@ internal sealed class TokenKeys(KeyFetcher fetcher, ProxyMetrics metrics, TimePr
                 return set.Keys;
             }
 
-            return null;
+            return rule is { JwksUri: null, TrustDomain: { } trustDomain } && Volatile.Read(ref _bundles)?.Find(trustDomain) is { } bundle ? JsonWebKeys.Of(bundle) : null;
         }
     }
 
@@ -121,6 +128,11 @@ internal sealed class TokenKeys(KeyFetcher fetcher, ProxyMetrics metrics, TimePr
         }
 
         await Task.WhenAll(fetching).ConfigureAwait(false);
+        if (_bundles is IAsyncDisposable bundles)
+        {
+            await bundles.DisposeAsync().ConfigureAwait(false);
+        }
+
         fetcher.Dispose();
         _stop.Dispose();
     }

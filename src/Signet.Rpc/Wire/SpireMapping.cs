@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using Google.Protobuf;
+using Signet.Identity.Jose;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
@@ -99,7 +100,8 @@ public static class SpireMapping
         return true;
     }
 
-    public static Bundle ToWire(this X509Bundle bundle)
+    /// <summary>Both halves of a trust domain's bundle.</summary>
+    public static Bundle ToWire(this X509Bundle bundle, JwtBundle jwt)
     {
         var wire = new Bundle
         {
@@ -108,7 +110,31 @@ public static class SpireMapping
             RefreshHint = (long)(bundle.RefreshHint?.TotalSeconds ?? 0),
         };
         wire.X509Authorities.AddRange(bundle.Authorities.Select(authority => new X509Certificate { Asn1 = ByteString.CopyFrom(authority.Der.Span) }));
+        wire.JwtAuthorities.AddRange(jwt.Authorities.Select(authority => new JWTKey
+        {
+            PublicKey = ByteString.CopyFrom(authority.Key.SubjectPublicKeyInfo.Span),
+            KeyId = authority.KeyId,
+            ExpiresAt = authority.ExpiresAt?.ToUnixTimeSeconds() ?? 0,
+        }));
         return wire;
+    }
+
+    /// <summary>The JWT half of a trust domain's bundle.</summary>
+    public static bool TryRead(Bundle wire, TrustDomain trustDomain, [NotNullWhen(true)] out JwtBundle? bundle, out string problem)
+    {
+        bundle = null;
+        var authorities = new List<JwtAuthority>();
+        foreach (var key in wire.JwtAuthorities.Take(JwtBundle.MaxAuthorities + 1))
+        {
+            if (!JwtAuthority.TryCreate(key.KeyId, key.PublicKey.Memory, Time(key.ExpiresAt), out var authority, out problem))
+            {
+                return false;
+            }
+
+            authorities.Add(authority);
+        }
+
+        return JwtBundle.TryCreate(trustDomain, authorities, out bundle, out problem);
     }
 
     public static bool TryRead(Bundle? wire, [NotNullWhen(true)] out X509Bundle? bundle, out string problem)

@@ -9,5 +9,8 @@ namespace Signet.Server.Api;
 internal sealed class BundleService(AuthorityRotation authorities) : Bundle.BundleBase
 {
     public override Task<Rpc.Wire.Spire.Types.Bundle> GetBundle(GetBundleRequest request, ServerCallContext context) =>
-        Task.FromResult(authorities.Current.Bundle.ToWire());
+        Task.FromResult(Of(authorities.Current));
+
+    /// <summary>What relying parties must trust at one moment.</summary>
+    public static Rpc.Wire.Spire.Types.Bundle Of(AuthoritySnapshot authorities) => authorities.Bundle.ToWire(authorities.JwtBundle);
 }

@@ -63,6 +63,8 @@ internal static class AccessTable
         [EntryService + "GetAuthorizedEntries"] = Callers.Agents,
         [SvidService + "MintX509SVID"] = Callers.Local,
         [SvidService + "BatchNewX509SVID"] = Callers.Agents,
+        [SvidService + "MintJWTSVID"] = Callers.Local,
+        [SvidService + "NewJWTSVID"] = Callers.Agents,
         [BundleService + "GetBundle"] = Callers.Anyone,
         ["/signet.node.v1.Node/Watch"] = Callers.Agents,
         ["/grpc.health.v1.Health/Check"] = Callers.Local,

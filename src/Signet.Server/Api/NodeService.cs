@@ -55,7 +55,7 @@ internal sealed class NodeService(
         var (entriesChanged, bundleChanged) = (entries.Changes.WaitAsync(entriesSeen, cancellationToken), bundleChanges.WaitAsync(bundleSeen, cancellationToken));
         while (true)
         {
-            var snapshot = new NodeSnapshot { Bundle = authorities.Current.Bundle.ToWire() };
+            var snapshot = new NodeSnapshot { Bundle = BundleService.Of(authorities.Current) };
             snapshot.Entries.AddRange(authorized.For(agent).Select(entry => entry.ToWire()));
             if (sent is null || !SameContent(sent, snapshot))
             {

@@ -1,5 +1,7 @@
 using Grpc.Core;
+using Microsoft.Extensions.Logging;
 using Signet.Authority.Issuance;
+using Signet.Identity.Jose;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
@@ -7,13 +9,14 @@ using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Spire.Server.SVID;
 using Signet.Server.Registration;
 using Signet.Server.Telemetry;
+using JWTSVID = Signet.Rpc.Wire.Spire.Types.JWTSVID;
 using WireStatus = Signet.Rpc.Wire.Spire.Types.Status;
 
 namespace Signet.Server.Api;
 
 /// <summary>spire.api.server.svid.v1.SVID: agents ask for their entries' identities, operators mint by hand.</summary>
 internal sealed class SvidService(
-    TrustDomain trustDomain, SvidIssuer issuer, AuthorizedEntries authorized, TimeSpan defaultTtl, SigningRate rate, ServerMetrics metrics, TimeProvider time)
+    ServerConfig config, SvidIssuer issuer, JwtIssuer jwtIssuer, AuthorizedEntries authorized, SigningRate rate, ServerMetrics metrics, TimeProvider time, ILogger<SvidService> log)
     : SVID.SVIDBase
 {
     private const int MaxBatch = 500;
@@ -27,11 +30,7 @@ internal sealed class SvidService(
             }
 
             var agent = CallerOf.Agent(context);
-            if (!rate.TryTake(agent, request.Params.Count))
-            {
-                throw new RpcException(new Grpc.Core.Status(StatusCode.ResourceExhausted, $"more than {SigningRate.PerSecond} certificates a second; slow down"));
-            }
-
+            TakeTurn(agent, request.Params.Count);
             var mine = authorized.For(agent).ToDictionary(entry => entry.Id, StringComparer.Ordinal);
             var checks = request.Params.Select(one => Check(one, mine, agent)).ToArray();
             var issued = new Queue<IssuedSvid>(await IssueAsync(
@@ -70,9 +69,9 @@ internal sealed class SvidService(
                 throw Rpcs.Invalid($"CSR: {problem}");
             }
 
-            if (!id.IsMemberOf(trustDomain) || !id.HasPath || ReservedIds.IsReserved(id))
+            if (!IsWorkload(id))
             {
-                throw Rpcs.Invalid($"CSR: {id} is not a workload of trust domain {trustDomain}");
+                throw Rpcs.Invalid($"CSR: {id} is not a workload of trust domain {config.TrustDomain}");
             }
 
             if (csr.DnsNames.FirstOrDefault(name => !DnsName.IsValid(name)) is { } bad)
@@ -80,11 +79,67 @@ internal sealed class SvidService(
                 throw Rpcs.Invalid($"CSR: \"{Printable.Of(bad)}\" is not a DNS name");
             }
 
-            var ttl = request.Ttl > 0 ? TimeSpan.FromSeconds(request.Ttl) : defaultTtl;
+            var ttl = request.Ttl > 0 ? TimeSpan.FromSeconds(request.Ttl) : config.X509Ttl;
             var wanted = new SvidRequest(id, csr.SubjectPublicKeyInfo, ttl, csr.DnsNames, CallerOf.Name(context));
             var issued = await IssueAsync([wanted], context.CancellationToken).ConfigureAwait(false);
             return new MintX509SVIDResponse { Svid = SpireMapping.ToWire(issued[0].Chain, id) };
         });
+
+    public override Task<NewJWTSVIDResponse> NewJWTSVID(NewJWTSVIDRequest request, ServerCallContext context) =>
+        Rpcs.GuardAsync(() =>
+        {
+            var agent = CallerOf.Agent(context);
+            TakeTurn(agent, 1);
+            var entry = authorized.For(agent).FirstOrDefault(entry => entry.Id == request.EntryId)
+                ?? throw Rpcs.NotFound($"entry \"{Printable.Of(request.EntryId)}\" is not one that {agent} may serve");
+            return Task.FromResult(new NewJWTSVIDResponse { Svid = SignToken(entry.SpiffeId, request.Audience, TtlOf(entry, entry.JwtTtl ?? config.JwtTtl)) });
+        });
+
+    public override Task<MintJWTSVIDResponse> MintJWTSVID(MintJWTSVIDRequest request, ServerCallContext context) =>
+        Rpcs.GuardAsync(() =>
+        {
+            if (!SpireMapping.TryRead(request.Id, "id", out var id, out var problem))
+            {
+                throw Rpcs.Invalid(problem);
+            }
+
+            if (!IsWorkload(id))
+            {
+                throw Rpcs.Invalid($"{id} is not a workload of trust domain {config.TrustDomain}");
+            }
+
+            var svid = SignToken(id, request.Audience, request.Ttl > 0 ? TimeSpan.FromSeconds(request.Ttl) : config.JwtTtl);
+            log.TokenMinted(id.Uri, string.Join(", ", request.Audience.Select(audience => Printable.Of(audience))), CallerOf.Name(context));
+            return Task.FromResult(new MintJWTSVIDResponse { Svid = svid });
+        });
+
+    private JWTSVID SignToken(SpiffeId id, IReadOnlyList<string> audiences, TimeSpan ttl)
+    {
+        if (!JwtSvid.TryCheckAudiences(audiences, out var problem))
+        {
+            throw Rpcs.Invalid(problem);
+        }
+
+        var issued = jwtIssuer.Issue(id, audiences, ttl);
+        metrics.TokenSigned();
+        return new JWTSVID
+        {
+            Token = issued.Token,
+            Id = id.ToWire(),
+            IssuedAt = issued.IssuedAt.ToUnixTimeSeconds(),
+            ExpiresAt = issued.ExpiresAt.ToUnixTimeSeconds(),
+        };
+    }
+
+    private bool IsWorkload(SpiffeId id) => id.IsMemberOf(config.TrustDomain) && id.HasPath && !ReservedIds.IsReserved(id);
+
+    private void TakeTurn(SpiffeId agent, int count)
+    {
+        if (!rate.TryTake(agent, count))
+        {
+            throw new RpcException(new Grpc.Core.Status(StatusCode.ResourceExhausted, $"more than {SigningRate.PerSecond} signatures a second; slow down"));
+        }
+    }
 
     private async Task<IReadOnlyList<IssuedSvid>> IssueAsync(IReadOnlyList<SvidRequest> requests, CancellationToken cancellationToken)
     {
@@ -103,14 +158,13 @@ internal sealed class SvidService(
         }
 
         return SigningRequest.TryParse(wanted.Csr.Memory, out var csr, out var problem)
-            ? (new SvidRequest(entry.SpiffeId, csr.SubjectPublicKeyInfo, TtlOf(entry), entry.DnsNames, agent.Uri), StatusCode.OK, "")
+            ? (new SvidRequest(entry.SpiffeId, csr.SubjectPublicKeyInfo, TtlOf(entry, entry.X509Ttl ?? config.X509Ttl), entry.DnsNames, agent.Uri), StatusCode.OK, "")
             : (null, StatusCode.InvalidArgument, $"CSR: {problem}");
     }
 
     // An SVID does not outlive the entry that granted it.
-    private TimeSpan TtlOf(RegistrationEntry entry)
+    private TimeSpan TtlOf(RegistrationEntry entry, TimeSpan ttl)
     {
-        var ttl = entry.X509Ttl ?? defaultTtl;
         var left = entry.ExpiresAt - time.GetUtcNow();
         return left is { } rest && rest < ttl ? rest : ttl;
     }

@@ -11,6 +11,7 @@ internal sealed class ServerMetrics : IDisposable
     private readonly Meter _meter = new("Signet.Server");
     private readonly Histogram<double> _signing;
     private readonly Counter<long> _signed;
+    private readonly Counter<long> _tokens;
     private readonly Counter<long> _refused;
     private int _connected;
 
@@ -22,6 +23,7 @@ internal sealed class ServerMetrics : IDisposable
             "How long it took to sign, check and remember the certificates of one call.",
             advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1] });
         _signed = _meter.CreateCounter<long>("signet.server.certificates.signed", description: "Certificates signed.");
+        _tokens = _meter.CreateCounter<long>("signet.server.tokens.signed", description: "JWT-SVIDs signed.");
         _refused = _meter.CreateCounter<long>("signet.server.calls.refused", description: "Calls that were not open to their caller.");
         _meter.CreateObservableUpDownCounter("signet.server.agents.connected", () => Volatile.Read(ref _connected), description: "Agents that hold their stream open.");
     }
@@ -48,6 +50,8 @@ internal sealed class ServerMetrics : IDisposable
         _signed.Add(count);
         _signing.Record(took.TotalSeconds);
     }
+
+    public void TokenSigned() => _tokens.Add(1);
 
     public void Refused() => _refused.Add(1);
 

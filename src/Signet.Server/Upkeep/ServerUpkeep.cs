@@ -38,7 +38,8 @@ internal sealed class ServerUpkeep(
         using var timer = new PeriodicTimer(Tick, time);
         do
         {
-            await TryAsync("authority rotation", TurnAsync, cancellationToken).ConfigureAwait(false);
+            await TryAsync("authority rotation", stop => TurnAsync(authorities.TurnAsync, "", stop), cancellationToken).ConfigureAwait(false);
+            await TryAsync("JWT key rotation", stop => TurnAsync(authorities.TurnJwtAsync, "JWT ", stop), cancellationToken).ConfigureAwait(false);
             await TryAsync("renewal of the server's own identity", RenewAsync, cancellationToken).ConfigureAwait(false);
             await TryAsync("pruning of the store", PruneAsync, cancellationToken).ConfigureAwait(false);
             ShowReadiness();
@@ -63,12 +64,18 @@ internal sealed class ServerUpkeep(
         }
     }
 
-    private async Task TurnAsync(CancellationToken cancellationToken)
+    private async Task TurnAsync(Func<CancellationToken, Task<RotationTurn>> turnAsync, string kind, CancellationToken cancellationToken)
     {
-        var turn = await authorities.TurnAsync(cancellationToken).ConfigureAwait(false);
+        var before = authorities.Current.JwtBundle;
+        var turn = await turnAsync(cancellationToken).ConfigureAwait(false);
         if (turn is { Step: not RotationStep.Wait, Authority: { } authority })
         {
-            log.AuthorityTurned(turn.Step == RotationStep.Prepare ? "prepared" : "activated", authority.Id, authority.Validity.NotAfter);
+            log.AuthorityTurned(turn.Step == RotationStep.Prepare ? "prepared" : "activated", kind + authority.Id, authority.Validity.NotAfter);
+            bundleChanges.Raise();
+        }
+        else if (!authorities.Current.JwtBundle.Equals(before))
+        {
+            // A key that has expired is no longer published.
             bundleChanges.Raise();
         }
     }

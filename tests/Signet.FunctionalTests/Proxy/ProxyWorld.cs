@@ -60,12 +60,14 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
                 ],
             }));
 
-    public void SetPolicy(string text)
+    public void SetPolicy(string text, string name = "policy.yaml")
     {
-        var file = Path.Combine(_folder.File("policy"), "policy.yaml");
+        var file = Path.Combine(_folder.File("policy"), name);
         File.WriteAllText(file + ".new", text);
         File.Move(file + ".new", file, overwrite: true);
     }
+
+    public void RemovePolicy(string name) => File.Delete(Path.Combine(_folder.File("policy"), name));
 
     public void RemovePolicyFolder() => Directory.Delete(_folder.File("policy"), recursive: true);
 

@@ -251,7 +251,7 @@ public sealed class TokenTests
         var time = new ManualTimeProvider(DateTimeOffset.UtcNow);
         await using var issuer = new TokenIssuer();
         using var metrics = new ProxyMetrics();
-        await using var keys = new TokenKeys(new KeyFetcher(null), metrics, time, () => 0.5, NullLogger.Instance);
+        await using var keys = new TokenKeys(new KeyFetcher(null), openBundles: null, metrics, time, () => 0.5, NullLogger.Instance);
         JwtRule[] rules = [new JwtRule { Line = 1, Issuer = TokenIssuer.Issuer, JwksUri = new Uri(issuer.Uri) }];
         var old = issuer.Token(life: TimeSpan.FromDays(3));
         async Task<TokenOutcome> VerifyAsync(string token) => (await keys.VerifyAsync(rules, [new("Authorization", "Bearer " + token)], "/", CancellationToken.None)).Outcome;

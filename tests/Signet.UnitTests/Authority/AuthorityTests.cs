@@ -1,6 +1,7 @@
 using Signet.Authority.Issuance;
 using Signet.Authority.Keys;
 using Signet.Authority.Rotation;
+using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
@@ -88,7 +89,7 @@ public sealed class AuthorityTests
         _time.Advance(TimeSpan.Zero);
         var rotation = await ResumeAsync();
         _time.Advance(TimeSpan.FromHours(13));
-        var prepared = (await rotation.TurnAsync(CancellationToken.None)).Authority!;
+        var prepared = (X509AuthorityRecord)(await rotation.TurnAsync(CancellationToken.None)).Authority!;
         _time.Advance(TimeSpan.FromHours(8));
         var resumed = await ResumeAsync();
         await resumed.TurnAsync(CancellationToken.None);
@@ -195,12 +196,88 @@ public sealed class AuthorityTests
             {
                 _time.Advance(TimeSpan.FromHours(1));
                 await rotation.TurnAsync(CancellationToken.None);
+                await rotation.TurnJwtAsync(CancellationToken.None);
                 Assert.True(rotation.Current.Issuing.Certificate.NotAfter > _time.GetUtcNow());
+                Assert.True(rotation.Current.Jwt.Validity.Covers(_time.GetUtcNow()));
             }
         }
 
-        Assert.InRange(_journal.Records.Count, 2, 4);
+        Assert.InRange(_journal.Records.Count, 3, 7);
     }
+
+    [Fact]
+    public async Task A_JWT_key_is_published_before_it_signs_and_until_nothing_that_it_signed_holds()
+    {
+        var rotation = await ResumeAsync();
+        var first = rotation.Current.Jwt;
+        Assert.Equal([first.KeyId], Published());
+
+        _time.Advance(TimeSpan.FromHours(12));
+        var prepared = await rotation.TurnJwtAsync(CancellationToken.None);
+        Assert.Equal(RotationStep.Prepare, prepared.Step);
+        Assert.Equal([first.KeyId, prepared.Authority!.Id], Published());
+        Assert.Equal(first.KeyId, rotation.Current.Jwt.KeyId);
+        var old = IssueToken(rotation, TimeSpan.FromHours(12));
+
+        _time.Advance(TimeSpan.FromHours(8));
+        Assert.Equal(RotationStep.Activate, (await rotation.TurnJwtAsync(CancellationToken.None)).Step);
+        Assert.Equal(prepared.Authority.Id, rotation.Current.Jwt.KeyId);
+        Assert.Equal([first.KeyId, prepared.Authority.Id], Published());
+        Assert.True(Believed(old));
+
+        _time.Advance(TimeSpan.FromHours(5));
+        await rotation.TurnJwtAsync(CancellationToken.None);
+        Assert.DoesNotContain(first.KeyId, Published());
+        Assert.False(Believed(old));
+
+        IEnumerable<string> Published() => rotation.Current.JwtBundle.Authorities.Select(authority => authority.KeyId);
+        bool Believed(IssuedJwt token) => JwtSvidVerifier.Verify(token.Token, _ => rotation.Current.JwtBundle, "billing", _time.GetUtcNow()).IsTrusted;
+    }
+
+    [Fact]
+    public async Task A_restart_goes_on_with_the_same_JWT_keys_and_a_lost_one_is_replaced()
+    {
+        var before = (await ResumeAsync()).Current;
+        Assert.Equal(before.JwtBundle, (await ResumeAsync()).Current.JwtBundle);
+
+        await _keys.DeleteAsync(_journal.Records.Single(record => record.Tier == AuthorityTier.Jwt).KeyName, CancellationToken.None);
+        var after = (await ResumeAsync()).Current;
+        Assert.NotEqual(before.Jwt.KeyId, after.Jwt.KeyId);
+        Assert.Equal(before.Bundle, after.Bundle);
+        Assert.Equal(before.Issuing.Certificate, after.Issuing.Certificate);
+    }
+
+    [Theory]
+    [InlineData(KeyType.EcP256, "ES256")]
+    [InlineData(KeyType.EcP384, "ES384")]
+    [InlineData(KeyType.Rsa2048, "RS256")]
+    public async Task A_token_says_whose_it_is_for_whom_and_until_when_and_no_issuer(KeyType keyType, string algorithm)
+    {
+        var rotation = await AuthorityRotation.ResumeAsync(Plan with { KeyType = keyType }, _keys, _journal, _time, CancellationToken.None);
+        var issued = IssueToken(rotation, TimeSpan.FromMinutes(5));
+        Assert.True(CompactJws.TryParse(issued.Token, out var token, out var problem), problem);
+        using (token)
+        {
+            Assert.Equal($$"""{"alg":"{{algorithm}}","kid":"{{rotation.Current.Jwt.KeyId}}","typ":"JWT"}""", token.Header.GetRawText());
+            Assert.Equal(
+                $$"""{"sub":"{{Web}}","aud":["billing"],"iat":{{Start.ToUnixTimeSeconds()}},"exp":{{Start.AddMinutes(5).ToUnixTimeSeconds()}}}""", token.Claims.GetRawText());
+        }
+
+        Assert.DoesNotContain(issued.Token, issued.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_token_never_outlives_its_key_and_an_expired_key_signs_nothing()
+    {
+        var rotation = await ResumeAsync();
+        _time.Advance(TimeSpan.FromHours(20));
+        Assert.Equal(rotation.Current.Jwt.Validity.NotAfter, IssueToken(rotation, TimeSpan.FromHours(12)).ExpiresAt);
+
+        _time.Advance(TimeSpan.FromHours(10));
+        Assert.Contains("the server's clock says", Assert.Throws<IssuanceException>(() => IssueToken(rotation, TimeSpan.FromMinutes(5))).Message, StringComparison.Ordinal);
+    }
+
+    private IssuedJwt IssueToken(AuthorityRotation rotation, TimeSpan ttl) => new JwtIssuer(rotation, _time).Issue(Web, ["billing"], ttl);
 
     private Task<AuthorityRotation> ResumeAsync() => AuthorityRotation.ResumeAsync(Plan, _keys, _journal, _time, CancellationToken.None);
 

@@ -139,14 +139,14 @@ public sealed class HostileInputTests
         Assert.Equal(("b", 1, PolicyCodes.DeclaredTwice), (load.Problems[0].File, load.Problems[0].Line, load.Problems[0].Code));
         Assert.Contains("a:2", load.Problems[0].Message);
         Assert.False(load.Set.ForWorkload(Ask.Workload("production")).Decide(Ask.Request("").Facts).Allowed);
-        Assert.False(load.Set.Remove("a").HasErrors);
+        Assert.False(load.Set.Update([], ["a"]).HasErrors);
     }
 
     [Fact]
     public void The_last_good_set_is_still_there_after_a_bad_change()
     {
         var good = Ask.Load(Head + "spec: {rules: [{}]}");
-        var bad = good.Set.Replace(new PolicyText("test.yaml", "foo: ["));
+        var bad = good.Set.Update([new PolicyText("test.yaml", "foo: [")], []);
         Assert.True(bad.HasErrors);
         Assert.True(good.Set.ForWorkload(Ask.Workload("production")).Decide(Ask.Request("").Facts).Allowed);
         Assert.False(bad.Set.ForWorkload(Ask.Workload("production")).Decide(Ask.Request("").Facts).Allowed);

@@ -103,6 +103,23 @@ public sealed class PolicyCommandTests : IDisposable
     }
 
     [Fact]
+    public void A_file_of_a_hundred_megabytes_is_an_error_and_not_read_to_its_end()
+    {
+        var file = Write("p.yaml", Policies + "\n");
+        using (var huge = File.OpenWrite(file))
+        {
+            huge.SetLength(100L * 1024 * 1024);
+        }
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var (code, output, error) = Run("check", "--policies", file, "--requests", Write("r.yaml", Requests), "--output", "json");
+
+        Assert.Equal((1, ""), (code, output));
+        Assert.StartsWith($"error: {file}:1: the file has more than 16777216 bytes [SIG0002]\nhint: split it into several files", error, StringComparison.Ordinal);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 100L * 1024 * 1024);
+    }
+
+    [Fact]
     public void Effective_answers_each_port_and_its_object()
     {
         var (code, output, _) = Run("effective", "--policies", Write("p.yaml", Policies), "--workload", Write("w.yaml", "{namespace: production, labels: {a: b}, ports: [8080, 9090]}"), "--output", "json");

@@ -31,6 +31,44 @@ public sealed class PolicyPropertyTests
     });
 
     [Fact]
+    public void Looking_rules_up_finds_what_asking_every_rule_finds() => ForAllMeshes(150, mesh =>
+    {
+        // Values over two letters, so that prefixes nest, repeat and end where values do.
+        string Word() => string.Concat(Enumerable.Range(0, mesh.Pick(0, 1, 2, 3, 4)).Select(_ => mesh.Pick('a', 'b')));
+        string Pattern(string head) => head + Word() + mesh.Pick("", "*", "*");
+        var rules = Enumerable.Range(0, mesh.Pick(1, 5, 60)).Select(_ => (Field: mesh.Pick("paths", "principals", "serviceAccounts", "namespaces"), Values: new[] { Pattern(""), Pattern("a") }))
+            .Select(rule => rule.Field switch
+            {
+                "paths" => (rule.Field, [.. rule.Values.Select(value => "/" + value)]),
+                "principals" => (rule.Field, [.. rule.Values.Select(value => "td1/ns/n" + value)]),
+                "serviceAccounts" => (rule.Field, Values: rule.Values.Select(value => value.TrimEnd('*') + "a").ToArray()),
+                _ => (rule.Field, [.. rule.Values.Select(value => "n" + value.TrimEnd('*'))]),
+            }).ToList();
+        string Document(int i, string action) => RandomMesh.Yaml(new RefPolicy("nb", $"{action.ToLowerInvariant()}{i:d3}", action, false, [], [rules[i].Field == "paths"
+            ? new RefRule([], [new() { [rules[i].Field] = rules[i].Values }], [])
+            : new RefRule([new() { [rules[i].Field] = rules[i].Values }], [], [])]));
+        var policy = Load([.. rules.SelectMany((_, i) => new[] { Document(i, "ALLOW"), Document(i, "AUDIT") })]).ForWorkload(new Workload("nb", null, new Dictionary<string, string>()));
+        for (var i = 0; i < RequestsPerMesh; i++)
+        {
+            var (ns, account, path) = (mesh.Pick("b", "n" + Word()), Word() + "a", "/" + Word());
+            var facts = new RequestFacts { Protocol = Protocol.Http, Method = "GET", Path = path, MutualTls = true, Peer = SpiffeId.Parse($"spiffe://td1/ns/{ns}/sa/{account}") };
+            List<int> expected = [.. Enumerable.Range(0, rules.Count).Where(at => rules[at].Values.Any(value => rules[at].Field switch
+            {
+                "paths" => Fits(value, path),
+                "principals" => Fits(value, $"td1/ns/{ns}/sa/{account}"),
+                "serviceAccounts" => ns == "nb" && value == account,
+                _ => value == ns,
+            }))];
+            var verdict = policy.Decide(facts).Verdict;
+            Assert.Equal(expected.Count == 0 ? null : $"nb/allow{expected[0]:d3}", verdict.Policy);
+            Assert.Equal(expected.Select(at => $"nb/audit{at:d3}"), verdict.Findings.Audit);
+        }
+
+        static bool Fits(string pattern, string value) =>
+            pattern.EndsWith('*') ? value.StartsWith(pattern[..^1], StringComparison.Ordinal) : pattern == value;
+    });
+
+    [Fact]
     public void One_more_DENY_never_admits_more() => ForAllMeshes(300, mesh =>
     {
         var documents = Documents(mesh);

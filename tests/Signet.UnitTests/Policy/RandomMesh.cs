@@ -89,7 +89,7 @@ internal sealed class RandomMesh(int seed)
 
         return new()
         {
-            ["principals"] = Some(["*", "td1/ns/a/sa/s", "td3/ns/b/sa/t", "cluster.local/ns/b/sa/s", "td1/ns/*", "*/sa/t", "td2/ns/b/sa/t"]),
+            ["principals"] = Some(["*", "td1/ns/a/sa/s", "td3/ns/b/sa/t", "cluster.local/ns/b/sa/s", "td1/ns/*", "td1/ns/a/*", "*/sa/t", "td2/ns/b/sa/t"]),
             ["namespaces"] = Some(["a", "b", "*", "a*", "a/x"]),
             ["trustDomains"] = Some(["td3", "td*", "*3"]),
             ["ipBlocks"] = Blocks(),
@@ -103,7 +103,7 @@ internal sealed class RandomMesh(int seed)
         ["hosts"] = Some(["h1", "H1:80", "*.ORG", "h*", "*"]),
         ["ports"] = Some(["80", "81"]),
         ["methods"] = Some(["GET", "P*", "*T", "*"]),
-        ["paths"] = Some(["/p", "/p/*", "*/q", "*", "/p/{*}", "/p/{**}", "/{*}/q", "/{**}"]),
+        ["paths"] = Some(["/p", "/p*", "/p/*", "/p/q*", "*/q", "*", "/p/{*}", "/p/{**}", "/{*}/q", "/{**}"]),
     };
 
     private RefCondition Condition()

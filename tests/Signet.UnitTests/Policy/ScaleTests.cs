@@ -26,7 +26,7 @@ public sealed class ScaleTests(ITestOutputHelper output)
         Assert.False(load.Set.ForWorkload(Ask.Workload("ns501")).Decide(facts).Allowed);
 
         watch.Restart();
-        var changed = load.Set.Replace(new PolicyText("ns500.yaml", Policy(500, 3, "DENY")));
+        var changed = load.Set.Update([new PolicyText("ns500.yaml", Policy(500, 3, "DENY"))], []);
         var policy = changed.Set.ForWorkload(Ask.Workload("ns500"));
         output.WriteLine($"one text changed and one workload compiled in {watch.Elapsed.TotalMilliseconds:0.0} ms");
         Assert.Empty(changed.Problems);

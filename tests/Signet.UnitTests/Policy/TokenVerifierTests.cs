@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
+using Signet.Identity.Jose;
 using Signet.Policy;
 using Signet.Policy.Jwt;
 using Signet.Policy.Objects;
@@ -50,15 +51,16 @@ public sealed class TokenVerifierTests
         { "crit", Sign("ES256", Claims(), header: "{\"alg\":\"ES256\",\"crit\":[\"b64\"],\"b64\":false}") },
         { "a claim changed", Tamper(Sign("ES256", Claims())) },
         { "duplicate claim", Sign("ES256", Claims().Replace("{\"iss\"", "{\"iss\":\"https://other\",\"iss\"")) },
+        { "half a surrogate pair", Sign("ES256", Claims().Replace("\"me\"", "\"\\ud800\"")) },
         { "two parts", "a.b" },
         { "four parts", "a.b.c.d" },
         { "no base64", "!.!.!" },
-        { "too long", new string('a', TokenVerifier.MaxTokenLength + 1) + ".b.c" },
+        { "too long", new string('a', CompactJws.MaxLength + 1) + ".b.c" },
         { "empty", "" },
     };
 
     [Theory]
-    [MemberData(nameof(Bad))]
+    [MemberData(nameof(Bad), DisableDiscoveryEnumeration = true)]
     public void A_bad_token_is_refused(string what, string token)
     {
         var verdict = Verify(token);
@@ -98,6 +100,51 @@ public sealed class TokenVerifierTests
         Assert.Equal(TokenOutcome.Invalid, Outcome(claims.Replace("{\"sub\"", "{\"iss\":1,\"sub\"")));
     }
 
+    private const string Svid = "{\"sub\":\"spiffe://example.org/ns/a/sa/b\",\"aud\":[\"pay\"],\"exp\":4000000000}";
+
+    [Theory]
+    [InlineData(Svid, null, true)]
+    [InlineData("{\"iss\":\"spiffe://example.org\",\"sub\":\"spiffe://example.org/w\",\"aud\":\"pay\",\"exp\":4000000000}", null, true)]
+    [InlineData("{\"iss\":\"spiffe://example.org\",\"sub\":\"spiffe://other.org/w\",\"aud\":\"pay\",\"exp\":4000000000}", null, false)]
+    [InlineData("{\"iss\":\"spiffe://example.org\",\"sub\":\"alice\",\"aud\":\"pay\",\"exp\":4000000000}", null, false)]
+    [InlineData("{\"iss\":\"spiffe://example.org\",\"sub\":\"spiffe://example.org/w\",\"aud\":\"pay\"}", null, false)]
+    [InlineData("{\"sub\":\"spiffe://example.org\",\"aud\":\"pay\",\"exp\":4000000000}", null, false)]
+    [InlineData("{\"sub\":\"spiffe://example.org/w\",\"exp\":4000000000}", null, false)]
+    [InlineData("{\"sub\":\"spiffe://example.org/w\",\"aud\":\"other\",\"exp\":4000000000}", null, false)]
+    [InlineData(Svid, "{\"alg\":\"ES256\",\"kid\":\"k1\",\"typ\":\"JWT\"}", true)]
+    [InlineData(Svid, "{\"alg\":\"ES256\",\"kid\":\"k1\",\"jku\":\"https://evil\"}", false)]
+    [InlineData(Svid, "{\"alg\":\"ES256\",\"kid\":\"k1\",\"typ\":\"at+jwt\"}", false)]
+    public void The_issuer_that_is_a_trust_domain_takes_its_own_JWT_SVIDs_to_the_letter(string claims, string? header, bool believed)
+    {
+        var rule = Rule with { Issuer = "spiffe://example.org" };
+        var verdict = TokenVerifier.Verify([rule], [new("authorization", "Bearer " + Sign("ES256", claims, header))], "/", _ => Keys, Now);
+        Assert.True((verdict.Outcome == TokenOutcome.Valid) == believed, verdict.Reason);
+        Assert.Equal(TokenOutcome.Invalid, TokenVerifier.Verify([rule with { Audiences = [] }], [new("authorization", "Bearer " + Sign("ES256", claims, header))], "/", _ => Keys, Now).Outcome);
+    }
+
+    [Theory]
+    [InlineData("{issuer: \"spiffe://example.org\", audiences: [pay]}", null)]
+    [InlineData("{issuer: \"spiffe://example.org\"}", "audiences")]
+    [InlineData("{issuer: \"spiffe://example.org\", audiences: []}", "audiences")]
+    [InlineData("{issuer: \"spiffe://example.org/server\", audiences: [pay]}", "no trust domain")]
+    [InlineData("{issuer: \"spiffe://Example.org\", audiences: [pay]}", "no trust domain")]
+    [InlineData("{issuer: \"spiffe://\", audiences: [pay]}", "no trust domain")]
+    public void A_rule_for_JWT_SVIDs_needs_audiences_and_no_keys(string rule, string? problem)
+    {
+        var load = Ask.Load($"apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {{name: r, namespace: production}}\nspec: {{jwtRules: [{rule}]}}");
+        Assert.Equal(problem is not null, load.HasErrors);
+        if (problem is null)
+        {
+            Assert.Empty(load.Problems);
+            Assert.Equal("example.org", Assert.Single(load.Set.ForWorkload(Ask.Workload("production")).JwtRules).TrustDomain?.Name);
+        }
+        else
+        {
+            Assert.Contains(load.Problems, one => one.Message.Contains(problem, StringComparison.Ordinal));
+            Assert.False(load.Set.ForWorkload(Ask.Workload("production")).Decide(Ask.Request("").Facts).Allowed);
+        }
+    }
+
     [Fact]
     public void Every_token_that_is_there_must_be_good()
     {
@@ -122,9 +169,12 @@ public sealed class TokenVerifierTests
     [InlineData("{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}]}")]
     [InlineData("{\"keys\":[{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}]}")]
     [InlineData("{\"keys\":[],\"keys\":[]}")]
+    [InlineData("{\"keys\":[{\"kty\":\"EC\",\"kid\":\"\\ud800\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}]}")]
     public void A_half_understood_key_set_is_refused(string json)
     {
         Assert.False(JsonWebKeys.TryParse(json, out _, out var problem));
+        Assert.NotEmpty(problem);
+        Assert.False(JsonWebKeys.TryParse(json + "\ud800", out _, out problem));
         Assert.NotEmpty(problem);
     }
 

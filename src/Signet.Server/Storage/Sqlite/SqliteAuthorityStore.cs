@@ -1,5 +1,7 @@
+using Microsoft.Data.Sqlite;
 using Signet.Authority.Issuance;
 using Signet.Authority.Rotation;
+using Signet.Identity.Jose;
 using Signet.Identity.X509;
 using static Signet.Server.Storage.Sqlite.SqliteCommands;
 
@@ -13,12 +15,7 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
             (connection, transaction) => connection.Query(
                 transaction,
                 "SELECT * FROM authorities ORDER BY seq",
-                row => new AuthorityRecord(
-                    row.Text("id"),
-                    Enum.Parse<AuthorityTier>(row.Text("tier"), ignoreCase: true),
-                    Enum.Parse<AuthorityState>(row.Text("state"), ignoreCase: true),
-                    Certificate.Parse(row.Bytes("certificate")),
-                    row.Text("key_name"))),
+                ReadRecord),
             cancellationToken).ConfigureAwait(false);
 
     public Task SaveAsync(IReadOnlyList<AuthorityRecord> records, CancellationToken cancellationToken) =>
@@ -30,13 +27,17 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
                     connection.Execute(
                         transaction,
                         """
-                        INSERT INTO authorities (id, tier, state, certificate, key_name) VALUES ($id, $tier, $state, $certificate, $key_name)
+                        INSERT INTO authorities (id, tier, state, certificate, public_key, not_before, not_after, key_name)
+                        VALUES ($id, $tier, $state, $certificate, $public_key, $not_before, $not_after, $key_name)
                         ON CONFLICT (id) DO UPDATE SET state = excluded.state
                         """,
                         ("$id", record.Id),
                         ("$tier", record.Tier.ToString().ToLowerInvariant()),
                         ("$state", record.State.ToString().ToLowerInvariant()),
-                        ("$certificate", record.Certificate.Der.ToArray()),
+                        ("$certificate", (record as X509AuthorityRecord)?.Certificate.Der.ToArray()),
+                        ("$public_key", (record as JwtAuthorityRecord)?.Authority.Key.SubjectPublicKeyInfo.ToArray()),
+                        ("$not_before", record is JwtAuthorityRecord ? Millis(record.Validity.NotBefore) : null),
+                        ("$not_after", record is JwtAuthorityRecord ? Millis(record.Validity.NotAfter) : null),
                         ("$key_name", record.KeyName));
                 }
             },
@@ -71,4 +72,18 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
                 }
             },
             cancellationToken);
+
+    private static AuthorityRecord ReadRecord(SqliteDataReader row)
+    {
+        var tier = Enum.Parse<AuthorityTier>(row.Text("tier"), ignoreCase: true);
+        var state = Enum.Parse<AuthorityState>(row.Text("state"), ignoreCase: true);
+        if (tier != AuthorityTier.Jwt)
+        {
+            return new X509AuthorityRecord(row.Text("id"), tier, state, Certificate.Parse(row.Bytes("certificate")), row.Text("key_name"));
+        }
+
+        return JwtAuthority.TryCreate(row.Text("id"), row.Bytes("public_key"), row.Time("not_after"), out var authority, out var problem)
+            ? new JwtAuthorityRecord(state, authority, row.Time("not_before"), row.Text("key_name"))
+            : throw new StoreException(StoreProblem.WrongSchema, $"stored {problem}");
+    }
 }

@@ -127,6 +127,72 @@ public sealed partial class FileSetWatchTests : IAsyncDisposable
     }
 
     [Fact]
+    public void Reads_only_the_files_that_have_changed()
+    {
+        File.WriteAllText(_folder.File("a.yaml"), "1");
+        File.WriteAllText(_folder.File("b.yaml"), "2");
+        var files = FileSet.Folder(_folder.Path);
+        var memory = new FileMemory(files.Read(), _clock);
+        files.Read(memory);
+        _clock.Advance(FileMemory.Settling);
+        var before = files.Read(memory);
+
+        File.WriteAllText(_folder.File("b.yaml"), "3");
+        File.WriteAllText(_folder.File("c.yaml"), "4");
+        var after = files.Read(memory);
+
+        Assert.Equal("a.yaml=1 b.yaml=3 c.yaml=4", Show(after));
+        Assert.Same(before[0], after[0]);
+        Assert.NotNull(memory.Recall(_folder.File("a.yaml"), NativeFile.Look(_folder.File("a.yaml"), true)?.Version));
+        Assert.Null(memory.Recall(_folder.File("b.yaml"), NativeFile.Look(_folder.File("b.yaml"), true)?.Version));
+    }
+
+    [Fact]
+    public void Reads_again_a_file_that_may_have_changed_within_a_tick_of_the_file_systems_clock()
+    {
+        File.WriteAllText(_folder.File("a.yaml"), "1");
+        var files = FileSet.Folder(_folder.Path);
+        var memory = new FileMemory(files.Read(), _clock);
+        files.Read(memory);
+        _clock.Advance(FileMemory.Settling - TimeSpan.FromTicks(1));
+        files.Read(memory);
+
+        Assert.Null(memory.Recall(_folder.File("a.yaml"), NativeFile.Look(_folder.File("a.yaml"), true)?.Version));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Reads_again_a_file_of_the_same_size_and_time_of_writing(bool replaced)
+    {
+        File.WriteAllText(_folder.File("a.yaml"), "1");
+        var written = File.GetLastWriteTimeUtc(_folder.File("a.yaml"));
+        var files = FileSet.Folder(_folder.Path);
+        var memory = new FileMemory(files.Read(), _clock);
+        files.Read(memory);
+        _clock.Advance(FileMemory.Settling);
+        files.Read(memory);
+        var settled = NativeFile.Look(_folder.File("a.yaml"), true)!.Value.Version;
+        Assert.NotNull(memory.Recall(_folder.File("a.yaml"), settled));
+
+        await Eventually.IsTrueAsync(
+            () =>
+            {
+                File.WriteAllText(_folder.File(replaced ? "new" : "a.yaml"), "2");
+                if (replaced)
+                {
+                    File.Move(_folder.File("new"), _folder.File("a.yaml"), overwrite: true);
+                }
+
+                File.SetLastWriteTimeUtc(_folder.File("a.yaml"), written);
+                return NativeFile.Look(_folder.File("a.yaml"), true)!.Value.Version != settled;
+            },
+            "the file system's clock ticks");
+
+        Assert.Equal("a.yaml=2", Show(files.Read(memory)));
+    }
+
+    [Fact]
     public async Task Finds_a_folder_that_was_replaced()
     {
         Directory.CreateDirectory(_folder.File("policy"));

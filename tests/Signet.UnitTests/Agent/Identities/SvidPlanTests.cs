@@ -79,7 +79,7 @@ public sealed class SvidPlanTests
         Assert.Equal(Now.AddMinutes(5), Plan([Web with { ExpiresAt = Now.AddMinutes(5) }], [Held(Web)]).NextAt);
 
     private static SvidPlan Plan(ImmutableArray<RegistrationEntry> entries, IEnumerable<HeldSvid> held) =>
-        SvidPlan.Of(new NodeView(1, entries, TrustBundles.Empty), held.ToImmutableDictionary(one => one.Entry.Id), Now);
+        SvidPlan.Of(NodeView.Nothing with { Revision = 1, Entries = entries }, held.ToImmutableDictionary(one => one.Entry.Id), Now);
 
     private static HeldSvid Held(RegistrationEntry entry, TimeSpan? renewIn = null, TimeSpan? from = null, TimeSpan? validFor = null)
     {

@@ -1,0 +1,45 @@
+using Signet.Authority.Rotation;
+using Signet.Identity.Jose;
+using Signet.Identity.Spiffe;
+
+namespace Signet.Authority.Issuance;
+
+/// <summary>A signed token.</summary>
+/// <param name="Token">Compact JWS. Secret.</param>
+/// <param name="SpiffeId">Whose it is.</param>
+/// <param name="IssuedAt">When it was signed, whole seconds.</param>
+/// <param name="ExpiresAt">Until when it holds, whole seconds.</param>
+public sealed record IssuedJwt(string Token, SpiffeId SpiffeId, DateTimeOffset IssuedAt, DateTimeOffset ExpiresAt)
+{
+    /// <summary>Without the token.</summary>
+    public override string ToString() => $"JWT-SVID of {SpiffeId} until {ExpiresAt:u}";
+}
+
+/// <summary>Signs JWT-SVIDs, and hands out none that does not verify. Thread-safe.</summary>
+public sealed class JwtIssuer(AuthorityRotation authorities, TimeProvider time)
+{
+    /// <summary>Signs a token. Whether the caller may ask is decided before.</summary>
+    /// <param name="id">The subject.</param>
+    /// <param name="audiences">Whom it is for; checked by <see cref="JwtSvid.TryCheckAudiences"/>.</param>
+    /// <param name="ttl">The lifetime wished for; cut to the key's.</param>
+    /// <exception cref="IssuanceException">The key has expired, or the finished token does not hold.</exception>
+    public IssuedJwt Issue(SpiffeId id, IReadOnlyList<string> audiences, TimeSpan ttl)
+    {
+        var snapshot = authorities.Current;
+        var now = time.GetUtcNow();
+        var key = snapshot.Jwt;
+        var wanted = now + ttl;
+        var issuedAt = DateTimeOffset.FromUnixTimeSeconds(now.ToUnixTimeSeconds());
+        var expiresAt = DateTimeOffset.FromUnixTimeSeconds((wanted < key.Validity.NotAfter ? wanted : key.Validity.NotAfter).ToUnixTimeSeconds());
+        if (!key.Validity.Covers(now))
+        {
+            throw new IssuanceException($"JWT key {key.KeyId} is valid from {key.Validity.NotBefore:u} to {key.Validity.NotAfter:u}, and the server's clock says {now:u}");
+        }
+
+        var token = JwtSvid.Sign(id, audiences, issuedAt, expiresAt, key.KeyId, key.Key);
+        var verdict = JwtSvidVerifier.Verify(token, trustDomain => trustDomain == snapshot.JwtBundle.TrustDomain ? snapshot.JwtBundle : null, audiences[0], now);
+        return verdict.Id == id
+            ? new IssuedJwt(token, id, issuedAt, expiresAt)
+            : throw new IssuanceException($"the token just signed for {id} does not hold: {verdict.Reason}");
+    }
+}
