@@ -26,6 +26,7 @@ public sealed partial class Http2Connection : IAsyncDisposable
     private Waiter? _lastToWake;
     private TaskCompletionSource? _handlersEnded;
     private Http2End? _end;
+    private Exception? _defect;
     private int _handlers;
     private int _nextStreamId = 1;
     private int _peerMaxStreams = AssumedMaxStreams;
@@ -73,6 +74,7 @@ public sealed partial class Http2Connection : IAsyncDisposable
 
     /// <summary>Runs the connection until it is over, and every handler with it.</summary>
     /// <param name="cancellationToken">Breaks the connection at once.</param>
+    /// <exception cref="InvalidOperationException">A handler threw what is neither <see cref="IOException"/> nor <see cref="OperationCanceledException"/>: a defect, which ends the connection.</exception>
     public async Task<Http2End> RunAsync(CancellationToken cancellationToken)
     {
         lock (Gate)
@@ -91,7 +93,7 @@ public sealed partial class Http2Connection : IAsyncDisposable
         }
 
         await DisposeAsync().ConfigureAwait(false);
-        return _end;
+        return _defect is null ? _end : throw new InvalidOperationException("a handler of a stream failed", _defect);
     }
 
     /// <summary>Breaks the connection, if it is not over, and closes the transport.</summary>
@@ -266,6 +268,11 @@ public sealed partial class Http2Connection : IAsyncDisposable
         catch (Exception e) when (e is IOException or OperationCanceledException)
         {
             // The stream or what it was connected to broke: disposing of it says so.
+        }
+        catch (Exception e)
+        {
+            _defect ??= e;
+            Abort("a handler failed");
         }
         finally
         {
