@@ -1,0 +1,36 @@
+namespace Signet.Proxy.Http2;
+
+/// <summary>What a peer can send at little cost to itself.</summary>
+internal enum FloodKind
+{
+    Reset,
+    Control,
+    Idle,
+}
+
+/// <summary>Counts such frames over fixed intervals. A pure function of the times it is given, apart from its counts.</summary>
+internal sealed class FloodGuard(Http2Options options)
+{
+    private readonly int[] _counts = new int[3];
+    private long? _intervalStart;
+
+    /// <summary>Counts one more.</summary>
+    /// <param name="kind">Of what.</param>
+    /// <param name="now">A timestamp of the options' clock.</param>
+    /// <returns>Whether it is still within the limit.</returns>
+    public bool Allows(FloodKind kind, long now)
+    {
+        if (_intervalStart is not { } start || options.Time.GetElapsedTime(start, now) >= options.FloodInterval)
+        {
+            _intervalStart = now;
+            Array.Clear(_counts);
+        }
+
+        return ++_counts[(int)kind] <= kind switch
+        {
+            FloodKind.Reset => options.MaxResets,
+            FloodKind.Control => options.MaxControlFrames,
+            _ => options.MaxIdleFrames,
+        };
+    }
+}
