@@ -44,6 +44,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private readonly List<UpstreamPool> _pools = [];
     private readonly List<IDaemonPart> _parts = [];
     private readonly AdminEndpoint _admin;
+    private readonly AdminEndpoint? _ready;
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _isStopped;
 
@@ -81,7 +82,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
 
         if (config.Ready is { } ready)
         {
-            _parts.Add(new AdminEndpoint(ready, "ready", pages.ForProbes, logs));
+            _parts.Add(_ready = new AdminEndpoint(ready, "ready", pages.ForProbes, logs));
         }
 
         _parts.Add(new BackgroundPart("proxy maintenance", MaintainAsync));
@@ -118,6 +119,9 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
 
     /// <summary>Where the admin endpoint listens; the real port once started.</summary>
     public IPEndPoint AdminEndPoint => _admin.LocalEndPoint;
+
+    /// <summary>Where readiness and probes are served to others; the real port once started. Null when they are not.</summary>
+    public IPEndPoint? ReadyEndPoint => _ready?.LocalEndPoint;
 
     /// <summary>The connections of this moment.</summary>
     public LiveConnections Connections => _core.Connections;
@@ -204,7 +208,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         var app = new AppDialer(port.App, _core);
         var pool = new UpstreamPool(app, _core);
         _pools.Add(pool);
-        _listeners.Add(new Listener(port.Name, option, port.Listen, Direction.Inbound, _core, (socket, live) => new InboundConnection(port, pool, app, _authorisers, _core, socket, live).RunAsync()));
+        _listeners.Add(new Listener(port.Name, option, port.Listen!, Direction.Inbound, _core, (socket, live) => new InboundConnection(port, pool, app, _authorisers, _core, socket, live).RunAsync()));
     }
 
     private void AddOutbound(OutboundConfig service, string option)
@@ -212,7 +216,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         var dialer = new MeshDialer(service, _core);
         var pool = new UpstreamPool(dialer, _core);
         _pools.Add(pool);
-        _listeners.Add(new Listener(service.Name, option, service.Listen, Direction.Outbound, _core, (socket, live) => new OutboundConnection(service, pool, dialer, _core, socket, live).RunAsync()));
+        _listeners.Add(new Listener(service.Name, option, service.Listen!, Direction.Outbound, _core, (socket, live) => new OutboundConnection(service, pool, dialer, _core, socket, live).RunAsync()));
     }
 
     /// <summary>No new connections; those that wait for a request end now, the others after their last byte.</summary>

@@ -42,6 +42,9 @@ public sealed class CapturePlan
     /// <inheritdoc cref="AppSourceV4"/>
     public static IPAddress AppSourceV6 => IPAddress.IPv6Loopback;
 
+    /// <summary>The source of the proxy's connections to the application at an address of the workload.</summary>
+    public static IPAddress AppSource(IPAddress app) => app.AddressFamily == AddressFamily.InterNetworkV6 ? AppSourceV6 : AppSourceV4;
+
     /// <summary>The rules of one address family, <see cref="AddressFamily.InterNetwork"/> or <see cref="AddressFamily.InterNetworkV6"/>.</summary>
     public static RuleSet Of(CaptureOptions options, AddressFamily family)
     {
@@ -62,7 +65,7 @@ public sealed class CapturePlan
 
     private string Loopback => _isV6 ? "::1/128" : "127.0.0.0/8";
 
-    private string AppSource => _isV6 ? $"{AppSourceV6}/128" : $"{AppSourceV4}/32";
+    private string OwnSource => _isV6 ? $"{AppSourceV6}/128" : $"{AppSourceV4}/32";
 
     private void AddRedirectInbound()
     {
@@ -91,7 +94,7 @@ public sealed class CapturePlan
         Add("mangle", "SIGNET_TPROXY", $"-p tcp -j TPROXY --on-port {Text(_options.InboundPort)} --on-ip {(_isV6 ? "::" : "0.0.0.0")} --tproxy-mark {TproxyMark}");
 
         AddInterfaces("mangle", "SIGNET_OUTPUT", "-o");
-        Add("mangle", "SIGNET_OUTPUT", $"-s {AppSource} -o lo -j RETURN");
+        Add("mangle", "SIGNET_OUTPUT", $"-s {OwnSource} -o lo -j RETURN");
         foreach (var proxy in ProxyOwners)
         {
             Add("mangle", "SIGNET_OUTPUT", $"! -d {Loopback} -o lo {FirstPacket} -m owner {proxy} -j MARK --set-xmark {SelfCallMark}");
@@ -115,7 +118,7 @@ public sealed class CapturePlan
         AddInterfaces("nat", "SIGNET_OUTPUT", "-o");
 
         // The proxy to the application; then to its own workload as a service; then to anywhere.
-        Add("nat", "SIGNET_OUTPUT", $"-s {AppSource} -o lo -j RETURN");
+        Add("nat", "SIGNET_OUTPUT", $"-s {OwnSource} -o lo -j RETURN");
         foreach (var proxy in ProxyOwners)
         {
             if (selfCall is not null)
