@@ -168,6 +168,7 @@ public sealed class CaptureInstaller(Func<ToolCall, CancellationToken, Task<Tool
         return new CaptureException(message, Says("must be root", "Permission denied", "Operation not permitted") ? "run as root, or with the capability CAP_NET_ADMIN, in the network namespace of the workload"
             : Says("insmod", "missing kernel module", "No chain/target/match", "No such file or directory", "not supported", "Table does not exist")
                 ? "the kernel lacks a module; try: modprobe -a xt_REDIRECT xt_owner xt_tcpudp nf_nat" + (call.Input.Contains("TPROXY", StringComparison.Ordinal) ? " xt_TPROXY xt_socket xt_mark" : "")
+            : Says("device is not up", "Network is down") ? "the loopback interface is down; run: ip link set lo up"
             : Says("Another app", "xtables lock") ? "another program is changing the rules at this moment; try again"
             : "look at the rules with: signet capture install … --dry-run");
 

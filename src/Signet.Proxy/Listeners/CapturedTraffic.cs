@@ -28,7 +28,7 @@ internal sealed class CapturedTraffic(
     /// <summary>To the workload. A port that nobody listed is the application's own, whatever it speaks, under the same policies as every other.</summary>
     public Task ServeInboundAsync(LoopSocket socket, LiveConnection live)
     {
-        if (!TryRead(socket, live, out var destination, out var refused))
+        if (!TryRead(socket, live, core.Config.Capture.Mode, out var destination, out var refused))
         {
             return refused;
         }
@@ -41,7 +41,8 @@ internal sealed class CapturedTraffic(
     /// <summary>From the workload.</summary>
     public Task ServeOutboundAsync(LoopSocket socket, LiveConnection live)
     {
-        if (!TryRead(socket, live, out var destination, out var refused))
+        // In tproxy mode too: what this machine sends can only be rewritten.
+        if (!TryRead(socket, live, CaptureMode.Redirect, out var destination, out var refused))
         {
             return refused;
         }
@@ -60,9 +61,9 @@ internal sealed class CapturedTraffic(
         }
     }
 
-    private bool TryRead(LoopSocket socket, LiveConnection live, [NotNullWhen(true)] out IPEndPoint? destination, [NotNullWhen(false)] out Task? refused)
+    private bool TryRead(LoopSocket socket, LiveConnection live, CaptureMode mode, [NotNullWhen(true)] out IPEndPoint? destination, [NotNullWhen(false)] out Task? refused)
     {
-        var known = OriginalDestination.TryRead(askKernel(socket, core.Config.Capture.Mode), isOwn, out destination, out var problem);
+        var known = OriginalDestination.TryRead(askKernel(socket, mode), isOwn, out destination, out var problem);
         refused = known ? null : RefuseAsync(socket, live, destination, RefusalReason.NotCaptured, problem);
         return known;
     }

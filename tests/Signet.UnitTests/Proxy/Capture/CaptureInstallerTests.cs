@@ -70,6 +70,7 @@ public sealed class CaptureInstallerTests
     [Theory]
     [InlineData("iptables v1.8.9 (nf_tables): Could not fetch rule set generation id: Permission denied (you must be root)", "CAP_NET_ADMIN")]
     [InlineData("iptables v1.8.7 (legacy): can't initialize iptables table `nat': Table does not exist (do you need to insmod?)", "modprobe")]
+    [InlineData("Error: Nexthop device is not up.", "ip link set lo up")]
     [InlineData("Another app is currently holding the xtables lock", "try again")]
     [InlineData("something new", "--dry-run")]
     public async Task What_the_programs_say_becomes_a_hint(string said, string hint)
