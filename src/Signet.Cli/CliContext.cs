@@ -6,6 +6,7 @@ using Signet.Authority.Keys;
 using Signet.Cli.Output;
 using Signet.Client;
 using Signet.Hosting;
+using Signet.Proxy.Capture;
 using Signet.Server.Storage;
 
 namespace Signet.Cli;
@@ -66,6 +67,7 @@ internal sealed record CliContext(TimeProvider Time, Func<double> Chance)
         StoreException e => new CliError(e.Message, e.Problem == StoreProblem.Full ? "nothing was lost; free space and start again" : "check the path under dataDir and its owner"),
         KeyManagerException e => new CliError(e.Message, "keys lie under dataDir/keys"),
         IssuanceException e => new CliError(e.Message, "is this machine's clock right?"),
+        CaptureException e => new CliError(e.Message, e.Hint),
         AgentStartException e => new CliError(e.Message, "on the server: signet bundle show > bundle.pem; signet token create"),
         _ => null,
     };

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Signet.Cli;
 using Signet.Cli.Commands;
+using Signet.Cli.Commands.Capture;
 using Signet.Cli.Commands.Jwt;
 using Signet.Cli.Commands.Policy;
 using Signet.Cli.Commands.X509;
@@ -19,6 +20,7 @@ var root = new RootCommand("Gives every service an identity and makes every conn
     RoleCommand.Server(context),
     RoleCommand.Agent(context),
     RoleCommand.Proxy(context),
+    CaptureCommand.Create(context),
     TokenCommand.Create(context),
     EntryCommand.Create(context),
     BundleCommand.Create(context),

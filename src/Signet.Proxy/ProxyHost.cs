@@ -10,6 +10,7 @@ using Signet.Hosting.Files;
 using Signet.Hosting.Telemetry;
 using Signet.Proxy.Admin;
 using Signet.Proxy.Authorization;
+using Signet.Proxy.Capture;
 using Signet.Proxy.Config;
 using Signet.Proxy.Connections;
 using Signet.Proxy.Listeners;
@@ -44,6 +45,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private readonly List<UpstreamPool> _pools = [];
     private readonly List<IDaemonPart> _parts = [];
     private readonly AdminEndpoint _admin;
+    private readonly AdminEndpoint? _ready;
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _isStopped;
 
@@ -61,14 +63,11 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         _policy = new PolicyState(_core);
         _metrics.Observe(() => _identity.Current?.ExpiresAt, () => _identity.Rotations, () => _core.Connections.Count);
 
-        for (var i = 0; i < config.Inbound.Count; i++)
+        var ports = config.Inbound.Select((port, i) => AddInbound(port, $"inbound[{i}].listen")).ToList();
+        var services = config.Outbound.Select((service, i) => AddOutbound(service, $"outbound[{i}].listen")).ToList();
+        if (config.Capture.Mode != CaptureMode.None)
         {
-            AddInbound(config.Inbound[i], $"inbound[{i}].listen");
-        }
-
-        for (var i = 0; i < config.Outbound.Count; i++)
-        {
-            AddOutbound(config.Outbound[i], $"outbound[{i}].listen");
+            AddCapture(config.Capture, ports, services);
         }
 
         var pages = new AdminPages(_core, _listeners, _collector, Readiness, BeginDrainAsync);
@@ -81,7 +80,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
 
         if (config.Ready is { } ready)
         {
-            _parts.Add(new AdminEndpoint(ready, "ready", pages.ForProbes, logs));
+            _parts.Add(_ready = new AdminEndpoint(ready, "ready", pages.ForProbes, logs));
         }
 
         _parts.Add(new BackgroundPart("proxy maintenance", MaintainAsync));
@@ -118,6 +117,12 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
 
     /// <summary>Where the admin endpoint listens; the real port once started.</summary>
     public IPEndPoint AdminEndPoint => _admin.LocalEndPoint;
+
+    /// <summary>Where readiness and probes are served to others; the real port once started. Null when they are not.</summary>
+    public IPEndPoint? ReadyEndPoint => _ready?.LocalEndPoint;
+
+    /// <summary>Tells where a captured connection was going; the kernel, unless a test has another to ask.</summary>
+    internal Func<LoopSocket, CaptureMode, IPEndPoint?> AskKernel { get; set; } = OriginalDestination.Of;
 
     /// <summary>The connections of this moment.</summary>
     public LiveConnections Connections => _core.Connections;
@@ -205,21 +210,58 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         return roots.Count > 0 ? roots : throw new PlaceException("file", path, "holds no certificates in PEM form");
     }
 
-    private void AddInbound(InboundConfig port, string option)
+    private InboundRoute AddInbound(InboundConfig port, string option)
     {
-        var app = new AppDialer(port.App, _core);
-        var pool = new UpstreamPool(app, _core);
+        var pool = new UpstreamPool(new AppDialer(port.App, preface: default, _core), _core);
         _pools.Add(pool);
-        _listeners.Add(new Listener(port.Name, option, port.Listen, Direction.Inbound, _core, (socket, live) => new InboundConnection(port, pool, app, _authorisers, _core, socket, live).RunAsync()));
+        if (port.Listen is { } listen)
+        {
+            _listeners.Add(new Listener(port.Name, option, listen, Direction.Inbound, _core, (socket, live) => new InboundConnection(port, pool, _authorisers, _core, socket, live).RunAsync()));
+        }
+
+        return new InboundRoute(port, pool);
     }
 
-    private void AddOutbound(OutboundConfig service, string option)
+    private OutboundRoute AddOutbound(OutboundConfig service, string option)
+    {
+        var route = RouteTo(service);
+        if (service.Listen is { } listen)
+        {
+            _listeners.Add(new Listener(service.Name, option, listen, Direction.Outbound, _core, (socket, live) => new OutboundConnection(service, route.Pool, route.Dialer, _core, socket, live).RunAsync()));
+        }
+
+        return route;
+    }
+
+    private OutboundRoute RouteTo(OutboundConfig service)
     {
         var dialer = new MeshDialer(service, _core);
         var pool = new UpstreamPool(dialer, _core);
         _pools.Add(pool);
-        _listeners.Add(new Listener(service.Name, option, service.Listen, Direction.Outbound, _core, (socket, live) => new OutboundConnection(service, pool, dialer, _core, socket, live).RunAsync()));
+        return new OutboundRoute(service, dialer, pool);
     }
+
+    /// <summary>Captured connections arrive at one port per direction, in each address family of the machine.</summary>
+    private void AddCapture(CaptureConfig capture, IReadOnlyList<InboundRoute> ports, IReadOnlyList<OutboundRoute> services)
+    {
+        var byPort = ports.GroupBy(route => route.Port.Port).ToDictionary(same => same.Key, same => same.First());
+        var table = new OutboundTable(services.Select(route => route.Service), capture.PassThrough);
+        var routes = table.Services.Except(services.Select(route => route.Service)).Select(RouteTo).Concat(services).ToDictionary(route => route.Service);
+        var traffic = new CapturedTraffic(_core, _authorisers, byPort, routes, table, IsOwn, (socket, mode) => AskKernel(socket, mode));
+        foreach (var family in CaptureFamilies.OfThisMachine)
+        {
+            var (isV6, suffix) = family == AddressFamily.InterNetworkV6 ? (true, "-v6") : (false, "");
+            _listeners.Add(new Listener(
+                "captured-inbound" + suffix, "capture.inbound", new IPEndPoint(isV6 ? IPAddress.IPv6Any : IPAddress.Any, capture.Inbound.Port), Direction.Inbound, _core, traffic.ServeInboundAsync,
+                isTransparent: capture.Mode == CaptureMode.Tproxy));
+            _listeners.Add(new Listener(
+                "captured-outbound" + suffix, "capture.outbound", new IPEndPoint(isV6 ? IPAddress.IPv6Loopback : IPAddress.Loopback, capture.Outbound.Port), Direction.Outbound, _core, traffic.ServeOutboundAsync));
+        }
+    }
+
+    /// <summary>Whether one of the listeners is at that place.</summary>
+    private bool IsOwn(IPEndPoint place) => _listeners.Any(listener =>
+        listener.LocalEndPoint is var own && own.Port == place.Port && (own.Address.Equals(place.Address) || own.Address.Equals(IPAddress.Any) || own.Address.Equals(IPAddress.IPv6Any)));
 
     /// <summary>No new connections; those that wait for a request end now, the others after their last byte.</summary>
     private async Task BeginDrainAsync()

@@ -11,6 +11,9 @@ public enum RefusalReason
     OwnSvidExpired,
 
     // --- before TLS
+    NotCaptured,
+    DestinationUnknown,
+    ProxyHeaderInvalid,
     PlaintextRefused,
     DetectionTimeout,
     MalformedClientHello,

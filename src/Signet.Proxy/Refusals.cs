@@ -8,7 +8,8 @@ public static class Refusals
     {
         RefusalReason.WaitingForSvid or RefusalReason.OwnSvidExpired => "identity",
         RefusalReason.PlaintextRefused => "peer-authentication",
-        RefusalReason.DetectionTimeout or RefusalReason.MalformedClientHello => "detection",
+        RefusalReason.NotCaptured or RefusalReason.DestinationUnknown => "capture",
+        RefusalReason.ProxyHeaderInvalid or RefusalReason.DetectionTimeout or RefusalReason.MalformedClientHello => "detection",
         RefusalReason.HandshakeTimeout or RefusalReason.HandshakeFailed or RefusalReason.PeerCertificateMissing or RefusalReason.PeerCertificateInvalid
             or RefusalReason.PeerCertificateNotYetValid or RefusalReason.PeerCertificateExpired or RefusalReason.PeerAuthorityUnknown
             or RefusalReason.PeerTrustDomainUnknown or RefusalReason.PeerNotAWorkload or RefusalReason.PeerIdentityUnexpected => "handshake",

@@ -8,6 +8,7 @@ using Signet.Policy;
 using Signet.Proxy.Config;
 using Signet.Proxy.Connections;
 using Signet.Proxy.Listeners;
+using Signet.Proxy.Probes;
 using Signet.Proxy.Telemetry;
 
 namespace Signet.Proxy.Admin;
@@ -30,7 +31,7 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
     ];
 
     /// <summary>For probes from another machine.</summary>
-    public IReadOnlyList<AdminRoute> ForProbes => [AdminRoute.Live, AdminRoute.Ready(readiness)];
+    public IReadOnlyList<AdminRoute> ForProbes => [AdminRoute.Live, AdminRoute.Ready(readiness), .. core.Config.Probes.Select(probe => new AppProbe(probe, core.Time).Route)];
 
     /// <summary>For scrapers from another machine.</summary>
     public IReadOnlyList<AdminRoute> ForScrapers => [PrometheusText.Route(metrics)];
@@ -119,7 +120,7 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
         return new JsonObject
         {
             ["name"] = port.Name,
-            ["listen"] = port.Listen.ToString(),
+            ["listen"] = port.Listen?.ToString(),
             ["port"] = port.Port,
             ["protocol"] = Word(port.Protocol),
             ["app"] = EndPointText.Format(port.App),
@@ -133,7 +134,7 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
         return new JsonObject
         {
             ["name"] = service.Name,
-            ["listen"] = service.Listen.ToString(),
+            ["listen"] = service.Listen?.ToString(),
             ["host"] = service.Host,
             ["port"] = service.Port,
             ["protocol"] = Word(service.Protocol),

@@ -60,7 +60,7 @@ internal static class AuthoriserRoute
     private static async ValueTask<Stream> ConnectAsync(IPEndPoint to, ProxyCore core, CancellationToken cancellationToken)
     {
         var loop = core.Loops.Any();
-        var (socket, failure) = await Connector.ConnectAsync(loop, to, core.Config.Timeouts.Connect, core.Time, cancellationToken).ConfigureAwait(false);
+        var (socket, failure) = await Connector.ConnectAsync(loop, to, source: null, core.Config.Timeouts.Connect, core.Time, cancellationToken).ConfigureAwait(false);
         return socket is null
             ? throw new IOException(failure!.Detail)
             : new UpstreamStream(new UpstreamConnection(new BufferedTransport(socket), loop, EndPointText.Format(to), session: null));

@@ -4,6 +4,9 @@ using Signet.Hosting.Configuration;
 using Signet.Hosting.Logging;
 using Signet.Identity.Spiffe;
 using Signet.Policy;
+using Signet.Proxy.Capture;
+using Signet.Proxy.Probes;
+using Signet.Proxy.ProxyProtocol;
 
 namespace Signet.Proxy.Config;
 
@@ -20,6 +23,9 @@ public sealed record ProxyConfig
 
     /// <summary>The mesh's own trust domain; null takes the one of the SVID.</summary>
     public TrustDomain? TrustDomain { get; init; }
+
+    /// <summary>Whether and how connections reach the proxy without their applications knowing.</summary>
+    public CaptureConfig Capture { get; init; } = new();
 
     public IReadOnlyList<InboundConfig> Inbound { get; init; } = [];
 
@@ -43,6 +49,9 @@ public sealed record ProxyConfig
     /// <summary>Where <c>/ready</c> and <c>/live</c> alone are served as well, for a probe from another machine; null: on the admin endpoint only.</summary>
     public IPEndPoint? Ready { get; init; }
 
+    /// <summary>Probes of the application that are answered at <see cref="Ready"/>.</summary>
+    public IReadOnlyList<ProbeConfig> Probes { get; init; } = [];
+
     public LogConfig Log { get; init; } = new();
 
     public AccessLogConfig AccessLog { get; init; } = new();
@@ -57,17 +66,27 @@ public sealed record ProxyConfig
     public static ProxyConfig Read(ConfigSection root)
     {
         var workload = root.Section("workload");
-        var capture = root.Section("capture").Choice("mode", "none", "none", "redirect", "tproxy");
-        if (capture != "none")
+        var capture = CaptureConfig.Read(root.Section("capture"));
+        var inbound = root.Sections("inbound").Select(section => InboundConfig.Read(section, capture)).ToList();
+        var outbound = root.Sections("outbound").Select(section => OutboundConfig.Read(section, capture)).ToList();
+        foreach (var claim in outbound.SelectMany(service => service.Addresses.Concat(service.Endpoints.OfType<IPEndPoint>()).Distinct()).GroupBy(address => address).Where(claim => claim.Count() > 1))
         {
-            root.Section("capture").Problem("mode", $"\"{capture}\" is not supported by this version; write none and list ports under inbound and outbound");
+            if (capture.Mode != CaptureMode.None)
+            {
+                root.Problem("outbound", $"{claim.Key} is an address of two services; a captured connection there could be for either");
+            }
         }
 
-        var inbound = root.Sections("inbound").Select(InboundConfig.Read).ToList();
-        var outbound = root.Sections("outbound").Select(OutboundConfig.Read).ToList();
-        if (inbound.Count + outbound.Count == 0)
+        if (inbound.Count + outbound.Count == 0 && capture.Mode == CaptureMode.None)
         {
             root.Problem("inbound", "is missing, and so is outbound; list at least one port that the proxy listens on");
+        }
+
+        var ready = root.ListenEndPoint("ready");
+        var probes = ProbeConfig.Read(root);
+        if (probes.Count > 0 && ready is null)
+        {
+            root.Problem("probes", "are served at \"ready\", which is missing; write where, such as 0.0.0.0:15021");
         }
 
         return new ProxyConfig
@@ -75,6 +94,7 @@ public sealed record ProxyConfig
             Workload = new Workload(workload.RequiredText("namespace"), workload.Text("serviceAccount"), workload.Map("labels")),
             Identity = IdentityConfig.Read(root.Section("identity"), $"unix:{DefaultSocket}"),
             TrustDomain = root.TrustDomain("trustDomain"),
+            Capture = capture,
             Inbound = inbound,
             Outbound = outbound,
             PolicyFolder = root.Section("policy").RequiredFilePath("folder"),
@@ -82,7 +102,8 @@ public sealed record ProxyConfig
             TokenKeyRoots = root.Section("tokenKeys").FilePath("roots"),
             Admin = ReadAdmin(root),
             Metrics = root.ListenEndPoint("metrics"),
-            Ready = root.ListenEndPoint("ready"),
+            Ready = ready,
+            Probes = probes,
             Log = LogConfig.Read(root.Section("log")),
             AccessLog = AccessLogConfig.Read(root.Section("accessLog")),
             Timeouts = ProxyTimeouts.Read(root.Section("timeouts")),
@@ -140,18 +161,51 @@ public abstract record IdentityConfig
 
 /// <summary>A port of the workload, and where the proxy takes its connections.</summary>
 /// <param name="Name">For logs and metrics: <c>inbound-8080</c>.</param>
-/// <param name="Listen">Where peers connect.</param>
-/// <param name="Port">The workload's port: what policies call it.</param>
+/// <param name="Listen">Where peers connect; null when connections only come by capture.</param>
+/// <param name="Port">The workload's port: what policies call it, and what captured connections are addressed to.</param>
 /// <param name="Protocol">What the application speaks.</param>
 /// <param name="App">Where the application listens, in plaintext; keep it on loopback.</param>
-public sealed record InboundConfig(string Name, IPEndPoint Listen, int Port, AppProtocol Protocol, EndPoint App)
+public sealed record InboundConfig(string Name, IPEndPoint? Listen, int Port, AppProtocol Protocol, EndPoint App)
 {
-    internal static InboundConfig Read(ConfigSection section)
+    /// <summary>Peers that must begin with a PROXY header, and are believed what it says; empty: nobody.</summary>
+    public IReadOnlyList<IPNetwork> ProxyProtocolFrom { get; init; } = [];
+
+    /// <summary>The form in which the application is told who the client is, before anything else; null: not at all.</summary>
+    public ProxyVersion? SendProxyProtocol { get; init; }
+
+    internal static InboundConfig Read(ConfigSection section, CaptureConfig capture)
     {
         var app = section.RequiredEndPoint("app");
-        var listen = section.ListenEndPoint("listen", "0.0.0.0:15006");
+        var listen = section.ListenEndPoint("listen") ?? (capture.Mode == CaptureMode.None ? IPEndPoint.Parse("0.0.0.0:15006") : null);
         var port = section.Integer("port", 1, ushort.MaxValue) ?? PortOf(app);
-        return new($"inbound-{port}", listen, port, section.Choice("protocol", AppProtocol.Auto, ReadProtocol.Words), app);
+        return new($"inbound-{port}", listen, port, section.Choice("protocol", AppProtocol.Auto, ReadProtocol.Words), app)
+        {
+            ProxyProtocolFrom = ReadFrom(section.Section("proxyProtocol")),
+            SendProxyProtocol = section.Choice<ProxyVersion?>("sendProxyProtocol", null, ("v1", ProxyVersion.V1), ("v2", ProxyVersion.V2)),
+        };
+    }
+
+    private static List<IPNetwork> ReadFrom(ConfigSection section)
+    {
+        var networks = new List<IPNetwork>();
+        foreach (var text in section.Texts("from"))
+        {
+            if (NetworkText.TryParse(text, out var network, out var problem))
+            {
+                networks.Add(network);
+            }
+            else
+            {
+                section.Problem("from", problem);
+            }
+        }
+
+        if (section.IsPresent && section.Texts("from").Count == 0)
+        {
+            section.Problem("from", "is empty; list the addresses of the load balancers that are believed, such as [10.0.0.0/24]");
+        }
+
+        return networks;
     }
 
     private static int PortOf(EndPoint app) => app switch
@@ -164,19 +218,22 @@ public sealed record InboundConfig(string Name, IPEndPoint Listen, int Port, App
 
 /// <summary>A service that the workload calls, and where the proxy takes its plaintext for it.</summary>
 /// <param name="Name">For logs and metrics: <c>outbound-payments…:8080</c>.</param>
-/// <param name="Listen">Where the application connects; keep it on loopback.</param>
+/// <param name="Listen">Where the application connects, on loopback; null when connections only come by capture.</param>
 /// <param name="Host">The service's name, as in DestinationRules and SNI.</param>
 /// <param name="Port">The service's port.</param>
 /// <param name="Protocol">What the service speaks.</param>
 /// <param name="Endpoints">Where its proxies listen.</param>
 /// <param name="ServerIdentities">Exactly these workloads are accepted there; empty accepts every workload of the own trust domain.</param>
 public sealed record OutboundConfig(
-    string Name, IPEndPoint Listen, string Host, int Port, AppProtocol Protocol, IReadOnlyList<EndPoint> Endpoints, IReadOnlySet<SpiffeId> ServerIdentities)
+    string Name, IPEndPoint? Listen, string Host, int Port, AppProtocol Protocol, IReadOnlyList<EndPoint> Endpoints, IReadOnlySet<SpiffeId> ServerIdentities)
 {
     /// <summary>The SNI name <c>outbound_.PORT_._.HOST</c> must fit 255 bytes.</summary>
     private const int MaxHost = 230;
 
-    internal static OutboundConfig Read(ConfigSection section)
+    /// <summary>Where the application believes the service to be: a captured connection there is for this service. Its endpoints count too.</summary>
+    public IReadOnlyList<IPEndPoint> Addresses { get; init; } = [];
+
+    internal static OutboundConfig Read(ConfigSection section, CaptureConfig capture)
     {
         var host = section.RequiredText("host");
         if (host.Length > MaxHost || host.Split('.').Any(label => label.Length is 0 or > 63 || !label.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '_')))
@@ -221,19 +278,34 @@ public sealed record OutboundConfig(
             }
         }
 
-        return new(
-            $"outbound-{Printable.Of(host)}:{port}", section.ListenEndPoint("listen") ?? Missing(section), host, port ?? 0,
-            section.Choice("protocol", AppProtocol.Auto, ReadProtocol.Words), endpoints, identities);
-    }
-
-    private static IPEndPoint Missing(ConfigSection section)
-    {
-        if (section.Shape("listen") == ConfigShape.Absent)
+        var listen = section.ListenEndPoint("listen");
+        if (section.Shape("listen") == ConfigShape.Absent && capture.Mode == CaptureMode.None)
         {
             section.Problem("listen", "is missing; write where the application connects, such as 127.0.0.1:9001");
         }
 
-        return new IPEndPoint(IPAddress.Loopback, 0);
+        return new($"outbound-{Printable.Of(host)}:{port}", listen, host, port ?? 0, section.Choice("protocol", AppProtocol.Auto, ReadProtocol.Words), endpoints, identities)
+        {
+            Addresses = ReadAddresses(section),
+        };
+    }
+
+    private static List<IPEndPoint> ReadAddresses(ConfigSection section)
+    {
+        var addresses = new List<IPEndPoint>();
+        foreach (var text in section.Texts("addresses"))
+        {
+            if (EndPointText.TryParse(text, out var endpoint, out var problem) && endpoint is IPEndPoint { Port: > 0 } address)
+            {
+                addresses.Add(address);
+            }
+            else
+            {
+                section.Problem("addresses", problem.Length > 0 ? problem : $"\"{Printable.Of(text)}\" is not an address and a port, such as 10.96.0.10:8080");
+            }
+        }
+
+        return addresses;
     }
 }
 

@@ -8,6 +8,7 @@ using Signet.Proxy.Connections;
 using Signet.Proxy.L4;
 using Signet.Proxy.L7;
 using Signet.Proxy.Loop;
+using Signet.Proxy.ProxyProtocol;
 using Signet.Proxy.Sniffing;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Tls;
@@ -20,19 +21,30 @@ namespace Signet.Proxy.Listeners;
 /// One connection from a peer to the workload, from its first byte to its last. The order is the proxy's whole promise: look, admit,
 /// authenticate, authorise, and only then move bytes.
 /// </summary>
-internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, IUpstreamDialer app, Authorisers authorisers, ProxyCore core, LoopSocket socket, LiveConnection live) : IHttpRole
+/// <param name="port">The workload's port.</param>
+/// <param name="shared">Connections to the application that all clients of the port share; null when this connection keeps its own.</param>
+/// <param name="authorisers">The external ones.</param>
+/// <param name="core">The proxy.</param>
+/// <param name="socket">The connection.</param>
+/// <param name="live">Its life.</param>
+/// <param name="destination">Where it was going when it was captured; null when it came to a port of the proxy.</param>
+internal sealed class InboundConnection(
+    InboundConfig port, UpstreamPool? shared, Authorisers authorisers, ProxyCore core, LoopSocket socket, LiveConnection live, IPEndPoint? destination = null) : IHttpRole
 {
     private static readonly Reply InvalidToken = new(401, [new("www-authenticate", "Bearer error=\"invalid_token\"")]);
 
     private readonly RequestFacts _facts = new();
     private TlsSession? _session;
     private string? _forwardedPeer;
-    private readonly IPEndPoint? _local = socket.LocalEndPoint();
+    private readonly IPEndPoint? _local = destination ?? socket.LocalEndPoint();
+    private AppDialer _app = new(port.App, default, core);
+    private ProxyHeader? _header;
     private string? _sni;
     private string? _why;
     private bool _isHttp;
 
-    public UpstreamPool Pool => pool;
+    /// <summary>Chosen once it is known who the client is.</summary>
+    public UpstreamPool Pool { get; private set; } = null!;
 
     public async Task RunAsync()
     {
@@ -80,7 +92,12 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
             return;
         }
 
-        // 2. Look.
+        // 2. Who is the client, if a load balancer stands between; then look.
+        if (port.ProxyProtocolFrom.Count > 0 && !await TryReadProxyHeaderAsync(raw, record).ConfigureAwait(false))
+        {
+            return;
+        }
+
         var mode = model.Policy.MtlsFor(port.Port).Mode;
         if (await LookAsync(raw, mode).ConfigureAwait(false) is not { } sniff)
         {
@@ -125,6 +142,7 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
 
         SetConnectionFacts();
         Describe(record);
+        await using var own = ChooseApp();
         if (_session is not null)
         {
             live.KeepAsking(CheckTrust);
@@ -141,6 +159,53 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
         {
             await RelayAsync(stream, record).ConfigureAwait(false);
         }
+    }
+
+    /// <summary>Reads the header with which those that are believed must begin. What others send is never taken for one.</summary>
+    private async Task<bool> TryReadProxyHeaderAsync(BufferedTransport raw, AccessRecord record)
+    {
+        var source = Unmapped(live.Source.Address);
+        if (!port.ProxyProtocolFrom.Any(network => network.Contains(source)))
+        {
+            return true;
+        }
+
+        switch (await Detector.DetectProxyHeaderAsync(raw, core.Config.Timeouts.Detection, core.Time, live.Token).ConfigureAwait(false))
+        {
+            case ProxyHeaderRead.Whole whole:
+                raw.Consume(whole.Length);
+                _header = whole.Header;
+                Describe(record);
+                return true;
+            case ProxyHeaderRead.Malformed malformed:
+                record.Refuse(RefusalReason.ProxyHeaderInvalid, malformed.Problem);
+                raw.Abort();
+                return false;
+            default:
+                record.Detail = "the peer connected and left without a byte";
+                return false;
+        }
+    }
+
+    /// <summary>An application that is told who its client is needs connections that serve this client alone.</summary>
+    /// <returns>Those connections, unless they are shared.</returns>
+    private UpstreamPool? ChooseApp()
+    {
+        if (port.SendProxyProtocol is { } version)
+        {
+            var header = new ProxyHeader(version, _local is null ? null : new ProxyAddresses(_header?.Addresses?.Source ?? live.Source, _header?.Addresses?.Destination ?? _local))
+            {
+                Authority = _sni ?? _header?.Authority,
+                Alpn = _session?.Alpn,
+                UniqueId = _header?.UniqueId,
+                Tls = _session is null ? null : new ProxyTls { HasCertificate = true, IsVerified = true, Version = _session.Version, Cipher = _session.CipherSuite },
+            };
+            _app = new AppDialer(port.App, ProxyHeaderWriter.Write(header), core);
+        }
+
+        var own = shared is null || port.SendProxyProtocol is not null ? new UpstreamPool(_app, core) : null;
+        Pool = own ?? shared!;
+        return own;
     }
 
     private Task<TlsSniff?> LookAsync(BufferedTransport raw, MtlsMode mode)
@@ -188,7 +253,7 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
         }
 
         live.Policy = permit.Policy;
-        var dialled = await app.DialAsync(live.Loop, forHttp: false, live.Token).ConfigureAwait(false);
+        var dialled = await _app.DialAsync(live.Loop, forHttp: false, live.Token).ConfigureAwait(false);
         if (dialled is DialOutcome.Failed failed)
         {
             record.Upstream = failed.Endpoint;
@@ -304,6 +369,7 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
     {
         record.Protocol = _isHttp ? "http" : record.Protocol;
         record.Sni = _sni;
+        record.RemoteIp = _header?.Addresses?.Source.Address;
         if (_session is not null)
         {
             record.Note(_session);
@@ -314,7 +380,7 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
     {
         (_facts.Peer, _facts.MutualTls) = (_session?.Peer.Id, _session is not null);
         _facts.SourceIp = Unmapped(live.Source.Address);
-        _facts.RemoteIp = _facts.SourceIp;
+        _facts.RemoteIp = _header?.Addresses is { Source.Address: var client } ? Unmapped(client) : _facts.SourceIp;
         _facts.DestinationIp = _local is null ? null : Unmapped(_local.Address);
         (_facts.DestinationPort, _facts.Sni) = (port.Port, _sni);
     }

@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Signet.Hosting.Configuration;
 using Signet.Hosting.Daemons;
+using Signet.Proxy.Capture;
 using Signet.Proxy.Connections;
 using Signet.Proxy.Loop;
 using Signet.Proxy.Native;
@@ -14,7 +15,8 @@ namespace Signet.Proxy.Listeners;
 /// One listening socket, watched by every loop, and the connections that came through it. Each connection has one owner on one loop, and
 /// the listener ends after the last of them; beyond the limit, or without descriptors, connections wait in the kernel's queue.
 /// </summary>
-internal sealed class Listener(string name, string option, IPEndPoint listen, Direction direction, ProxyCore core, Func<LoopSocket, LiveConnection, Task> serve) : IDaemonPart
+internal sealed class Listener(
+    string name, string option, IPEndPoint listen, Direction direction, ProxyCore core, Func<LoopSocket, LiveConnection, Task> serve, bool isTransparent = false) : IDaemonPart
 {
     private const int Backlog = 4096;
     private const int AcceptsPerTurn = 16;
@@ -49,6 +51,11 @@ internal sealed class Listener(string name, string option, IPEndPoint listen, Di
         var socket = new Socket(listen.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
         try
         {
+            if (isTransparent)
+            {
+                OriginalDestination.MakeTransparent(socket);
+            }
+
             socket.Bind(listen);
             socket.Listen(Backlog);
         }

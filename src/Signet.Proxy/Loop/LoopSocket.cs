@@ -52,12 +52,16 @@ internal sealed class LoopSocket : ITransport, IPolled
     public int Descriptor => _fd >= 0 ? _fd : throw Closed();
 
     /// <summary>Connects a new socket.</summary>
+    /// <param name="loop">Where it lives.</param>
+    /// <param name="endpoint">Where to.</param>
+    /// <param name="source">The own address to connect from; null leaves it to the kernel.</param>
+    /// <param name="cancellationToken">Gives it up.</param>
     /// <exception cref="IOException">Refused, unreachable, or no descriptors left.</exception>
     /// <exception cref="OperationCanceledException">The caller no longer wants it.</exception>
-    public static async ValueTask<LoopSocket> ConnectAsync(EventLoop loop, IPEndPoint endpoint, CancellationToken cancellationToken)
+    public static async ValueTask<LoopSocket> ConnectAsync(EventLoop loop, IPEndPoint endpoint, IPAddress? source, CancellationToken cancellationToken)
     {
         await loop.EnterAsync();
-        var socket = new LoopSocket(loop, BeginConnect(endpoint));
+        var socket = new LoopSocket(loop, BeginConnect(endpoint, source));
         try
         {
             socket._mayWrite = false;
@@ -248,6 +252,17 @@ internal sealed class LoopSocket : ITransport, IPolled
         return Libc.GetSocketName(Descriptor, address, &length) == 0 ? SocketAddresses.Read(new ReadOnlySpan<byte>(address, length)) : null;
     }
 
+    /// <summary>Where the connection was going before a rule of the kernel redirected it; null when none did, as far as it remembers.</summary>
+    public unsafe IPEndPoint? RedirectedFrom()
+    {
+        var isV6 = LocalEndPoint() is { AddressFamily: System.Net.Sockets.AddressFamily.InterNetworkV6 };
+        var address = stackalloc byte[Libc.MaxAddress];
+        var length = Libc.MaxAddress;
+        return Libc.GetSocketOption(Descriptor, isV6 ? Libc.SolIpV6 : Libc.SolIp, Libc.SoOriginalDestination, address, &length) == 0
+            ? SocketAddresses.Read(new ReadOnlySpan<byte>(address, length))
+            : null;
+    }
+
     void IPolled.OnEvents(uint events)
     {
         _hasEnd |= (events & (Libc.EpollReadHangUp | Libc.EpollHangUp | Libc.EpollError)) != 0;
@@ -266,7 +281,7 @@ internal sealed class LoopSocket : ITransport, IPolled
 
     void IPolled.OnLoopEnd() => Close();
 
-    private static unsafe int BeginConnect(IPEndPoint endpoint)
+    private static unsafe int BeginConnect(IPEndPoint endpoint, IPAddress? source)
     {
         var address = stackalloc byte[Libc.MaxAddress];
         var length = SocketAddresses.Write(endpoint, new Span<byte>(address, Libc.MaxAddress), out var family);
@@ -276,6 +291,13 @@ internal sealed class LoopSocket : ITransport, IPolled
             throw Broken(Marshal.GetLastPInvokeError());
         }
 
+        if (source is not null && !TryBind(fd, source))
+        {
+            var problem = Marshal.GetLastPInvokeError();
+            _ = Libc.Close(fd);
+            throw Broken(problem);
+        }
+
         if (Libc.Connect(fd, address, length) != 0 && Marshal.GetLastPInvokeError() is not Libc.EInProgress and var errno)
         {
             _ = Libc.Close(fd);
@@ -283,6 +305,16 @@ internal sealed class LoopSocket : ITransport, IPolled
         }
 
         return fd;
+    }
+
+    /// <summary>The port is chosen when connecting, so that one address serves as many connections as there are pairs of ends.</summary>
+    private static unsafe bool TryBind(int fd, IPAddress source)
+    {
+        var on = 1;
+        _ = Libc.SetSocketOption(fd, Libc.SolIp, Libc.IpBindAddressNoPort, &on, sizeof(int));
+        var address = stackalloc byte[Libc.MaxAddress];
+        var length = SocketAddresses.Write(new IPEndPoint(source, 0), new Span<byte>(address, Libc.MaxAddress), out _);
+        return Libc.Bind(fd, address, length) == 0;
     }
 
     private unsafe void DemandConnected()

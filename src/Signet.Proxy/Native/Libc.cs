@@ -18,6 +18,11 @@ internal static unsafe partial class Libc
     public const int SockNonBlock = 0x800;
     public const int SockCloseOnExec = 0x80000;
 
+    public const int SolIp = 0;
+    public const int SoOriginalDestination = 80;
+    public const int IpBindAddressNoPort = 24;
+    public const int SolIpV6 = 41;
+
     public const int SolSocket = 1;
     public const int SoError = 4;
     public const int SoLinger = 13;
@@ -54,6 +59,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "socket", SetLastError = true)]
     public static partial int Socket(int family, int type, int protocol);
+
+    [LibraryImport("libc", EntryPoint = "bind", SetLastError = true)]
+    public static partial int Bind(int fd, byte* address, int length);
 
     [LibraryImport("libc", EntryPoint = "connect", SetLastError = true)]
     public static partial int Connect(int fd, byte* address, int length);

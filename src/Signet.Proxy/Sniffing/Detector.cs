@@ -1,3 +1,4 @@
+using Signet.Proxy.ProxyProtocol;
 using Signet.Proxy.Transport;
 
 namespace Signet.Proxy.Sniffing;
@@ -24,6 +25,25 @@ internal static class Detector
         return from.Available.IsEmpty ? (ended ? null : sniff)
             : sniff is not TlsSniff.NeedMore ? sniff
             : new TlsSniff.Malformed(ended ? "the peer ended the connection in the middle of its ClientHello" : "the ClientHello was not complete before the deadline");
+    }
+
+    /// <summary>The PROXY header with which the peer must begin.</summary>
+    /// <param name="from">The connection; every byte stays in it.</param>
+    /// <param name="whole">How long it may take.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancellationToken">The connection's own end.</param>
+    /// <returns>Null when the peer ended the connection without a byte; never "need more".</returns>
+    /// <exception cref="IOException">The connection broke.</exception>
+    public static async Task<ProxyHeaderRead?> DetectProxyHeaderAsync(BufferedTransport from, TimeSpan whole, TimeProvider time, CancellationToken cancellationToken)
+    {
+        ProxyHeaderRead read = ProxyHeaderRead.NeedMore.Instance;
+        var ended = await ReadUntilAsync(
+            from,
+            () => (read = ProxyHeaderReader.Read(from.Available.Span)) is not ProxyHeaderRead.NeedMore,
+            ProxyHeaderReader.MaxHeader, whole, whole, time, cancellationToken).ConfigureAwait(false);
+        return from.Available.IsEmpty && ended ? null
+            : read is not ProxyHeaderRead.NeedMore ? read
+            : new ProxyHeaderRead.Malformed(ended ? "the peer ended the connection in the middle of its PROXY header" : "the PROXY header was not complete before the deadline");
     }
 
     /// <summary>Whether the peer begins with HTTP/1; silence until the deadline is "no".</summary>

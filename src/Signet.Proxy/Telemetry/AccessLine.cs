@@ -78,6 +78,11 @@ internal static class AccessLine
         json.WriteStartObject("source");
         json.WriteString("ip", record.Source.Address.ToString());
         json.WriteNumber("port", record.Source.Port);
+        if (record.RemoteIp is { } remote)
+        {
+            json.WriteString("remoteIp", remote.ToString());
+        }
+
         json.WriteString("principal", record.SourcePeer?.Id.Principal);
         json.WriteString("serial", record.SourcePeer?.Leaf.SerialHex);
         json.WriteEndObject();

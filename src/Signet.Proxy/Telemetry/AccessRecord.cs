@@ -19,6 +19,9 @@ internal sealed class AccessRecord
 
     public required IPEndPoint Source { get; init; }
 
+    /// <summary>The client's address as a load balancer that is believed reported it; null when none did.</summary>
+    public IPAddress? RemoteIp { get; set; }
+
     public Peer? SourcePeer { get; set; }
 
     /// <summary>Outbound: the service's name.</summary>

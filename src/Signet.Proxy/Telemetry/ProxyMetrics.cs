@@ -26,6 +26,7 @@ public sealed class ProxyMetrics : IDisposable
     private readonly Counter<long> _recordsDropped;
     private readonly Counter<long> _checks;
     private readonly Counter<long> _keyFetches;
+    private readonly Counter<long> _passedThrough;
 
     public ProxyMetrics()
     {
@@ -38,6 +39,7 @@ public sealed class ProxyMetrics : IDisposable
         _bytes = _meter.CreateCounter<long>("signet.proxy.bytes", unit: "By", description: "Payload moved.");
         _recordsDropped = _meter.CreateCounter<long>("signet.proxy.access_records.dropped", description: "Access log lines lost because the log could not keep up.");
         _checks = _meter.CreateCounter<long>("signet.proxy.authoriser.checks", description: "Questions to external authorisers, by provider and how they ended.");
+        _passedThrough = _meter.CreateCounter<long>("signet.proxy.passthrough.connections", description: "Captured connections to places outside the mesh, carried on as they were.");
         _keyFetches = _meter.CreateCounter<long>("signet.proxy.token_keys.fetches", description: "Fetches of token issuers' keys; result is \"ok\" or \"failed\".");
     }
 
@@ -88,6 +90,8 @@ public sealed class ProxyMetrics : IDisposable
     internal void Checked(string provider, CheckResult result) => _checks.Add(1, new("provider", provider), new("result", result.ToString()));
 
     internal void KeysFetched(bool ok) => _keyFetches.Add(1, new KeyValuePair<string, object?>("result", ok ? "ok" : "failed"));
+
+    internal void PassedThrough() => _passedThrough.Add(1);
 
     internal void RecordsDropped(int count) => _recordsDropped.Add(count);
 

@@ -14,10 +14,16 @@ internal static class Connector
     private static readonly TimeSpan AttemptDelay = TimeSpan.FromMilliseconds(250);
     private const int MaxAddresses = 8;
 
+    /// <param name="loop">Where the connection lives.</param>
+    /// <param name="endpoint">Where to.</param>
+    /// <param name="source">The own address to connect from when <paramref name="endpoint"/> is an address; null leaves it to the kernel.</param>
+    /// <param name="timeout">For everything.</param>
+    /// <param name="time">Its clock.</param>
+    /// <param name="cancellationToken">Gives it up.</param>
     /// <returns>The connection, or why there is none.</returns>
     /// <exception cref="OperationCanceledException">The caller no longer wants it.</exception>
     public static async Task<(LoopSocket? Socket, DialOutcome.Failed? Failure)> ConnectAsync(
-        EventLoop loop, EndPoint endpoint, TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
+        EventLoop loop, EndPoint endpoint, IPAddress? source, TimeSpan timeout, TimeProvider time, CancellationToken cancellationToken)
     {
         var name = EndPointText.Format(endpoint);
         using var deadline = new CancellationTokenSource(timeout, time);
@@ -25,7 +31,7 @@ internal static class Connector
         try
         {
             var socket = endpoint is IPEndPoint ip
-                ? await LoopSocket.ConnectAsync(loop, ip, both.Token).ConfigureAwait(false)
+                ? await LoopSocket.ConnectAsync(loop, ip, source, both.Token).ConfigureAwait(false)
                 : await RaceAsync(loop, await ResolveAsync((DnsEndPoint)endpoint, both.Token).ConfigureAwait(false), time, both.Token).ConfigureAwait(false);
             return (socket, null);
         }
@@ -62,7 +68,7 @@ internal static class Connector
         {
             if (started < addresses.Count)
             {
-                running.Add(LoopSocket.ConnectAsync(loop, addresses[started++], losers.Token).AsTask());
+                running.Add(LoopSocket.ConnectAsync(loop, addresses[started++], source: null, losers.Token).AsTask());
             }
 
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

@@ -79,7 +79,7 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
 
     private async Task<DialOutcome> DialAsync(EventLoop loop, EndPoint endpoint, ClientTls tls, OwnIdentity identity, bool forHttp, CancellationToken cancellationToken)
     {
-        var (socket, failure) = await Connector.ConnectAsync(loop, endpoint, core.Config.Timeouts.Connect, core.Time, cancellationToken).ConfigureAwait(false);
+        var (socket, failure) = await Connector.ConnectAsync(loop, endpoint, source: null, core.Config.Timeouts.Connect, core.Time, cancellationToken).ConfigureAwait(false);
         if (socket is null)
         {
             return failure!;

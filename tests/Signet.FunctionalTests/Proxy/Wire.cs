@@ -29,11 +29,12 @@ internal sealed class Wire : IAsyncDisposable
     }
 
     /// <summary>Mutual TLS as a peer of the mesh does it; null presents no certificate. The server is not checked here.</summary>
-    public static async Task<Wire> TlsAsync(IPEndPoint to, X509Svid? svid, string[]? alpn = null, SslProtocols versions = SslProtocols.None, string sni = "orders")
+    public static async Task<Wire> TlsAsync(IPEndPoint to, X509Svid? svid, string[]? alpn = null, SslProtocols versions = SslProtocols.None, string sni = "orders", byte[]? preface = null)
     {
         // Made before connecting: a port that takes plaintext waits only so long for the first byte of TLS.
         var credential = svid is null ? null : new TlsCredential(svid).Context;
         var plain = await PlainAsync(to);
+        await plain.Stream.WriteAsync(preface ?? []);
         var stream = new SslStream(plain.Stream);
         await stream.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
         {

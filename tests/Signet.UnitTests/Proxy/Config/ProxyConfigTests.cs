@@ -1,6 +1,9 @@
 using System.Net;
 using Signet.Hosting.Configuration;
+using Signet.Proxy.Capture;
 using Signet.Proxy.Config;
+using Signet.Proxy.Probes;
+using Signet.Proxy.ProxyProtocol;
 
 namespace Signet.UnitTests.Proxy.Config;
 
@@ -49,7 +52,19 @@ public sealed class ProxyConfigTests
             limits: {connections: 5, handshakes: 6, idleUpstreams: 7, checks: 8}
             mesh: {file: mesh.yaml}
             tokenKeys: {roots: roots.pem}
+            probes:
+            - {name: orders, check: livez, http: {port: 8080, path: /healthz, scheme: https, host: orders, headers: {X-Probe: "1"}}, timeout: 2s, address: "::1"}
+            - {name: orders, tcp: {port: 5432}}
+            - {name: orders, check: startupz, grpc: {port: 9090, service: orders.v1}}
             """);
+
+        Assert.Equal(
+            ["/app-health/orders/livez [::1]:8080", "/app-health/orders/readyz 127.0.0.1:5432", "/app-health/orders/startupz 127.0.0.1:9090"],
+            config.Probes.Select(probe => $"{probe.Path} {probe.Target}"));
+        var http = Assert.IsType<ProbeCheck.Http>(config.Probes[0].Check);
+        Assert.Equal(("/healthz", true, "orders", "1", TimeSpan.FromSeconds(2)), (http.Path, http.IsHttps, http.Host, http.Headers["X-Probe"], config.Probes[0].Timeout));
+        Assert.IsType<ProbeCheck.Tcp>(config.Probes[1].Check);
+        Assert.Equal(new ProbeCheck.Grpc("orders.v1"), config.Probes[2].Check);
 
         Assert.Equal("example.org", config.TrustDomain!.Name);
         Assert.Equal(("mesh.yaml", "roots.pem"), (Path.GetFileName(config.MeshFile), Path.GetFileName(config.TokenKeyRoots)));
@@ -67,7 +82,27 @@ public sealed class ProxyConfigTests
     }
 
     [Theory]
-    [InlineData("mode: none", "mode: redirect", "redirect")]
+    [InlineData("mode: none", "mode: divert", "divert")]
+    [InlineData("mode: none", "mode: redirect, unmatched: allow", "not one of refuse, passthrough")]
+    [InlineData("mode: none", "mode: redirect, inbound: 10.0.0.9:15006", "0.0.0.0:15006")]
+    [InlineData("mode: none", "mode: redirect, outbound: 0.0.0.0:15001", "127.0.0.1:15001")]
+    [InlineData("app: 127.0.0.1:8080", "app: 127.0.0.1:8080, proxyProtocol: {}", "is empty")]
+    [InlineData("app: 127.0.0.1:8080", "app: 127.0.0.1:8080, proxyProtocol: {from: [10.0.0.1/8]}", "10.0.0.0/8")]
+    [InlineData("app: 127.0.0.1:8080", "app: 127.0.0.1:8080, sendProxyProtocol: v3", "v1, v2")]
+    [InlineData("endpoints: [\"10.0.0.9:15006\"]", "endpoints: [\"10.0.0.9:15006\"], sendProxyProtocol: v1", "sendProxyProtocol")]
+    [InlineData("endpoints: [\"10.0.0.9:15006\"]", "endpoints: [\"10.0.0.9:15006\"], addresses: [payments:80]", "addresses")]
+    [InlineData("admin: 127.0.0.1:15000", "probes: [{name: a, tcp: {port: 1}}]", "0.0.0.0:15021")]
+    [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: A, tcp: {port: 1}}]", "lower-case")]
+    [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: a/../b, tcp: {port: 1}}]", "lower-case")]
+    [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: a, tcp: {}}]", "application's port")]
+    [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: a}]", "exactly one of")]
+    [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: a, tcp: {port: 1}, grpc: {port: 1}}]", "exactly one of")]
+    [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: a, tcp: {port: 1}}, {name: a, tcp: {port: 2}}]", "twice")]
+    [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: a, tcp: {port: 1}, address: app}]", "address of this machine")]
+    [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: a, http: {port: 1, path: healthz}}]", "not a path")]
+    [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: a, http: {port: 1, path: \"/a b\"}}]", "not a path")]
+    [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: a, http: {port: 1, headers: {\"X:\": \"1\"}}}]", "printable ASCII")]
+    [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: a, http: {port: 1}, timeout: 1h}]", "longer than")]
     [InlineData("protocol: http, app", "protocol: grpc, app", "grpc")]
     [InlineData("port: 8080, protocol: http, app", "port: 70000, protocol: http, app", "70000")]
     [InlineData("host: payments.production.svc.cluster.local", "host: Payments", "Payments")]
@@ -88,6 +123,45 @@ public sealed class ProxyConfigTests
 
         Assert.Contains(problem.Problems, one => one.ToString().Contains(said, StringComparison.Ordinal));
         Assert.All(problem.Problems, one => Assert.StartsWith("proxy.yaml:", one.ToString(), StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void With_capture_ports_and_services_need_no_listener_of_their_own()
+    {
+        var config = Read("""
+            workload: {namespace: production}
+            capture: {mode: tproxy, inbound: "[::]:16006", outbound: 127.0.0.1:16001, unmatched: passthrough}
+            inbound:
+            - {port: 8080, app: 127.0.0.1:8080, proxyProtocol: {from: [10.0.0.0/24, "fd00::/8"]}, sendProxyProtocol: v2}
+            outbound:
+            - {host: payments.production.svc.cluster.local, port: 8080, addresses: ["10.96.0.10:8080"], endpoints: ["10.0.0.9:8080"]}
+            policy: {folder: /p}
+            """);
+
+        Assert.Equal(new CaptureConfig { Mode = CaptureMode.Tproxy, Inbound = IPEndPoint.Parse("[::]:16006"), Outbound = IPEndPoint.Parse("127.0.0.1:16001"), PassThrough = true }, config.Capture);
+        Assert.Null(config.Inbound[0].Listen);
+        Assert.Equal(["10.0.0.0/24", "fd00::/8"], config.Inbound[0].ProxyProtocolFrom.Select(network => network.ToString()));
+        Assert.Equal(ProxyVersion.V2, config.Inbound[0].SendProxyProtocol);
+        Assert.Null(config.Outbound[0].Listen);
+        Assert.Equal([IPEndPoint.Parse("10.96.0.10:8080")], config.Outbound[0].Addresses);
+    }
+
+    [Fact]
+    public void With_capture_nothing_else_is_needed_and_what_nobody_listed_is_refused()
+    {
+        var config = Read("workload: {namespace: a}\ncapture: {mode: redirect}\npolicy: {folder: /p}\n");
+
+        Assert.False(config.Capture.PassThrough);
+        Assert.Equal((15006, 15001), (config.Capture.Inbound.Port, config.Capture.Outbound.Port));
+    }
+
+    [Fact]
+    public void An_address_of_two_services_is_refused_when_connections_are_told_apart_by_it()
+    {
+        const string Two = "workload: {namespace: a}\npolicy: {folder: /p}\noutbound:\n- {listen: 127.0.0.1:1, host: a, port: 1, endpoints: [\"10.0.0.1:80\"]}\n- {listen: 127.0.0.1:2, host: b, port: 1, endpoints: [\"10.0.0.2:80\"], addresses: [\"10.0.0.1:80\"]}\n";
+
+        Assert.Equal(2, Read(Two).Outbound.Count);
+        Assert.Contains("10.0.0.1:80 is an address of two services", Assert.Throws<ConfigException>(() => Read(Two + "capture: {mode: redirect}\n")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
