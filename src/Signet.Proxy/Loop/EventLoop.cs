@@ -251,9 +251,10 @@ internal sealed class EventLoop
         }
     }
 
+    // In this order, and with a full fence before the queue is looked at: whoever finds a wake still pending has posted in time to be seen in
+    // this turn, and whoever comes later writes again. The other way round, a wake that was written in between would be swallowed for good.
     private unsafe void ClearWake()
     {
-        // In this order: who posts in between finds a wake still pending, and its work is looked at in this turn.
         ulong count;
         _ = Libc.Read(_wake, &count, sizeof(ulong));
         Interlocked.Exchange(ref _isWakePending, 0);
