@@ -54,18 +54,6 @@ public sealed class ForeignServerTests
     }
 
     [Fact]
-    public async Task Kestrel_carries_a_tunnel()
-    {
-        await using var kestrel = await KestrelAsync();
-        await using var client = await OwnClient.ConnectAsync(Address(kestrel));
-        await using var stream = client.Open("CONNECT", "10.0.0.9:8080", endStream: false);
-        Assert.Equal(200, (await stream.ReadHeadAsync(default)).Status);
-        var receiving = OwnClient.ReceiveAsync(stream);
-        await OwnClient.SendAsync(stream, 1_000_000);
-        Assert.Equal((1_000_000, Content.HashOf(1_000_000)), await receiving);
-    }
-
-    [Fact]
     public async Task Kestrel_sees_an_abort_and_ours_is_seen_at_every_stage()
     {
         await using var kestrel = await KestrelAsync();
