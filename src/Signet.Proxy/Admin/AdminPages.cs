@@ -95,6 +95,13 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
                 ["labels"] = new JsonObject([.. workload.Labels.Select(label => new KeyValuePair<string, JsonNode?>(label.Key, label.Value))]),
             },
             ["trustDomain"] = model?.TrustDomain.Name,
+            ["capture"] = new JsonObject
+            {
+                ["mode"] = core.Config.Capture.Mode.ToString().ToLowerInvariant(),
+                ["inbound"] = core.Config.Capture.Inbound.ToString(),
+                ["outbound"] = core.Config.Capture.Outbound.ToString(),
+                ["unmatched"] = core.Config.Capture.PassThrough ? "passthrough" : "refuse",
+            },
             ["inbound"] = new JsonArray([.. core.Config.Inbound.Select(port => Of(port, model))]),
             ["outbound"] = new JsonArray([.. core.Config.Outbound.Select(service => Of(service, model))]),
             ["policy"] = new JsonObject
@@ -124,6 +131,8 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
             ["port"] = port.Port,
             ["protocol"] = Word(port.Protocol),
             ["app"] = EndPointText.Format(port.App),
+            ["proxyProtocolFrom"] = Texts(port.ProxyProtocolFrom.Select(network => network.ToString())),
+            ["sendProxyProtocol"] = port.SendProxyProtocol?.ToString().ToLowerInvariant(),
             ["mtls"] = mtls is { } known ? new JsonObject { ["mode"] = known.Mode.Word(), ["from"] = known.From } : null,
         };
     }
@@ -138,6 +147,7 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
             ["host"] = service.Host,
             ["port"] = service.Port,
             ["protocol"] = Word(service.Protocol),
+            ["addresses"] = Texts(service.Addresses.Select(address => address.ToString())),
             ["endpoints"] = Texts(service.Endpoints.Select(EndPointText.Format)),
             ["serverIdentities"] = Texts(service.ServerIdentities.Select(id => id.Uri)),
             ["tls"] = tls is null ? null : new JsonObject { ["mode"] = tls.Mode.Word(), ["from"] = tls.From, ["reason"] = tls.Refusal ?? tls.Reason },
