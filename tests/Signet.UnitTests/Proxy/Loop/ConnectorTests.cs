@@ -118,7 +118,7 @@ public sealed class ConnectorTests : IAsyncDisposable
     [Fact]
     public async Task Gives_up_after_its_deadline_and_says_how_long_it_waited()
     {
-        var connecting = Connector.ConnectAsync(_loop, EndPointOf(Silent()), TimeSpan.FromSeconds(5), _time, CancellationToken.None);
+        var connecting = Connector.ConnectAsync(_loop, EndPointOf(Silent()), source: null, TimeSpan.FromSeconds(5), _time, CancellationToken.None);
         await Eventually.IsTrueAsync(() => _loop.Load == 1 && _time.WaitingTimers > 0, "it is being tried");
 
         _time.Advance(TimeSpan.FromSeconds(5));

@@ -39,7 +39,7 @@ internal sealed class LoopPair : IAsyncDisposable
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listener.Listen();
-        var near = await LoopSocket.ConnectAsync(loop, (IPEndPoint)listener.LocalEndPoint!, CancellationToken.None);
+        var near = await LoopSocket.ConnectAsync(loop, (IPEndPoint)listener.LocalEndPoint!, source: null, CancellationToken.None);
         await Task.Yield();
         return (near, await listener.AcceptAsync());
     }

@@ -306,7 +306,7 @@ public sealed class LoopSocketTests
         unused.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         var load = pair.Loop.Load;
 
-        var problem = await Assert.ThrowsAsync<IOException>(() => LoopSocket.ConnectAsync(pair.Loop, (IPEndPoint)unused.LocalEndPoint!, CancellationToken.None).AsTask());
+        var problem = await Assert.ThrowsAsync<IOException>(() => LoopSocket.ConnectAsync(pair.Loop, (IPEndPoint)unused.LocalEndPoint!, source: null, CancellationToken.None).AsTask());
 
         Assert.Contains("refused", problem.Message, StringComparison.OrdinalIgnoreCase);
         Assert.Equal(load, pair.Loop.Load);
