@@ -439,6 +439,7 @@ public sealed partial class Http2Connection
         }
 
         _out.SettingsAck();
+        _greeting.Complete_NeedsLock(true);
     }
 
     private void Apply_NeedsLock(SettingId id, uint value)

@@ -22,6 +22,7 @@ public sealed partial class Http2Connection : IAsyncDisposable
     private readonly FloodGuard _floods;
     private readonly Waiter<bool> _writer;
     private readonly Waiter<bool> _reader;
+    private readonly Waiter<bool> _greeting;
     private Waiter? _firstToWake;
     private Waiter? _lastToWake;
     private TaskCompletionSource? _handlersEnded;
@@ -43,7 +44,7 @@ public sealed partial class Http2Connection : IAsyncDisposable
         ArgumentOutOfRangeException.ThrowIfLessThan(options.StreamWindow, Http2Options.DefaultWindow);
         ArgumentOutOfRangeException.ThrowIfLessThan(options.ConnectionWindow, Http2Options.DefaultWindow);
         (_transport, _options, _serve) = (transport, options, serve);
-        (_writer, _reader) = (new(this), new(this));
+        (_writer, _reader, _greeting) = (new(this), new(this), new(this));
         _receiveWindow = options.ConnectionWindow;
         _floods = new FloodGuard(options);
         _flush = Flush;
@@ -104,6 +105,22 @@ public sealed partial class Http2Connection : IAsyncDisposable
         await _transport.DisposeAsync().ConfigureAwait(false);
 
         // _stop stays: somebody may still want to fire it, and it holds nothing that needs releasing.
+    }
+
+    /// <summary>Waits until the peer has said that it speaks HTTP/2, and within which limits. One at a time may wait.</summary>
+    /// <returns>False when the connection ended before.</returns>
+    public ValueTask<bool> GreetedAsync(CancellationToken cancellationToken)
+    {
+        lock (Gate)
+        {
+            if (_hasPeerSettings || _isClosing)
+            {
+                return new(_hasPeerSettings && !_isClosing);
+            }
+
+            _greeting.Arm_NeedsLock(cancellationToken);
+            return _greeting.Task;
+        }
     }
 
     /// <summary>Opens a stream with a request.</summary>
@@ -362,6 +379,7 @@ public sealed partial class Http2Connection : IAsyncDisposable
 
         _writer.Complete_NeedsLock(true);
         _reader.Complete_NeedsLock(true);
+        _greeting.Complete_NeedsLock(false);
     }
 
     /// <summary>Ends pending reads and writes of the transport.</summary>
