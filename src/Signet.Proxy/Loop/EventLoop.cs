@@ -251,11 +251,13 @@ internal sealed class EventLoop
         }
     }
 
+    // In this order, and with a full fence before the queue is looked at: whoever finds a wake still pending has posted in time to be seen in
+    // this turn, and whoever comes later writes again. The other way round, a wake that was written in between would be swallowed for good.
     private unsafe void ClearWake()
     {
-        Volatile.Write(ref _isWakePending, 0);
         ulong count;
         _ = Libc.Read(_wake, &count, sizeof(ulong));
+        Interlocked.Exchange(ref _isWakePending, 0);
     }
 
     private static int Checked(int result) => result >= 0 ? result : throw new IOException($"the event loop cannot start: {Libc.Words(Marshal.GetLastPInvokeError())}");

@@ -21,7 +21,7 @@ internal sealed class LoopSocket : ITransport, IPolled
     private int _fd;
     private bool _mayRead = true;
     private bool _mayWrite = true;
-    private bool _hasEnd;
+    private bool _hasMore;
     private uint _turn;
     private int _spent;
 
@@ -33,7 +33,7 @@ internal sealed class LoopSocket : ITransport, IPolled
         (_reads, _writes) = (new Waiter(loop), new Waiter(loop));
         try
         {
-            _slot = loop.Watch(this, fd, Libc.EpollIn | Libc.EpollOut | Libc.EpollReadHangUp | Libc.EpollEdge);
+            _slot = loop.Watch(this, fd, Libc.EpollIn | Libc.EpollOut | Libc.EpollUrgent | Libc.EpollReadHangUp | Libc.EpollEdge);
         }
         catch (IOException)
         {
@@ -105,8 +105,8 @@ internal sealed class LoopSocket : ITransport, IPolled
         }
 
         // Fewer bytes than there was room for: the socket is empty, and the loop will tell when it no longer is (epoll(7)). An end that
-        // was announced together with these bytes is not announced again.
-        _mayRead = received == buffer.Length || _hasEnd;
+        // was announced together with these bytes is not announced again, and an urgent byte cuts a read short before the rest (tcp(7)).
+        _mayRead = received == buffer.Length || _hasMore;
         _spent += (int)received;
         return (int)received;
     }
@@ -250,8 +250,8 @@ internal sealed class LoopSocket : ITransport, IPolled
 
     void IPolled.OnEvents(uint events)
     {
-        _hasEnd |= (events & (Libc.EpollReadHangUp | Libc.EpollHangUp | Libc.EpollError)) != 0;
-        if ((events & (Libc.EpollIn | Libc.EpollReadHangUp | Libc.EpollHangUp | Libc.EpollError)) != 0)
+        _hasMore |= (events & (Libc.EpollUrgent | Libc.EpollReadHangUp | Libc.EpollHangUp | Libc.EpollError)) != 0;
+        if ((events & (Libc.EpollIn | Libc.EpollUrgent | Libc.EpollReadHangUp | Libc.EpollHangUp | Libc.EpollError)) != 0)
         {
             _mayRead = true;
             _reads.Signal();

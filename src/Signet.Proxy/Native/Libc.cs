@@ -31,6 +31,7 @@ internal static unsafe partial class Libc
     public const int EpollAdd = 1;
     public const int EpollDelete = 2;
     public const uint EpollIn = 1;
+    public const uint EpollUrgent = 2;
     public const uint EpollOut = 4;
     public const uint EpollError = 8;
     public const uint EpollHangUp = 0x10;

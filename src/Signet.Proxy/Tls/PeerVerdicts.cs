@@ -11,9 +11,11 @@ namespace Signet.Proxy.Tls;
 /// </summary>
 internal sealed class PeerVerdicts(TrustBundles bundles)
 {
-    private const int MaxKept = 4096;
+    internal const int MaxKept = 4096;
 
     private readonly ConcurrentDictionary<Key, Known> _known = new();
+
+    internal int Count => _known.Count;
 
     /// <param name="presented">DER, leaf first; empty when the peer sent none.</param>
     /// <param name="usage">What the peer is to this side.</param>
