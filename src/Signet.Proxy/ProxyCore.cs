@@ -33,8 +33,11 @@ internal sealed class ProxyCore(
 
     public ILogger Logger => logger;
 
-    /// <summary>Turns for handshakes.</summary>
-    public SemaphoreSlim Handshakes { get; } = new(config.Limits.Handshakes);
+    /// <summary>Turns for handshakes with peers that connect.</summary>
+    public SemaphoreSlim InboundHandshakes { get; } = new(config.Limits.Handshakes);
+
+    /// <summary>Turns for handshakes with services, apart from the others: a flood at the door does not keep the workload from calling out.</summary>
+    public SemaphoreSlim OutboundHandshakes { get; } = new(config.Limits.Handshakes);
 
     /// <summary>The current policies; null until policies and trust domain are both known, and then nothing is let in.</summary>
     public ProxyModel? Model

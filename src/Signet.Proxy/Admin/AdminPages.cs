@@ -182,7 +182,7 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
         ["draining"] = core.IsDraining,
         ["rotations"] = core.Identity.Rotations,
         ["certificateSecondsLeft"] = core.Identity.Current is { } identity ? (long)(identity.ExpiresAt - core.Time.GetUtcNow()).TotalSeconds : null,
-        ["handshakeTurnsFree"] = core.Handshakes.CurrentCount,
+        ["handshakeTurnsFree"] = new JsonObject { ["inbound"] = core.InboundHandshakes.CurrentCount, ["outbound"] = core.OutboundHandshakes.CurrentCount },
     };
 
     private async ValueTask<AdminAnswer> DrainAsync(AdminRequest request, CancellationToken cancellationToken)

@@ -160,7 +160,7 @@ internal sealed class InboundConnection(InboundConfig port, UpstreamPool pool, I
         var forHttp = port.Protocol == AppProtocol.Http || (port.Protocol == AppProtocol.Auto && MeshAlpn.SaysHttp(offered) != false);
         var setup = new TlsServerSetup(
             identity.Certificate, MeshAlpn.Select(offered, forHttp),
-            presented => identity.Verdicts.Judge(presented, CertificateUsage.Client, expected: null, core.Time.GetUtcNow()));
+            presented => identity.Verdicts.Judge(presented, CertificateUsage.Client, expected: null, core.Time.GetUtcNow()), core.Time);
         return Handshake.RunAsync(core, Direction.Inbound, token => TlsEngine.AcceptAsync(socket, raw.Available, setup, token), live.Token);
     }
 

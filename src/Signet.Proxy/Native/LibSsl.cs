@@ -120,7 +120,13 @@ internal static unsafe partial class LibSsl
     public static partial int SetTicketCount(nint context, nuint count);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_timeout")]
-    public static partial nint SetSessionTimeout(nint context, nint seconds);
+    public static partial nint SetSessionsTimeout(nint context, nint seconds);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_get_session")]
+    public static partial nint Session(nint ssl);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_SESSION_set_timeout")]
+    public static partial nint SetSessionTimeout(nint session, nint seconds);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_new")]
     public static partial nint New(nint context);

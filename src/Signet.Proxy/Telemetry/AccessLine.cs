@@ -103,6 +103,7 @@ internal static class AccessLine
         json.WriteString("sni", record.Sni);
         json.WriteString("alpn", record.Alpn);
         json.WriteBoolean("mutual", record.TlsVersion is not null);
+        json.WriteBoolean("resumed", record.IsResumed);
         json.WriteEndObject();
     }
 
@@ -160,7 +161,7 @@ internal static class AccessLine
             line.Append(CultureInfo.InvariantCulture, $" via {record.DestinationPeer?.Id.Principal ?? "-"}@{record.Upstream}");
         }
 
-        line.Append(CultureInfo.InvariantCulture, $" tls={record.TlsVersion ?? "none"}");
+        line.Append(CultureInfo.InvariantCulture, $" tls={record.TlsVersion ?? "none"}{(record.IsResumed ? "(resumed)" : "")}");
         if (record.Method is not null)
         {
             line.Append(CultureInfo.InvariantCulture, $" \"{record.Method} {Printable.Of(record.Path)}\" host={Printable.Of(record.Host)} id={record.RequestId} code={record.Code?.ToString(CultureInfo.InvariantCulture) ?? "-"}");

@@ -43,6 +43,9 @@ internal sealed class AccessRecord
 
     public string? TlsCipher { get; set; }
 
+    /// <summary>Whether the handshake took up an earlier session.</summary>
+    public bool IsResumed { get; set; }
+
     public string? Sni { get; set; }
 
     public string? Alpn { get; set; }
@@ -76,7 +79,7 @@ internal sealed class AccessRecord
 
     public void Note(TlsSession session)
     {
-        (TlsVersion, TlsCipher, Alpn) = (session.Version, session.CipherSuite, session.Alpn);
+        (TlsVersion, TlsCipher, Alpn, IsResumed) = (session.Version, session.CipherSuite, session.Alpn, session.IsResumed);
         if (Direction == Direction.Inbound)
         {
             SourcePeer = session.Peer;

@@ -4,6 +4,7 @@ using System.Globalization;
 using Signet.Policy;
 using Signet.Proxy.Authorization;
 using Signet.Proxy.Connections;
+using Signet.Proxy.Tls;
 
 namespace Signet.Proxy.Telemetry;
 
@@ -31,7 +32,7 @@ public sealed class ProxyMetrics : IDisposable
     {
         _opened = _meter.CreateCounter<long>("signet.proxy.connections.opened", description: "Connections accepted.");
         _closed = _meter.CreateCounter<long>("signet.proxy.connections.closed", description: "Connections ended.");
-        _handshakes = _meter.CreateCounter<long>("signet.proxy.handshakes", description: "TLS handshakes ended; result is \"ok\" or a refusal reason.");
+        _handshakes = _meter.CreateCounter<long>("signet.proxy.handshakes", description: "TLS handshakes ended; result is \"ok\" or a refusal reason, kind \"full\" or \"resumed\".");
         _refusals = _meter.CreateCounter<long>("signet.proxy.refusals", description: "Connections and requests refused or failed, by reason.");
         _requests = _meter.CreateCounter<long>("signet.proxy.requests", description: "HTTP requests answered.");
         _denials = _meter.CreateCounter<long>("signet.proxy.policy.denials", description: "Connections and requests denied, by the deciding policy.");
@@ -59,8 +60,11 @@ public sealed class ProxyMetrics : IDisposable
         _closed.Add(1, labels);
     }
 
-    internal void Handshake(Direction direction, RefusalReason? refusal) =>
-        _handshakes.Add(1, new("side", direction == Direction.Inbound ? "server" : "client"), new("result", refusal?.ToString() ?? "ok"));
+    internal void Handshake(Direction direction, TlsOutcome outcome) => _handshakes.Add(
+        1,
+        new("side", direction == Direction.Inbound ? "server" : "client"),
+        new("result", (outcome as TlsOutcome.Refused)?.Reason.ToString() ?? "ok"),
+        new("kind", outcome is TlsOutcome.Established { Session.IsResumed: true } ? "resumed" : "full"));
 
     /// <summary>Counts what a finished record says.</summary>
     internal void Count(AccessRecord record)

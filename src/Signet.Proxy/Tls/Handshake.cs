@@ -11,17 +11,18 @@ internal static class Handshake
     {
         using var deadline = new CancellationTokenSource(core.Config.Timeouts.Handshake, core.Time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        var turns = direction == Direction.Inbound ? core.InboundHandshakes : core.OutboundHandshakes;
         TlsOutcome outcome;
         try
         {
-            await core.Handshakes.WaitAsync(both.Token).ConfigureAwait(false);
+            await turns.WaitAsync(both.Token).ConfigureAwait(false);
             try
             {
                 outcome = await handshake(both.Token).ConfigureAwait(false);
             }
             finally
             {
-                core.Handshakes.Release();
+                turns.Release();
             }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
@@ -29,7 +30,7 @@ internal static class Handshake
             outcome = new TlsOutcome.Refused(RefusalReason.HandshakeTimeout, $"the handshake took longer than {DurationText.Format(core.Config.Timeouts.Handshake)}");
         }
 
-        core.Metrics.Handshake(direction, (outcome as TlsOutcome.Refused)?.Reason);
+        core.Metrics.Handshake(direction, outcome);
         return outcome;
     }
 }

@@ -23,7 +23,7 @@ internal static unsafe class TlsCallbacks
         var verdict = LibSsl.VerifyErrorRejected;
         try
         {
-            verdict = Active.Negotiation.Judge(LibSsl.PresentedCertificates(verification));
+            verdict = Active.Judge(LibSsl.PresentedCertificates(verification));
         }
         catch (Exception e)
         {

@@ -18,7 +18,7 @@ internal sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
     // The hybrid comes first where the library has it; who does not know a name takes no list that contains it.
     private static readonly string[] GroupLists = ["X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384"];
     private const int MaxServerSessions = 4096;
-    private const int SessionSeconds = 3600;
+    internal const int SessionSeconds = 3600;
     private const int TicketsPerHandshake = 1;
 
     private TlsContext()
@@ -45,7 +45,7 @@ internal sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
         _ = LibSsl.SetTicketCount(context.handle, config.Resumption ? (nuint)TicketsPerHandshake : 0);
         _ = LibSsl.ControlContext(context.handle, LibSsl.ControlSessionCacheMode, config.Resumption ? LibSsl.SessionCacheServer : LibSsl.SessionCacheOff, null);
         _ = LibSsl.ControlContext(context.handle, LibSsl.ControlSessionCacheSize, MaxServerSessions, null);
-        _ = LibSsl.SetSessionTimeout(context.handle, SessionSeconds);
+        _ = LibSsl.SetSessionsTimeout(context.handle, SessionSeconds);
         return context;
     }
 

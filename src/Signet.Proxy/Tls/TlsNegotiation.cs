@@ -61,10 +61,21 @@ internal sealed class TlsNegotiation
 
     /// <summary>OpenSSL asks about the certificates that the peer has just sent.</summary>
     /// <returns>What to tell it; <see cref="LibSsl.VerifyOk"/> lets the handshake go on.</returns>
-    public int Judge(nint stack)
+    public int Judge(nint ssl, nint stack)
     {
         Answer = JudgeStack(stack, leaf: 0);
+        EndSessionWithPeer(ssl);
         return AlertFor(Answer.Value);
+    }
+
+    /// <summary>A client that has a new certificate and an old session gets a full handshake, and is not refused for what it no longer presents.</summary>
+    private void EndSessionWithPeer(nint ssl)
+    {
+        if (_server is { Time: var time } && Answer is { Peer.ExpiresAt: var end })
+        {
+            var left = (nint)Math.Clamp((end - time.GetUtcNow()).TotalSeconds, 0, TlsContext.SessionSeconds);
+            LibSsl.SetSessionTimeout(LibSsl.Session(ssl), left);
+        }
     }
 
     /// <summary>A resumed session brings its peer's certificates along from the first handshake: the same question again.</summary>

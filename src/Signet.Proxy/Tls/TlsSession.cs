@@ -6,7 +6,8 @@ namespace Signet.Proxy.Tls;
 /// <param name="Certificate">What this side presents.</param>
 /// <param name="Alpn">The protocol name to select, one that the client offered; null selects none.</param>
 /// <param name="Judge">Asked once with the peer's certificates, DER, leaf first; without a peer in its answer there is no session.</param>
-internal sealed record TlsServerSetup(LocalCertificate Certificate, string? Alpn, Func<IReadOnlyList<ReadOnlyMemory<byte>>, Judgement> Judge);
+/// <param name="Time">Sessions end with the peer's certificate.</param>
+internal sealed record TlsServerSetup(LocalCertificate Certificate, string? Alpn, Func<IReadOnlyList<ReadOnlyMemory<byte>>, Judgement> Judge, TimeProvider Time);
 
 /// <summary>What a handshake as client takes.</summary>
 /// <param name="Certificate">What this side presents.</param>

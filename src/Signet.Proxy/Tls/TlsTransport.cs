@@ -19,10 +19,14 @@ internal sealed class TlsTransport : ITransport
     /// <summary>Answers that a peer may provoke (key updates) without taking them.</summary>
     private const int MaxUnsent = 256 * 1024;
 
+    /// <summary>Records without payload (key updates, tickets) that a peer may send in a row; several times the largest record.</summary>
+    private const int MaxWithoutPayload = 128 * 1024;
+
     private readonly LoopSocket _socket;
     private nint _ssl;
     private PooledBytes _received;
     private PooledBytes _unsent;
+    private int _receivedWithoutPayload;
     private bool _hasEnded;
     private string? _failure;
 
@@ -134,6 +138,9 @@ internal sealed class TlsTransport : ITransport
         return _socket.DisposeAsync();
     }
 
+    /// <summary>OpenSSL asks about the certificates that the peer has just sent.</summary>
+    public int Judge(nint stack) => Negotiation.Judge(_ssl, stack);
+
     /// <summary>Lets go of TLS and leaves the socket to the caller. On the loop's thread, or after it has ended.</summary>
     public void Detach() => Free();
 
@@ -172,6 +179,7 @@ internal sealed class TlsTransport : ITransport
                 if (read > 0)
                 {
                     total += read;
+                    _receivedWithoutPayload = 0;
                     if (cipher.Unread.IsEmpty && LibSsl.Pending(_ssl) == 0)
                     {
                         break;
@@ -232,7 +240,14 @@ internal sealed class TlsTransport : ITransport
         if (received > 0)
         {
             cipher.OfferReceived(received);
-            return true;
+            _receivedWithoutPayload += received;
+            if (_receivedWithoutPayload <= MaxWithoutPayload)
+            {
+                return true;
+            }
+
+            _failure = $"the peer sent {MaxWithoutPayload / 1024} KiB of records without payload";
+            return false;
         }
 
         // Only close_notify ends a direction: a bare FIN could be anyone's on the path, and would cut a message short (RFC 8446 §6.1).

@@ -48,7 +48,7 @@ internal static class Connector
         return [.. inTurn.Take(MaxAddresses).Select(address => new IPEndPoint(address, name.Port))];
     }
 
-    private static async Task<LoopSocket> RaceAsync(EventLoop loop, IReadOnlyList<IPEndPoint> addresses, TimeProvider time, CancellationToken cancellationToken)
+    internal static async Task<LoopSocket> RaceAsync(EventLoop loop, IReadOnlyList<IPEndPoint> addresses, TimeProvider time, CancellationToken cancellationToken)
     {
         if (addresses.Count == 0)
         {
@@ -57,12 +57,27 @@ internal static class Connector
 
         using var losers = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var running = new List<Task<LoopSocket>>();
+        try
+        {
+            return await FirstAsync(loop, addresses, running, time, losers.Token).ConfigureAwait(false);
+        }
+        finally
+        {
+            await losers.CancelAsync().ConfigureAwait(false);
+            await CloseAsync(running).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The first connection; those that are still <paramref name="running"/> are the caller's to close, whatever comes of it.</summary>
+    private static async Task<LoopSocket> FirstAsync(
+        EventLoop loop, IReadOnlyList<IPEndPoint> addresses, List<Task<LoopSocket>> running, TimeProvider time, CancellationToken cancellationToken)
+    {
         var failures = new List<string>();
         for (var started = 0; ;)
         {
             if (started < addresses.Count)
             {
-                running.Add(LoopSocket.ConnectAsync(loop, addresses[started++], losers.Token).AsTask());
+                running.Add(LoopSocket.ConnectAsync(loop, addresses[started++], cancellationToken).AsTask());
             }
 
             using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -78,10 +93,7 @@ internal static class Connector
             running.Remove(attempt);
             try
             {
-                var socket = await attempt.ConfigureAwait(false);
-                await losers.CancelAsync().ConfigureAwait(false);
-                await CloseAsync(running).ConfigureAwait(false);
-                return socket;
+                return await attempt.ConfigureAwait(false);
             }
             catch (IOException e)
             {

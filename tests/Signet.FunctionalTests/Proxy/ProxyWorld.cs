@@ -39,9 +39,9 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
     /// <summary>A sidecar of orders in namespace default, with one inbound port to the application.</summary>
     public static Task<ProxyWorld> InboundAsync(
         EndPoint app, string policy, AppProtocol protocol = AppProtocol.Http, TestAuthority? authority = null, X509Context? identity = null, bool withoutIdentity = false,
-        Func<ProxyConfig, ProxyConfig>? change = null) =>
+        Func<ProxyConfig, ProxyConfig>? change = null, TimeProvider? time = null) =>
         StartAsync(
-            "orders", policy, authority, identity, withoutIdentity,
+            "orders", policy, authority, identity, withoutIdentity, time,
             config => (change ?? (c => c))(config with { Inbound = [new InboundConfig("inbound-8080", new IPEndPoint(IPAddress.Loopback, 0), 8080, protocol, app)] }));
 
     /// <summary>A sidecar of web in namespace default, with one outbound service at the endpoints.</summary>
@@ -49,7 +49,7 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
         EndPoint[] endpoints, TestAuthority authority, AppProtocol protocol = AppProtocol.Http, string policy = "", X509Context? identity = null, bool withoutIdentity = false,
         string[]? serverIdentities = null, Func<ProxyConfig, ProxyConfig>? change = null) =>
         StartAsync(
-            "web", policy, authority, identity, withoutIdentity,
+            "web", policy, authority, identity, withoutIdentity, time: null,
             config => (change ?? (c => c))(config with
             {
                 Outbound =
@@ -127,7 +127,7 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
     private string LogPath => _folder.File("access.log");
 
     private static async Task<ProxyWorld> StartAsync(
-        string account, string policy, TestAuthority? authority, X509Context? identity, bool withoutIdentity, Func<ProxyConfig, ProxyConfig> change)
+        string account, string policy, TestAuthority? authority, X509Context? identity, bool withoutIdentity, TimeProvider? time, Func<ProxyConfig, ProxyConfig> change)
     {
         authority ??= new TestAuthority(DateTimeOffset.UtcNow);
         var world = new ProxyWorld(authority, new TestIdentity(withoutIdentity ? null : identity ?? authority.Context($"/ns/default/sa/{account}")));
@@ -141,7 +141,7 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
             Admin = new IPEndPoint(IPAddress.Loopback, 0),
             AccessLog = new AccessLogConfig { Path = world.LogPath, Format = AccessLogFormat.Json },
         });
-        world.Proxy = ProxyHost.Build(config, TimeProvider.System, world, world.Identity);
+        world.Proxy = ProxyHost.Build(config, time ?? TimeProvider.System, world, world.Identity);
         await world.Proxy.StartAsync(CancellationToken.None);
         return world;
     }

