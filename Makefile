@@ -2,7 +2,7 @@
 CONFIGURATION ?= Release
 SIGNET := src/Signet.Cli/bin/$(CONFIGURATION)/net10.0/signet
 
-.PHONY: build test demo bench format clean
+.PHONY: build test soak demo bench format clean
 
 build:
 	dotnet build Signet.slnx -c $(CONFIGURATION) -v quiet -nologo
@@ -16,6 +16,12 @@ test:
 	@eng/require-sdk
 	@eng/install-peers
 	@eng/run-tests $(CONFIGURATION)
+
+# An hour of load, rotations and outages, and whatever else takes long; SOAK=5m shortens the hour.
+soak:
+	@eng/require-sdk
+	@eng/install-peers
+	@eng/run-soak $(CONFIGURATION)
 
 bench:
 	@eng/require-sdk

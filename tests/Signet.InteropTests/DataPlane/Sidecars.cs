@@ -1,0 +1,191 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using Signet.Cli.Demo;
+using Signet.Identity.X509;
+using Signet.Testing;
+
+namespace Signet.InteropTests.DataPlane;
+
+/// <summary>
+/// Proxies as processes, as operators run them, with identities in files that the test writes; beside them the foreign programs that a test
+/// starts. Each has ports of its own.
+/// </summary>
+internal sealed class Sidecars : IAsyncDisposable
+{
+    public const string Strict = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: mesh, namespace: istio-system}\nspec: {mtls: {mode: STRICT}}\n";
+
+    private readonly TestFolder _folder = new();
+    private readonly List<DemoProcess> _processes = [];
+
+    public Sidecars()
+    {
+        Directory.CreateDirectory(File("policy"));
+        SetPolicy(Strict);
+    }
+
+    public TestAuthority Authority { get; } = new(DateTimeOffset.UtcNow);
+
+    public string File(string name) => _folder.File(name);
+
+    public static int Port() => DemoPorts.Take(1)[0];
+
+    public void SetPolicy(string text) => Replace(File("policy/policy.yaml"), text);
+
+    /// <summary>Writes an SVID, its key and the bundle as a renewer would: whole files, one after the other.</summary>
+    public string WriteIdentity(string account, X509Svid? svid = null)
+    {
+        svid ??= Authority.Svid($"/ns/default/sa/{account}");
+        var folder = Directory.CreateDirectory(File(account)).FullName;
+        var (chain, key) = (Pem.Encode(svid.Chain), Pem.EncodePrivateKey(svid.Key));
+        Replace($"{folder}/chain.pem", chain);
+        Replace($"{folder}/key.pem", key);
+        Replace($"{folder}/bundle.pem", Authority.Bundle.ToPem());
+        Replace($"{folder}/all.pem", chain + key);
+        return folder;
+    }
+
+    /// <summary>A sidecar with one inbound port to the application.</summary>
+    public Task<Sidecar> InboundAsync(IPEndPoint app, string protocol, string account = "orders", IReadOnlyDictionary<string, string>? environment = null)
+    {
+        var port = Port();
+        return StartAsync(account, port, environment, $"inbound:\n- {{listen: \"127.0.0.1:{port}\", port: 8080, protocol: {protocol}, app: \"{app}\"}}\n");
+    }
+
+    /// <summary>A sidecar with one service that listens at the endpoint.</summary>
+    public Task<Sidecar> OutboundAsync(
+        IPEndPoint endpoint, string protocol, string account = "web", IReadOnlyDictionary<string, string>? environment = null, string? identity = null)
+    {
+        var port = Port();
+        return StartAsync(
+            account, port, environment,
+            $"outbound:\n- {{listen: \"127.0.0.1:{port}\", host: orders.default.svc.cluster.local, port: 8080, protocol: {protocol}, endpoints: [\"{endpoint}\"]}}\n", identity);
+    }
+
+    /// <summary>Web's and orders' sidecars with the application behind them; connect to the first.</summary>
+    public async Task<(Sidecar Web, Sidecar Orders)> PairAsync(IPEndPoint app, string protocol, IReadOnlyDictionary<string, string>? environment = null)
+    {
+        var orders = await InboundAsync(app, protocol, environment: environment);
+        return (await OutboundAsync(orders.EndPoint, protocol, environment: environment), orders);
+    }
+
+    /// <summary>A foreign program that runs until the test is over.</summary>
+    public async Task<DemoProcess> StartAsync(string program, string[] arguments, int port)
+    {
+        var process = DemoProcess.Start(Path.GetFileName(program), program, arguments, File($"{Path.GetFileName(program)}-{port}.log"));
+        _processes.Add(process);
+        try
+        {
+            await Eventually.IsTrueAsync(async () => process.HasExited || await AnswersAsync(port), $"{program} listens");
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"{e.Message}\n{LogOf(process)}");
+        }
+
+        return process.HasExited ? throw new InvalidOperationException($"{program} ended: {LogOf(process)}") : process;
+    }
+
+    public static string LogOf(DemoProcess process)
+    {
+        using var reader = new StreamReader(new FileStream(process.LogFile, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        return reader.ReadToEnd();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var process in Enumerable.Reverse(_processes))
+        {
+            await process.DisposeAsync();
+        }
+
+        _folder.Dispose();
+    }
+
+    private async Task<Sidecar> StartAsync(string account, int port, IReadOnlyDictionary<string, string>? environment, string ports, string? identity = null)
+    {
+        if (identity is null)
+        {
+            var folder = WriteIdentity(account);
+            identity = $"{{files: {{certificate: {folder}/chain.pem, key: {folder}/key.pem, roots: {folder}/bundle.pem}}}}";
+        }
+
+        var admin = Port();
+        var (config, log) = (File($"{account}.yaml"), File($"{account}-access.log"));
+        Replace(config, $"""
+            workload: {"{"}namespace: default, serviceAccount: {account}, labels: {"{"}app: {account}{"}"}{"}"}
+            identity: {identity}
+            policy: {"{"}folder: {File("policy")}{"}"}
+            admin: 127.0.0.1:{admin}
+            accessLog: {"{"}path: {log}, format: json{"}"}
+
+            """ + ports);
+        string[] assignments = [.. (environment ?? new Dictionary<string, string>()).Select(variable => $"{variable.Key}={variable.Value}")];
+        var process = await StartAsync("env", [.. assignments, DemoLayout.OwnProgram, "proxy", "run", "--config", config], port);
+        return new Sidecar(process, new IPEndPoint(IPAddress.Loopback, port), admin, log);
+    }
+
+    private static async Task<bool> AnswersAsync(int port)
+    {
+        try
+        {
+            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            await socket.ConnectAsync(IPAddress.Loopback, port);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+
+
+    private static void Replace(string path, string text)
+    {
+        var next = path + ".next";
+        using (var file = new FileStream(next, new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite }))
+        {
+            file.Write(Encoding.UTF8.GetBytes(text));
+        }
+
+        System.IO.File.Move(next, path, overwrite: true);
+    }
+}
+
+/// <summary>A proxy's process.</summary>
+internal sealed class Sidecar(DemoProcess process, IPEndPoint endPoint, int admin, string accessLog)
+{
+    /// <summary>Its inbound or outbound port.</summary>
+    public IPEndPoint EndPoint => endPoint;
+
+    public DemoProcess Process => process;
+
+    /// <summary>Resident memory in bytes.</summary>
+    public long Memory => 1024 * long.Parse(File.ReadLines($"/proc/{process.Pid}/status").First(line => line.StartsWith("VmRSS:")).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]);
+
+    public int Descriptors => Directory.GetFileSystemEntries($"/proc/{process.Pid}/fd").Length;
+
+    /// <summary>The access log so far.</summary>
+    public IReadOnlyList<JsonElement> Log()
+    {
+        using var reader = new StreamReader(new FileStream(accessLog, FileMode.OpenOrCreate, FileAccess.Read, FileShare.ReadWrite));
+        return [.. reader.ReadToEnd().Split('\n')[..^1].Select(line => JsonDocument.Parse(line).RootElement)];
+    }
+
+    public async Task<JsonElement> AdminAsync(string path)
+    {
+        using var http = new HttpClient();
+        return JsonDocument.Parse(await (await http.GetAsync(new Uri($"http://127.0.0.1:{admin}{path}"))).Content.ReadAsStringAsync()).RootElement;
+    }
+
+    public async Task<int> ConnectionsAsync() => (await AdminAsync("/stats")).GetProperty("connections").GetInt32();
+
+    public async Task<Socket> ConnectAsync()
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        await socket.ConnectAsync(endPoint);
+        return socket;
+    }
+}
