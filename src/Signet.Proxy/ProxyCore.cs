@@ -1,19 +1,23 @@
+using System.Collections.Frozen;
 using Microsoft.Extensions.Logging;
 using Signet.Proxy.Authorization;
 using Signet.Proxy.Config;
 using Signet.Proxy.Connections;
+using Signet.Proxy.Http2;
 using Signet.Proxy.Loop;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Tls;
+using Signet.Proxy.Tunnel;
 
 namespace Signet.Proxy;
 
 /// <summary>What every connection's owner works with.</summary>
 internal sealed class ProxyCore(
-    ProxyConfig config, IdentityState identity, EventLoops loops, LiveConnections connections, AccessLog accessLog, ProxyMetrics metrics, TokenKeys tokenKeys, TimeProvider time, ILogger logger)
+    ProxyConfig config, IdentityState identity, EventLoops loops, LiveConnections connections, AccessLog accessLog, ProxyMetrics metrics, TokenKeys tokenKeys, TimeProvider time, ILogger logger) : IAsyncDisposable
 {
     private ProxyModel? _model;
-    private int _isDraining;
+    private readonly CancellationTokenSource _draining = new();
+    private readonly FrozenDictionary<EventLoop, TunnelPool> _tunnels = loops.All.ToFrozenDictionary(loop => loop, _ => new TunnelPool(new TunnelOptions { Http2 = new() { Time = time } }));
 
     public ProxyConfig Config => config;
 
@@ -47,9 +51,27 @@ internal sealed class ProxyCore(
     }
 
     /// <summary>Whether connections should end as soon as what is on them has ended.</summary>
-    public bool IsDraining
+    public bool IsDraining => _draining.IsCancellationRequested;
+
+    /// <summary>Cancelled when the drain begins.</summary>
+    public CancellationToken Draining => _draining.Token;
+
+    /// <summary>The tunnels whose sessions live on a loop.</summary>
+    public TunnelPool TunnelsOn(EventLoop loop) => _tunnels[loop];
+
+    public IEnumerable<TunnelPool> Tunnels => _tunnels.Values;
+
+    /// <summary>From now on nothing new begins.</summary>
+    public Task DrainAsync() => _draining.CancelAsync();
+
+    /// <summary>Breaks what tunnels are left.</summary>
+    public async ValueTask DisposeAsync()
     {
-        get => Volatile.Read(ref _isDraining) != 0;
-        set => Interlocked.Exchange(ref _isDraining, value ? 1 : 0);
+        foreach (var tunnels in _tunnels.Values)
+        {
+            await tunnels.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _draining.Dispose();
     }
 }

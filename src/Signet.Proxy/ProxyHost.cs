@@ -87,6 +87,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         _parts.AddRange(_listeners);
         _identity.Changed = () =>
         {
+            RetireTunnels();
             _policy.IdentityChanged();
             Recheck();
         };
@@ -267,7 +268,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private async Task BeginDrainAsync()
     {
         Log.Draining(_core.Logger, _core.Connections.Count);
-        _core.IsDraining = true;
+        await _core.DrainAsync().ConfigureAwait(false);
         Readiness.Set(DaemonHost.ReadinessName, Hosting.Admin.Readiness.NotReady("draining"));
         foreach (var listener in _listeners)
         {
@@ -289,6 +290,21 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
             {
                 await pool.SweepAsync().ConfigureAwait(false);
             }
+
+            foreach (var tunnels in _core.Tunnels)
+            {
+                tunnels.Sweep();
+            }
+        }
+    }
+
+    /// <summary>New connections go through sessions of the new identity; those in older ones live on.</summary>
+    private void RetireTunnels()
+    {
+        var current = _identity.Current;
+        foreach (var tunnels in _core.Tunnels)
+        {
+            tunnels.Retire(key => !ReferenceEquals(key.Identity, current));
         }
     }
 
@@ -316,6 +332,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         }
 
         _authorisers.Dispose();
+        await _core.DisposeAsync().ConfigureAwait(false);
         await _loops.DisposeAsync().ConfigureAwait(false);
         await _policy.DisposeAsync().ConfigureAwait(false);
         await _tokenKeys.DisposeAsync().ConfigureAwait(false);

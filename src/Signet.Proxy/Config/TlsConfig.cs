@@ -20,6 +20,9 @@ public sealed record TlsConfig
     /// </summary>
     public bool Resumption { get; init; } = true;
 
+    /// <summary>Whether TCP connections to one peer share a session between two Signet proxies, each as a stream of its own that is decided by itself.</summary>
+    public bool Tunnel { get; init; } = true;
+
     internal static TlsConfig Read(ConfigSection section)
     {
         var defaults = new TlsConfig();
@@ -27,6 +30,7 @@ public sealed record TlsConfig
         {
             MinVersion = section.Choice("minVersion", defaults.MinVersion, ("1.2", TlsVersion.Tls12), ("1.3", TlsVersion.Tls13)),
             Resumption = section.Flag("resumption", defaults.Resumption),
+            Tunnel = section.Flag("tunnel", defaults.Tunnel),
         };
     }
 }

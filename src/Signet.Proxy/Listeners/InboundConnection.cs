@@ -140,9 +140,15 @@ internal sealed class InboundConnection(
                 break;
         }
 
-        SetConnectionFacts();
+        SetConnectionFacts(_facts);
         Describe(record);
         await using var own = ChooseApp();
+        if (_session is { Alpn: MeshAlpn.Tunnel })
+        {
+            await RunTunnelAsync(record).ConfigureAwait(false);
+            return;
+        }
+
         if (_session is not null)
         {
             live.KeepAsking(CheckTrust);
@@ -225,7 +231,7 @@ internal sealed class InboundConnection(
     {
         var forHttp = port.Protocol == AppProtocol.Http || (port.Protocol == AppProtocol.Auto && MeshAlpn.SaysHttp(offered) != false);
         var setup = new TlsServerSetup(
-            identity.Certificate, MeshAlpn.Select(offered, forHttp),
+            identity.Certificate, MeshAlpn.Select(offered, forHttp, core.Config.Tls.Tunnel),
             presented => identity.Verdicts.Judge(presented, CertificateUsage.Client, expected: null, core.Time.GetUtcNow()), core.Time);
         return Handshake.RunAsync(core, Direction.Inbound, token => TlsEngine.AcceptAsync(socket, raw.Available, setup, token), live.Token);
     }
@@ -240,33 +246,33 @@ internal sealed class InboundConnection(
 
     private async Task RelayAsync(BufferedTransport stream, AccessRecord record)
     {
-        _facts.Protocol = Signet.Policy.Protocol.Tcp;
-        var hearing = new Hearing(authorisers, core.Model!.Policy, _facts, []);
-        var decision = await hearing.DecideAsync(() => Subject(record, http: null), live.Token).ConfigureAwait(false);
-        await live.Loop.EnterAsync();
-        record.Verdict = decision.Verdict;
-        if (decision.Permit is not { } permit)
+        record.Detail = _why;
+        var relay = new InboundRelay(_app, authorisers, core, live, _facts, record);
+        if (await relay.OpenAsync(() => Subject(record, http: null)).ConfigureAwait(false))
         {
-            record.Refusal = RefusalReason.PolicyDenied;
-            stream.Abort();
-            return;
+            await relay.RunAsync(stream, () => CheckTrust() ?? CheckPolicy(_facts)).ConfigureAwait(false);
         }
-
-        live.Policy = permit.Policy;
-        var dialled = await _app.DialAsync(live.Loop, forHttp: false, live.Token).ConfigureAwait(false);
-        if (dialled is DialOutcome.Failed failed)
+        else
         {
-            record.Upstream = failed.Endpoint;
-            record.Refuse(failed.Reason, failed.Detail);
             stream.Abort();
-            return;
         }
+    }
 
-        await using var upstream = ((DialOutcome.Connected)dialled).Connection;
-        record.Upstream = upstream.Endpoint;
-        live.CloseWhenIdleFor(core.Config.Timeouts.TcpIdle);
-        KeepAsking(upstream: null, isTunnel: true);
-        record.Detail = await Relay.RunAsync(Clearance.Inbound(permit), stream, upstream.Transport, live, live.Token).ConfigureAwait(false) ?? hearing.PassedOver ?? _why;
+    /// <summary>One session, many connections; each is decided by itself.</summary>
+    private async Task RunTunnelAsync(AccessRecord record)
+    {
+        live.Protocol = record.Protocol = "tunnel";
+        live.KeepAsking(CheckTrust);
+        var tunnel = new InboundTunnel(
+            _app, authorisers, core, live, NewStreamRecord, () => SetConnectionFacts(new RequestFacts()), of => Subject(of, http: null), facts => CheckTrust() ?? CheckPolicy(facts));
+        record.Detail = await tunnel.RunAsync(_session!.Transport).ConfigureAwait(false);
+
+        AccessRecord NewStreamRecord()
+        {
+            var one = NewRecord();
+            one.Protocol = "tcp";
+            return one;
+        }
     }
 
     /// <summary>
@@ -347,7 +353,7 @@ internal sealed class InboundConnection(
         new(record.Began, live.Source, _local, _session?.Peer.Id, core.Identity.Current?.Id, _sni, http);
 
     public void KeepAsking(Peer? upstream, bool isTunnel) =>
-        live.KeepAsking(isTunnel ? () => CheckTrust() ?? CheckPolicy() : _session is null ? null : CheckTrust);
+        live.KeepAsking(isTunnel ? () => CheckTrust() ?? CheckPolicy(_facts) : _session is null ? null : CheckTrust);
 
     public AccessRecord NewRecord()
     {
@@ -376,13 +382,14 @@ internal sealed class InboundConnection(
         }
     }
 
-    private void SetConnectionFacts()
+    private RequestFacts SetConnectionFacts(RequestFacts facts)
     {
-        (_facts.Peer, _facts.MutualTls) = (_session?.Peer.Id, _session is not null);
-        _facts.SourceIp = Unmapped(live.Source.Address);
-        _facts.RemoteIp = _header?.Addresses is { Source.Address: var client } ? Unmapped(client) : _facts.SourceIp;
-        _facts.DestinationIp = _local is null ? null : Unmapped(_local.Address);
-        (_facts.DestinationPort, _facts.Sni) = (port.Port, _sni);
+        (facts.Peer, facts.MutualTls) = (_session?.Peer.Id, _session is not null);
+        facts.SourceIp = Unmapped(live.Source.Address);
+        facts.RemoteIp = _header?.Addresses is { Source.Address: var client } ? Unmapped(client) : facts.SourceIp;
+        facts.DestinationIp = _local is null ? null : Unmapped(_local.Address);
+        (facts.DestinationPort, facts.Sni) = (port.Port, _sni);
+        return facts;
     }
 
     /// <summary>Whether the peer would still be believed in a handshake now.</summary>
@@ -392,8 +399,8 @@ internal sealed class InboundConnection(
             ? new(no.Reason == RefusalReason.PeerCertificateExpired ? RefusalReason.PeerExpired : RefusalReason.PeerNoLongerTrusted, no.Detail)
             : null;
 
-    private LiveConnection.Closure? CheckPolicy() =>
-        core.Model?.Policy.Decide(_facts) is { Permit: null } denied ? new(RefusalReason.PolicyChanged, denied.Verdict.Reason) : null;
+    private LiveConnection.Closure? CheckPolicy(RequestFacts facts) =>
+        core.Model?.Policy.Decide(facts) is { Permit: null } denied ? new(RefusalReason.PolicyChanged, denied.Verdict.Reason) : null;
 
     private static IPAddress Unmapped(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
 }

@@ -10,22 +10,28 @@ public static class MeshAlpn
     private const string Http2 = "istio-h2";
     private const string PlainHttp11 = "http/1.1";
 
+    /// <summary>Between two Signet proxies: HTTP/2 whose streams are CONNECT, one per connection. Not <c>h2</c>, which is an application's own to speak.</summary>
+    public const string Tunnel = "signet-tunnel";
+
     /// <summary>
     /// What a client offers for TCP. Not <c>istio-peer-exchange</c>: who negotiates that name must also speak the metadata exchange at the
     /// start of the stream, which Signet does not.
     /// </summary>
     public static IReadOnlyList<string> OfferTcp { get; } = [Istio];
 
+    /// <summary>What a client offers for TCP when a tunnel would do as well.</summary>
+    public static IReadOnlyList<string> OfferTunnel { get; } = [Tunnel, Istio];
+
     /// <summary>What a client offers for HTTP/1.1.</summary>
     public static IReadOnlyList<string> OfferHttp { get; } = [Http11, Istio, PlainHttp11];
 
     /// <summary>Whether a ClientHello with these names is meant for the proxy and not for the application behind it.</summary>
-    public static bool IsForProxy(IReadOnlyList<string> offered) => offered.Any(name => name is Istio or PeerExchange or Http10 or Http11 or Http2);
+    public static bool IsForProxy(IReadOnlyList<string> offered) => offered.Any(name => name is Istio or PeerExchange or Http10 or Http11 or Http2 or Tunnel);
 
     /// <summary>The name that the server selects; null selects none, which every client accepts.</summary>
-    public static string? Select(IReadOnlyList<string> offered, bool forHttp)
+    public static string? Select(IReadOnlyList<string> offered, bool forHttp, bool mayTunnel)
     {
-        string[] preferred = forHttp ? [PlainHttp11, Http11, Istio] : [Istio];
+        string[] preferred = forHttp ? [PlainHttp11, Http11, Istio] : mayTunnel ? [Tunnel, Istio] : [Istio];
         return preferred.FirstOrDefault(offered.Contains);
     }
 

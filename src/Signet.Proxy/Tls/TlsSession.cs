@@ -1,4 +1,4 @@
-using Signet.Identity.X509;
+using Signet.Proxy.Transport;
 
 namespace Signet.Proxy.Tls;
 
@@ -39,4 +39,4 @@ internal abstract record TlsOutcome
 /// <param name="CipherSuite">The IANA name.</param>
 /// <param name="Alpn">The protocol name that was agreed on, or null.</param>
 /// <param name="IsResumed">Whether the keys came from an earlier session; the peer was judged again all the same.</param>
-internal sealed record TlsSession(TlsTransport Transport, Peer Peer, string Version, string CipherSuite, string? Alpn, bool IsResumed);
+public sealed record TlsSession(ITransport Transport, Peer Peer, string Version, string CipherSuite, string? Alpn, bool IsResumed);

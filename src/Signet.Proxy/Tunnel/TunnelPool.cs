@@ -40,7 +40,7 @@ public sealed class TunnelPool(TunnelOptions options) : IAsyncDisposable
         var (problem, opened) = ("no tunnel that takes connections", 0);
         for (var attempt = 0; attempt < options.MaxAttempts && opened <= options.MaxTunnels;)
         {
-            if (!TryOpen(key, Http2RequestHead.Connect(authority, fields), out var stream, out var peer))
+            if (!TryOpen(key, Http2RequestHead.Connect(authority, fields), out var stream, out var session))
             {
                 opened++;
                 var failure = await OpenTunnelAsync(key, dial).WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -62,7 +62,7 @@ public sealed class TunnelPool(TunnelOptions options) : IAsyncDisposable
                 }
 
                 isOurs = answer.Status < 300;
-                return isOurs ? new TunnelOutcome.Opened(stream, peer) : new TunnelOutcome.Refused(answer.Status, peer);
+                return isOurs ? new TunnelOutcome.Opened(stream, session) : new TunnelOutcome.Refused(answer.Status);
             }
             catch (Http2StreamException e)
             {
@@ -116,9 +116,9 @@ public sealed class TunnelPool(TunnelOptions options) : IAsyncDisposable
         }
     }
 
-    private bool TryOpen(TunnelKey key, Http2RequestHead head, out Http2Stream? stream, out Peer? peer)
+    private bool TryOpen(TunnelKey key, Http2RequestHead head, out Http2Stream? stream, out TlsSession? session)
     {
-        (stream, peer) = (null, null);
+        (stream, session) = (null, null);
         ImmutableList<Tunnel> tunnels;
         lock (_gate)
         {
@@ -130,7 +130,7 @@ public sealed class TunnelPool(TunnelOptions options) : IAsyncDisposable
         {
             if (tunnel.Connection.TryOpen(head, endStream: false, out stream, out _))
             {
-                peer = tunnel.Peer;
+                session = tunnel.Session;
                 return true;
             }
         }
@@ -188,7 +188,7 @@ public sealed class TunnelPool(TunnelOptions options) : IAsyncDisposable
                 var running = connection.RunAsync(_stop.Token);
                 if (await connection.GreetedAsync(_stop.Token).ConfigureAwait(false))
                 {
-                    var tunnel = new Tunnel(connection, connected.Peer);
+                    var tunnel = new Tunnel(connection, connected.Session);
                     lock (_gate)
                     {
                         (shelf.Opening, shelf.Tunnels) = (null, shelf.Tunnels.Add(tunnel));
@@ -237,7 +237,7 @@ public sealed class TunnelPool(TunnelOptions options) : IAsyncDisposable
         }
     }
 
-    private sealed record Tunnel(Http2Connection Connection, Peer? Peer);
+    private sealed record Tunnel(Http2Connection Connection, TlsSession? Session);
 
     /// <summary>The tunnels of one key.</summary>
     private sealed class Shelf

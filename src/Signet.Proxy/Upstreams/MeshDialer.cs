@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
@@ -8,6 +9,7 @@ using Signet.Proxy.Connections;
 using Signet.Proxy.Loop;
 using Signet.Proxy.Tls;
 using Signet.Proxy.Transport;
+using Signet.Proxy.Tunnel;
 
 namespace Signet.Proxy.Upstreams;
 
@@ -18,6 +20,9 @@ namespace Signet.Proxy.Upstreams;
 internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpstreamDialer
 {
     private readonly string _serverName = $"outbound_.{service.Port}_._.{service.Host}";
+    private static readonly TimeSpan WithoutTunnelFor = TimeSpan.FromMinutes(1);
+
+    private readonly ConcurrentDictionary<string, long> _withoutTunnel = new(StringComparer.Ordinal);
     private int _turn = -1;
     private EraOf _era = new(null, null);
 
@@ -77,7 +82,62 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
         return outcome!;
     }
 
-    private async Task<DialOutcome> DialAsync(EventLoop loop, EndPoint endpoint, ClientTls tls, OwnIdentity identity, bool forHttp, CancellationToken cancellationToken)
+    private Task<DialOutcome> DialAsync(EventLoop loop, EndPoint endpoint, ClientTls tls, OwnIdentity identity, bool forHttp, CancellationToken cancellationToken) =>
+        forHttp || tls.Mode == ClientTlsMode.Disable || !MayTunnel(EndPointText.Format(endpoint))
+            ? ConnectAsync(loop, endpoint, tls, identity, forHttp ? MeshAlpn.OfferHttp : MeshAlpn.OfferTcp, cancellationToken)
+            : TunnelAsync(loop, endpoint, tls, identity, cancellationToken);
+
+    private bool MayTunnel(string endpoint) =>
+        core.Config.Tls.Tunnel && !(_withoutTunnel.TryGetValue(endpoint, out var since) && core.Time.GetElapsedTime(since) < WithoutTunnelFor);
+
+    /// <summary>One more connection in a session to the endpoint. When it turns out to know no tunnels, the session becomes this connection's own.</summary>
+    private async Task<DialOutcome> TunnelAsync(EventLoop loop, EndPoint endpoint, ClientTls tls, OwnIdentity identity, CancellationToken cancellationToken)
+    {
+        var name = EndPointText.Format(endpoint);
+        var expected = string.Join(' ', (IEnumerable<string>)[ServerName(tls), .. tls.Settings?.SubjectAltNames ?? [], .. service.ServerIdentities.Select(id => id.Uri)]);
+        var own = new OwnSession();
+        try
+        {
+            var outcome = await core.TunnelsOn(loop).ConnectAsync(
+                new TunnelKey(identity, name, expected), token => OpenTunnelAsync(loop, endpoint, tls, identity, own, token), $"{service.Host}:{service.Port}", [], cancellationToken).ConfigureAwait(false);
+            await loop.EnterAsync();
+            return own.Take() is { } alone ? new DialOutcome.Connected(alone) : outcome switch
+            {
+                TunnelOutcome.Opened opened => new DialOutcome.Connected(new UpstreamConnection(new BufferedTransport(opened.Stream), loop, name, opened.Session)),
+                TunnelOutcome.Refused refused => new DialOutcome.Failed(RefusalReason.UpstreamClosed, $"{name}: {(refused.Status == 403 ? "its policy does not allow it" : "it cannot reach its application")}", name),
+                TunnelOutcome.Failed when !MayTunnel(name) => await ConnectAsync(loop, endpoint, tls, identity, MeshAlpn.OfferTcp, cancellationToken).ConfigureAwait(false),
+                TunnelOutcome.Failed failed => new DialOutcome.Failed(failed.Reason, failed.Detail, name),
+                _ => throw new InvalidOperationException("a tunnel answers in one of three ways"),
+            };
+        }
+        finally
+        {
+            await own.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task<TunnelDial> OpenTunnelAsync(EventLoop loop, EndPoint endpoint, ClientTls tls, OwnIdentity identity, OwnSession own, CancellationToken cancellationToken)
+    {
+        var dialled = await ConnectAsync(loop, endpoint, tls, identity, MeshAlpn.OfferTunnel, cancellationToken).ConfigureAwait(false);
+        if (dialled is DialOutcome.Failed failed)
+        {
+            return new TunnelDial.Failed(failed.Reason, failed.Detail);
+        }
+
+        var connection = ((DialOutcome.Connected)dialled).Connection;
+        if (connection.Session is { Alpn: MeshAlpn.Tunnel } session)
+        {
+            return new TunnelDial.Connected(session.Transport, session, loop.Post);
+        }
+
+        _withoutTunnel[connection.Endpoint] = core.Time.GetTimestamp();
+        await own.GiveAsync(connection).ConfigureAwait(false);
+        return new TunnelDial.Failed(RefusalReason.UpstreamClosed, $"{connection.Endpoint}: it knows no tunnels");
+    }
+
+    private string ServerName(ClientTls tls) => tls.Settings?.Sni ?? _serverName;
+
+    private async Task<DialOutcome> ConnectAsync(EventLoop loop, EndPoint endpoint, ClientTls tls, OwnIdentity identity, IReadOnlyList<string> alpn, CancellationToken cancellationToken)
     {
         var (socket, failure) = await Connector.ConnectAsync(loop, endpoint, source: null, core.Config.Timeouts.Connect, core.Time, cancellationToken).ConfigureAwait(false);
         if (socket is null)
@@ -94,9 +154,8 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
         var isOurs = false;
         try
         {
-            var sni = tls.Settings?.Sni ?? _serverName;
             var setup = new TlsClientSetup(
-                identity.Certificate, sni, forHttp ? MeshAlpn.OfferHttp : MeshAlpn.OfferTcp, $"{name} {sni} {(forHttp ? "http" : "tcp")}",
+                identity.Certificate, ServerName(tls), alpn, $"{name} {ServerName(tls)} {alpn[0]}",
                 presented => identity.Verdicts.Judge(presented, CertificateUsage.Server, Accepts(identity, tls), core.Time.GetUtcNow()));
             var outcome = await Handshake.RunAsync(core, Direction.Outbound, token => TlsEngine.ConnectAsync(socket, setup, token), cancellationToken).ConfigureAwait(false);
             if (outcome is TlsOutcome.Refused refused)
@@ -131,6 +190,40 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
 
     /// <summary>The namespace in <c>service.namespace.svc.…</c>; null for other names.</summary>
     private static string? NamespaceOf(string host) => host.Split('.') is [_, var ns, "svc", ..] ? ns : null;
+
+    /// <summary>A session that was meant for a tunnel and is not one: whoever asked for it takes it, or nobody does.</summary>
+    private sealed class OwnSession : IAsyncDisposable
+    {
+        private readonly Lock _gate = new();
+        private UpstreamConnection? _connection;
+        private bool _isOver;
+
+        public ValueTask GiveAsync(UpstreamConnection connection)
+        {
+            lock (_gate)
+            {
+                if (!_isOver)
+                {
+                    _connection = connection;
+                    return default;
+                }
+            }
+
+            return connection.DisposeAsync();
+        }
+
+        public UpstreamConnection? Take()
+        {
+            lock (_gate)
+            {
+                var taken = _connection;
+                (_connection, _isOver) = (null, true);
+                return taken;
+            }
+        }
+
+        public ValueTask DisposeAsync() => Take()?.DisposeAsync() ?? default;
+    }
 
     private sealed record EraOf(OwnIdentity? Identity, ProxyModel? Model);
 }

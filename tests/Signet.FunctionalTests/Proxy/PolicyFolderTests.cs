@@ -91,7 +91,9 @@ public sealed class PolicyFolderTests
         await using var web = await Wire.TlsAsync(world.Inbound, world.Authority.Svid("/ns/default/sa/web"));
         Assert.Equal(200, (await web.AskAsync(Get)).Status);
 
-        File.WriteAllText(folder.File("mesh.yaml"), "trustDomainAliases: [old.example]\n");
+        // At once: half of a file that is being written may be settings too.
+        File.WriteAllText(folder.File("next.yaml"), "trustDomainAliases: [old.example]\n");
+        File.Move(folder.File("next.yaml"), folder.File("mesh.yaml"), overwrite: true);
 
         await Eventually.IsTrueAsync(() => !ReferenceEquals(one, Object(world, "default/one")), "all files are read with the new settings");
         Assert.NotSame(mesh, Object(world, "istio-system/mesh"));

@@ -51,7 +51,7 @@ public sealed class ResumptionTests
     {
         await using var app = App.Echo();
         await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp);
-        await using var web = await ProxyWorld.OutboundAsync([orders.Inbound], orders.Authority, AppProtocol.Tcp);
+        await using var web = await ProxyWorld.OutboundAsync([orders.Inbound], orders.Authority, AppProtocol.Tcp, change: config => config with { Tls = new() { Tunnel = false } });
         for (var i = 0; i < 3; i++)
         {
             await using var client = await Wire.PlainAsync(web.Outbound);
@@ -164,7 +164,7 @@ public sealed class ResumptionTests
             async () =>
             {
                 using var client = await OpenSslClient.ConnectAsync(world.Inbound, svid, session: session);
-                return await client.EchoAsync("again") == "";
+                return await client.EchoAsync("again") == "" && world.Log().Any(line => ProxyWorld.Flag(line) == nameof(RefusalReason.PolicyDenied));
             },
             "the new policy holds");
         var denied = await world.RefusedAsync(RefusalReason.PolicyDenied);

@@ -91,9 +91,9 @@ public sealed class AdmissionTests
     [Fact]
     public void A_server_selects_a_name_that_was_offered_or_none()
     {
-        Assert.Equal("http/1.1", MeshAlpn.Select(MeshAlpn.OfferHttp, forHttp: true));
-        Assert.Equal("istio", MeshAlpn.Select(MeshAlpn.OfferTcp, forHttp: false));
-        Assert.Equal("istio", MeshAlpn.Select(["istio-peer-exchange", "istio"], forHttp: false));
+        Assert.Equal("http/1.1", MeshAlpn.Select(MeshAlpn.OfferHttp, forHttp: true, mayTunnel: true));
+        Assert.Equal("istio", MeshAlpn.Select(MeshAlpn.OfferTcp, forHttp: false, mayTunnel: true));
+        Assert.Equal("istio", MeshAlpn.Select(["istio-peer-exchange", "istio"], forHttp: false, mayTunnel: true));
         Assert.Null(MeshAlpn.Select(["istio-peer-exchange"], forHttp: false));
         Assert.Null(MeshAlpn.Select(["h2"], forHttp: true));
     }

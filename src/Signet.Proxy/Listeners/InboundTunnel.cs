@@ -1,0 +1,101 @@
+using Signet.Policy;
+using Signet.Proxy.Authorization;
+using Signet.Proxy.Connections;
+using Signet.Proxy.Http2;
+using Signet.Proxy.Telemetry;
+using Signet.Proxy.Transport;
+using Signet.Proxy.Tunnel;
+using Signet.Proxy.Upstreams;
+
+namespace Signet.Proxy.Listeners;
+
+/// <summary>
+/// Many connections of one peer in one session. Each is counted, decided, logged, asked about again and closed like a connection that came
+/// alone; what all of them share is who the peer is and which port they came to.
+/// </summary>
+/// <param name="app">The way to the application.</param>
+/// <param name="authorisers">The external ones.</param>
+/// <param name="core">The proxy.</param>
+/// <param name="live">The session's life.</param>
+/// <param name="newRecord">A record that says what is known of the session.</param>
+/// <param name="newFacts">Facts that say what is known of the session.</param>
+/// <param name="subject">What an external authoriser is told.</param>
+/// <param name="recheck">Whether the peer is still believed, and then whether policy still lets these facts pass.</param>
+internal sealed class InboundTunnel(
+    IUpstreamDialer app, Authorisers authorisers, ProxyCore core, LiveConnection live,
+    Func<AccessRecord> newRecord, Func<RequestFacts> newFacts, Func<AccessRecord, CheckSubject> subject, Func<RequestFacts, LiveConnection.Closure?> recheck)
+{
+    /// <summary>Serves the session until it is over.</summary>
+    /// <returns>How it ended, when not in order.</returns>
+    public async Task<string?> RunAsync(ITransport session)
+    {
+        var server = new TunnelServer(session, new Http2Options { Time = core.Time, AtTurnEnd = live.Loop.Post }, _ => OpenAsync());
+        using var drain = core.Draining.UnsafeRegister(static connection => ((Http2Connection)connection!).Drain(), server.Connection);
+        var end = await server.Connection.RunAsync(live.Token).ConfigureAwait(false);
+        live.Token.ThrowIfCancellationRequested();
+        return end.IsOrderly ? null : end.Reason;
+    }
+
+    private async ValueTask<TunnelAnswer> OpenAsync()
+    {
+        var stream = new Stream(core, core.Connections.Open(live.Direction, live.Listener, live.Source, live.Loop), newRecord());
+        var facts = newFacts();
+        var relay = new InboundRelay(app, authorisers, core, stream.Live, facts, stream.Record);
+        stream.Live.Peer = live.Peer;
+        core.Metrics.Opened(stream.Live);
+        try
+        {
+            if (await relay.OpenAsync(() => subject(stream.Record)).ConfigureAwait(false))
+            {
+                return new TunnelAnswer.Permitted(transport => stream.EndWithAsync(() => relay.RunAsync(transport, () => recheck(facts))));
+            }
+        }
+        catch (OperationCanceledException) when (stream.Live.Closed is { } closed)
+        {
+            stream.Record.Refuse(closed.Reason, closed.Detail);
+        }
+
+        await relay.AbandonAsync().ConfigureAwait(false);
+        stream.End();
+        return new TunnelAnswer.Refused(stream.Record.Refusal == RefusalReason.PolicyDenied ? 403 : 503);
+    }
+
+    /// <summary>One connection in the tunnel.</summary>
+    private sealed class Stream(ProxyCore core, LiveConnection live, AccessRecord record)
+    {
+        private readonly long _started = core.Time.GetTimestamp();
+
+        public LiveConnection Live => live;
+
+        public AccessRecord Record => record;
+
+        public async Task EndWithAsync(Func<Task> relay)
+        {
+            try
+            {
+                await relay().ConfigureAwait(false);
+            }
+            catch (IOException e)
+            {
+                record.Detail ??= e.Message;
+            }
+            catch (OperationCanceledException) when (live.Closed is { } closed)
+            {
+                record.Refuse(closed.Reason, closed.Detail);
+            }
+            finally
+            {
+                End();
+            }
+        }
+
+        public void End()
+        {
+            (record.BytesReceived, record.BytesSent) = (live.Received, live.Sent);
+            record.Duration = core.Time.GetElapsedTime(_started);
+            core.Metrics.Closed(live, record);
+            core.AccessLog.Write(record);
+            core.Connections.Forget(live);
+        }
+    }
+}

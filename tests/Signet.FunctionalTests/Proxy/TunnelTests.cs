@@ -1,0 +1,122 @@
+using System.Text.Json;
+using Signet.Proxy;
+using Signet.Proxy.Config;
+using Signet.Testing;
+
+namespace Signet.FunctionalTests.Proxy;
+
+public sealed class TunnelTests
+{
+    private const string DenyWeb = """
+        apiVersion: security.istio.io/v1
+        kind: AuthorizationPolicy
+        metadata: {name: no-web, namespace: default}
+        spec:
+          action: DENY
+          rules: [{from: [{source: {principals: ["example.org/ns/default/sa/web"]}}]}]
+        """;
+
+    [Fact]
+    public async Task Many_connections_share_a_session_and_each_has_its_own_line()
+    {
+        await using var app = App.Echo();
+        await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp);
+        await using var web = await ProxyWorld.OutboundAsync([orders.Inbound], orders.Authority, AppProtocol.Tcp);
+        var clients = new List<Wire>();
+        for (var i = 0; i < 40; i++)
+        {
+            clients.Add(await EchoedAsync(await Wire.PlainAsync(web.Outbound), $"client {i}"));
+        }
+
+        Assert.Equal(40, app.Count);
+        Assert.True(Tunnels(orders) <= Environment.ProcessorCount, $"{Tunnels(orders)} sessions for {Environment.ProcessorCount} loops");
+        foreach (var client in clients)
+        {
+            await client.EndAsync();
+            Assert.Equal("", await client.ReadToEndAsync());
+            await client.DisposeAsync();
+        }
+
+        await Eventually.IsTrueAsync(() => Lines(orders).Count == 40 && Lines(web).Count == 40, "every connection is logged on both sides");
+        Assert.All(Lines(orders), line => Assert.Equal("example.org/ns/default/sa/web", line.GetProperty("source").GetProperty("principal").GetString()));
+        Assert.All(Lines(web), line => Assert.Equal("example.org/ns/default/sa/orders", line.GetProperty("destination").GetProperty("principal").GetString()));
+        Assert.All(Lines(orders), line => Assert.Equal("signet-tunnel", line.GetProperty("tls").GetProperty("alpn").GetString()));
+    }
+
+    [Fact]
+    public async Task A_new_policy_ends_the_connections_in_a_tunnel_and_refuses_the_next()
+    {
+        await using var app = App.Echo();
+        await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp);
+        await using var web = await ProxyWorld.OutboundAsync([orders.Inbound], orders.Authority, AppProtocol.Tcp);
+        await using var client = await EchoedAsync(await Wire.PlainAsync(web.Outbound), "before");
+
+        orders.SetPolicy(DenyWeb);
+
+        Assert.Equal("", await client.ReadToEndAsync());
+        Assert.Contains("default/no-web", (await orders.RefusedAsync(RefusalReason.PolicyChanged)).GetProperty("reason").GetString(), StringComparison.Ordinal);
+        await using var next = await Wire.PlainAsync(web.Outbound);
+        Assert.Equal("", await next.ReadToEndAsync());
+        Assert.Equal("default/no-web", (await orders.RefusedAsync(RefusalReason.PolicyDenied)).GetProperty("policy").GetString());
+        Assert.Contains("policy does not allow", (await web.RefusedAsync(RefusalReason.UpstreamClosed)).GetProperty("reason").GetString(), StringComparison.Ordinal);
+        Assert.Equal(1, app.Count);
+    }
+
+    [Fact]
+    public async Task A_peer_without_tunnels_gets_a_connection_each()
+    {
+        await using var app = App.Echo();
+        await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp, change: config => config with { Tls = new() { Tunnel = false } });
+        await using var web = await ProxyWorld.OutboundAsync([orders.Inbound], orders.Authority, AppProtocol.Tcp);
+        await using var one = await EchoedAsync(await Wire.PlainAsync(web.Outbound), "one");
+        await using var two = await EchoedAsync(await Wire.PlainAsync(web.Outbound), "two");
+
+        Assert.Equal(0, Tunnels(orders));
+        Assert.Equal(2, orders.Proxy.Connections.Count);
+    }
+
+    [Fact]
+    public async Task A_new_identity_gets_a_new_tunnel_and_the_connections_in_the_old_one_live_on()
+    {
+        await using var app = App.Echo();
+        await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp);
+        await using var web = await ProxyWorld.OutboundAsync([orders.Inbound], orders.Authority, AppProtocol.Tcp);
+        await using var old = await EchoedAsync(await Wire.PlainAsync(web.Outbound), "old");
+
+        web.Identity.Publish(orders.Authority.Context("/ns/default/sa/web"));
+        await using var young = await EchoedAsync(await Wire.PlainAsync(web.Outbound), "young");
+
+        await EchoedAsync(old, "still here");
+        Assert.Equal(2, Tunnels(orders));
+        await old.EndAsync();
+        await old.ReadToEndAsync();
+        await Eventually.IsTrueAsync(() => Tunnels(orders) == 1, "the old tunnel ends with its last connection");
+    }
+
+    [Fact]
+    public async Task A_proxy_that_stops_lets_the_connections_in_a_tunnel_end()
+    {
+        await using var app = App.Echo();
+        await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp);
+        await using var web = await ProxyWorld.OutboundAsync([orders.Inbound], orders.Authority, AppProtocol.Tcp);
+        await using var client = await EchoedAsync(await Wire.PlainAsync(web.Outbound), "before");
+
+        var stopping = orders.Proxy.StopAsync(TestContext.Current.CancellationToken);
+        await EchoedAsync(client, "while it drains");
+        Assert.False(stopping.IsCompleted);
+        await client.EndAsync();
+        Assert.Equal("", await client.ReadToEndAsync());
+        await stopping;
+    }
+
+    private static async Task<Wire> EchoedAsync(Wire wire, string text)
+    {
+        await wire.SendAsync(text);
+        Assert.Equal(text, await wire.ReadUntilAsync(text));
+        return wire;
+    }
+
+    private static int Tunnels(ProxyWorld world) => world.Proxy.Connections.All.Count(live => live.Protocol == "tunnel");
+
+    private static IReadOnlyList<JsonElement> Lines(ProxyWorld world) => [.. world.Log().Where(line => line.GetProperty("protocol").GetString() == "tcp")];
+}
