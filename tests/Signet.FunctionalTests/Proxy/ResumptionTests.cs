@@ -42,8 +42,8 @@ public sealed class ResumptionTests
         Assert.Equal(svid.Leaf.SerialHex, resumed.GetProperty("source").GetProperty("serial").GetString());
         Assert.Equal(full.GetProperty("tls").GetProperty("version").GetString(), resumed.GetProperty("tls").GetProperty("version").GetString());
         var metrics = await world.Admin.GetStringAsync(new Uri($"http://{world.Proxy.AdminEndPoint}/metrics"));
-        Assert.Matches("""signet_proxy_handshakes_total\{[^}]*kind="full"[^}]*\} 1""", metrics);
-        Assert.Matches("""signet_proxy_handshakes_total\{[^}]*kind="resumed"[^}]*\} 1""", metrics);
+        Assert.Matches("""signet_proxy_handshakes_total\{[^}]*kind="full"[^}]*\} [1-9]""", metrics);
+        Assert.Matches("""signet_proxy_handshakes_total\{[^}]*kind="resumed"[^}]*\} [1-9]""", metrics);
     }
 
     [Fact]
