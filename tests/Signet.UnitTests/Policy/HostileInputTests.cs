@@ -159,6 +159,17 @@ public sealed class HostileInputTests
         Assert.Equal((8, "spec.rules[0].from[0].source.principal is not a known field", "did you mean principals?"), (problem.Line, problem.Message, problem.Hint));
     }
 
+    [Theory]
+    [InlineData("{when: [{key: \"experimental.envoy.filters.network.mysql_proxy[db.table]\", values: [a]}]}")]
+    [InlineData("{when: [{key: \"experimental.envoy.filters.a.b[c]\", notValues: [a]}]}")]
+    public void What_Istio_has_and_Signet_does_not_is_named_as_such_and_never_ignored(string rule)
+    {
+        var load = Ask.Load(Head + "spec: {rules: [" + rule + "]}");
+        Assert.Equal((4, PolicyCodes.Unsupported), (Assert.Single(load.Problems).Line, load.Problems[0].Code));
+        Assert.Contains("experimental.envoy.filters", load.Problems[0].Message, StringComparison.Ordinal);
+        Assert.False(load.Set.ForWorkload(Ask.Workload("production")).Decide(Ask.Request("").Facts).Allowed);
+    }
+
     [Fact]
     public void Anchors_are_fine_while_they_are_small() =>
         Assert.True(Ask.Decide(Head + "spec:\n  rules:\n  - to: &t [{operation: {methods: [GET]}}]\n  - to: *t", "request: {method: GET}").Allowed);
