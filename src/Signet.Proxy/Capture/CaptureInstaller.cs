@@ -122,7 +122,7 @@ public sealed class CaptureInstaller(Func<ToolCall, CancellationToken, Task<Tool
 
     private static string Name(AddressFamily family, string rest) => (family == AddressFamily.InterNetworkV6 ? "ip6" : "ip") + rest;
 
-    private static ToolCall Restore(AddressFamily family, string input) => new(Name(family, "tables-restore"), ["--noflush"], input);
+    private static ToolCall Restore(AddressFamily family, string input) => new(Name(family, "tables-restore"), ["--noflush", "--wait=5"], input);
 
     private static ToolCall Ip(AddressFamily family, params IReadOnlyList<string> arguments) => new("ip", [family == AddressFamily.InterNetworkV6 ? "-6" : "-4", .. arguments]);
 
@@ -169,7 +169,7 @@ public sealed class CaptureInstaller(Func<ToolCall, CancellationToken, Task<Tool
             : Says("insmod", "missing kernel module", "No chain/target/match", "No such file or directory", "not supported", "Table does not exist")
                 ? "the kernel lacks a module; try: modprobe -a xt_REDIRECT xt_owner xt_tcpudp nf_nat" + (call.Input.Contains("TPROXY", StringComparison.Ordinal) ? " xt_TPROXY xt_socket xt_mark" : "")
             : Says("device is not up", "Network is down") ? "the loopback interface is down; run: ip link set lo up"
-            : Says("Another app", "xtables lock") ? "another program is changing the rules at this moment; try again"
+            : Says("Another app", "xtables lock", "RULE_DELETE", "Bad rule") ? "another program is changing the rules at this moment; try again"
             : "look at the rules with: signet capture install … --dry-run");
 
         bool Says(params ReadOnlySpan<string> words)

@@ -42,27 +42,17 @@ public sealed record RuleSet(IReadOnlyList<(string Table, string Chain)> Chains,
 {
     public const string Prefix = "SIGNET_";
 
-    /// <summary>A listing with more lines is not read.</summary>
-    public const int MaxLines = 100_000;
-
     public static RuleSet Empty { get; } = new([], []);
 
     public bool IsEmpty => Chains.Count == 0 && Rules.Count == 0;
 
     /// <summary>Finds what is ours in the output of iptables-save. Others' rules are skipped. Pure.</summary>
-    /// <exception cref="FormatException">It is longer than <see cref="MaxLines"/>.</exception>
     public static RuleSet Read(string saved)
     {
         var chains = new List<(string, string)>();
         var rules = new List<CaptureRule>();
         var table = "";
-        var lines = saved.Split('\n');
-        if (lines.Length > MaxLines)
-        {
-            throw new FormatException($"iptables lists {lines.Length} lines; at most {MaxLines} are read");
-        }
-
-        foreach (var line in lines)
+        foreach (var line in saved.Split('\n'))
         {
             // "*table", ":CHAIN POLICY [packets:bytes]", "-A CHAIN rule…", "COMMIT", "# comment"
             if (line.StartsWith('*'))

@@ -4,7 +4,7 @@ using System.Diagnostics;
 namespace Signet.Proxy.Capture;
 
 /// <summary>One run of a system program, without a shell.</summary>
-/// <param name="Program">Its name; it is looked for in the search path and where system programs lie.</param>
+/// <param name="Program">Its name; it is looked for where system programs lie, then in the search path.</param>
 /// <param name="Arguments">One by one.</param>
 /// <param name="Input">What it reads on its standard input.</param>
 public sealed record ToolCall(string Program, IReadOnlyList<string> Arguments, string Input = "")
@@ -27,14 +27,14 @@ public sealed class CaptureException(string message, string hint) : IOException(
 public sealed class ToolRunner(TimeProvider time)
 {
     /// <summary>More output than this is not read, in characters.</summary>
-    private const int MaxOutput = 8 * 1024 * 1024;
+    private const int MaxOutput = 64 * 1024 * 1024;
 
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
     private static readonly string[] SystemFolders = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin"];
 
     /// <summary>Where a program lies; null when it is not installed.</summary>
     public static string? Find(string program) =>
-        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Where(Path.IsPathRooted).Concat(SystemFolders).Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
+        SystemFolders.Concat((Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Where(Path.IsPathRooted)).Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
 
     /// <exception cref="CaptureException">The program is not installed, does not end in time, or says too much.</exception>
     public async Task<ToolAnswer> RunAsync(ToolCall call, CancellationToken cancellationToken)

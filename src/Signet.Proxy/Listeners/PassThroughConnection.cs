@@ -20,7 +20,6 @@ internal sealed class PassThroughConnection(IPEndPoint destination, ProxyCore co
         var started = core.Time.GetTimestamp();
         var record = RecordOf(destination, core, live);
         live.Protocol = record.Protocol = "tcp";
-        core.Metrics.PassedThrough();
         await using var client = new BufferedTransport(socket);
         try
         {
@@ -74,6 +73,7 @@ internal sealed class PassThroughConnection(IPEndPoint destination, ProxyCore co
 
         await using (upstream.ConfigureAwait(false))
         {
+            core.Metrics.PassedThrough();
             live.CloseWhenIdleFor(core.Config.Timeouts.TcpIdle);
             record.Detail = await Relay.RunAsync(Clearance.Outbound, client, upstream, live, live.Token).ConfigureAwait(false);
         }

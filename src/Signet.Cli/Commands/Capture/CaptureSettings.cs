@@ -38,7 +38,11 @@ internal sealed class CaptureSettings
     private readonly Option<Listed<InterfaceName>?> _excludeInterfaces =
         List<InterfaceName>("--exclude-interfaces", "Interfaces whose traffic is left alone in both directions; docker+ means all that begin so", "NAMES", InterfaceName.TryParse, mayBeAll: false);
 
-    public CaptureSettings(bool uidRequired) => _uid = Id("--proxy-uid", "The user that the proxy runs as, by number: its own connections are not captured. A user of its own, never root", uidRequired);
+    public CaptureSettings(bool uidRequired)
+    {
+        _uid = Id("--proxy-uid", "The user that the proxy runs as, by number: its own connections are not captured. A user of its own, never root", uidRequired);
+        _mode.CompletionSources.Add("redirect", "tproxy");
+    }
 
     /// <summary>What a list option says; null entries mean everything.</summary>
     private sealed record Listed<T>(IReadOnlyList<T>? Entries);

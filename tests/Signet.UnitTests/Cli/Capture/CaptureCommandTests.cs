@@ -13,7 +13,7 @@ public sealed class CaptureCommandTests
         var (exit, output, _) = Run("install", "--proxy-uid", "1337", "--mode", "tproxy", "--exclude-inbound-ports", "22, 9000-9010", "--exclude-inbound-ports", "53", "--dry-run");
 
         Assert.Equal(0, exit);
-        Assert.Contains("# ip -4 route add local default dev lo table 133\n# ip -4 rule add fwmark 0x539/0xfff lookup 133\n# iptables-restore --noflush\n*mangle\n", output);
+        Assert.Contains("# ip -4 route add local default dev lo table 133\n# ip -4 rule add fwmark 0x539/0xfff lookup 133\n# iptables-restore --noflush --wait=5\n*mangle\n", output);
         foreach (var port in new[] { "22", "9000:9010", "53" })
         {
             Assert.Contains($"-A SIGNET_INBOUND -p tcp -m tcp --dport {port} -j RETURN\n", output);

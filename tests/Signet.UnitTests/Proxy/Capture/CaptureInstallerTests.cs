@@ -53,7 +53,7 @@ public sealed class CaptureInstallerTests
         var machine = new Machine { Failing = call => call.Program == "ip6tables-restore" ? "Extension owner revision 0 not supported, missing kernel module?" : null };
         var failure = await Assert.ThrowsAsync<CaptureException>(() => new CaptureInstaller(machine.RunAsync).InstallAsync(Redirect, Both, CancellationToken.None));
 
-        Assert.Contains("ip6tables-restore --noflush --test failed with exit code 1", failure.Message, StringComparison.Ordinal);
+        Assert.Contains("ip6tables-restore --noflush --wait=5 --test failed with exit code 1", failure.Message, StringComparison.Ordinal);
         Assert.Contains("modprobe", failure.Hint, StringComparison.Ordinal);
         Assert.Equal(new Machine().ToString(), machine.ToString());
     }

@@ -235,8 +235,16 @@ public sealed class CapturePlanTests
                 from interfaces in Gen.Elements("eth1", "docker+").ListOf()
                 select new CaptureOptions
                 {
-                    Mode = mode, ProxyUid = (uint)uid, ProxyGid = gid, IncludeInboundPorts = inbound, ExcludeInboundPorts = noInbound, IncludeOutboundPorts = outbound, ExcludeOutboundPorts = noOutbound,
-                    IncludeOutboundNetworks = to, ExcludeOutboundNetworks = notTo, ExcludeInterfaces = [.. interfaces.Distinct().Select(Interface)],
+                    Mode = mode,
+                    ProxyUid = (uint)uid,
+                    ProxyGid = gid,
+                    IncludeInboundPorts = inbound,
+                    ExcludeInboundPorts = noInbound,
+                    IncludeOutboundPorts = outbound,
+                    ExcludeOutboundPorts = noOutbound,
+                    IncludeOutboundNetworks = to,
+                    ExcludeOutboundNetworks = notTo,
+                    ExcludeInterfaces = [.. interfaces.Distinct().Select(Interface)],
                 }).ToArbitrary();
         }
     }
