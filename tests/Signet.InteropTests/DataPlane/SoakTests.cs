@@ -32,8 +32,8 @@ public sealed class SoakTests
         await using var processes = await ProcessMesh.StartAsync(TimeSpan.FromSeconds(40));
         await using var mesh = new Sidecars();
         await using var echo = new Echo();
-        var (web, orders) = await mesh.PairAsync(echo.EndPoint, "tcp");
-        var guest = await mesh.OutboundAsync(orders.EndPoint, "tcp", "guest");
+        var (web, orders) = await mesh.PairAsync(echo.EndPoint, "tcp", Sidecars.CollectingOften);
+        var guest = await mesh.OutboundAsync(orders.EndPoint, "tcp", "guest", Sidecars.CollectingOften);
         using var stop = new CancellationTokenSource(length);
         var samples = new List<(long Memory, int Descriptors)[]>();
 
