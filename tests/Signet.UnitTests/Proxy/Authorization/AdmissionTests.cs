@@ -94,8 +94,8 @@ public sealed class AdmissionTests
         Assert.Equal("http/1.1", MeshAlpn.Select(MeshAlpn.OfferHttp, forHttp: true, mayTunnel: true));
         Assert.Equal("istio", MeshAlpn.Select(MeshAlpn.OfferTcp, forHttp: false, mayTunnel: true));
         Assert.Equal("istio", MeshAlpn.Select(["istio-peer-exchange", "istio"], forHttp: false, mayTunnel: true));
-        Assert.Null(MeshAlpn.Select(["istio-peer-exchange"], forHttp: false));
-        Assert.Null(MeshAlpn.Select(["h2"], forHttp: true));
+        Assert.Null(MeshAlpn.Select(["istio-peer-exchange"], forHttp: false, mayTunnel: true));
+        Assert.Null(MeshAlpn.Select(["h2"], forHttp: true, mayTunnel: true));
     }
 
     private static RefusalReason Refused(Admission admission) => Assert.IsType<Admission.Refuse>(admission).Reason;
