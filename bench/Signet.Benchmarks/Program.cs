@@ -10,6 +10,7 @@ var benchmarks = new Dictionary<string, Func<BenchContext, Task>>(StringComparer
     ["propagation"] = Propagation.RunAsync,
     ["policy"] = context => PolicyBenchmark.Run(context.Out) == 0 ? Task.CompletedTask : throw new BenchException("the policy benchmark's two readings disagree"),
     ["policy-scale"] = PolicyScale.RunAsync,
+    ["http2"] = Http2Streams.RunAsync,
     ["proxies"] = Proxies.RunAsync,
 };
 var flags = args.Where(arg => arg.StartsWith("--", StringComparison.Ordinal)).ToHashSet(StringComparer.Ordinal);

@@ -27,6 +27,7 @@ public sealed partial class Http2Connection
     private int _credit;
     private int _buffered;
     private long _lastReceived;
+    private Http2Error _peerCode;
     private bool _hasPeerSettings;
     private bool _inTurn;
 
@@ -137,7 +138,7 @@ public sealed partial class Http2Connection
         {
             _end ??= _streams.Count == 0
                 ? new Http2End(IsOrderly: true, Http2Error.NoError, "the peer closed the connection")
-                : new Http2End(IsOrderly: false, Http2Error.NoError, $"the peer closed the connection with {_streams.Count} streams open");
+                : new Http2End(IsOrderly: false, _peerCode, $"the peer closed the connection ({_peerCode}) with {_streams.Count} streams open");
             FailStreams_NeedsLock(_end.Code);
             Close_NeedsLock();
         }
@@ -509,7 +510,7 @@ public sealed partial class Http2Connection
         }
 
         Count_NeedsLock(FloodKind.Control, "GOAWAY frames");
-        var code = (Http2Error)BinaryPrimitives.ReadUInt32BigEndian(payload[4..]);
+        _peerCode = (Http2Error)BinaryPrimitives.ReadUInt32BigEndian(payload[4..]);
         if (IsServer)
         {
             // It is about streams that this side would open, and it opens none.
@@ -521,7 +522,7 @@ public sealed partial class Http2Connection
         _peerLastStream = Math.Min(_peerLastStream, Math.Min(last, int.MaxValue - 1));
         foreach (var stream in _streams.Values.Where(stream => stream.Id > _peerLastStream).ToList())
         {
-            stream.Fail_NeedsLock(new Http2StreamException(code, $"the peer goes away ({code}) and did not look at the request", isUnprocessed: true));
+            stream.Fail_NeedsLock(new Http2StreamException(_peerCode, $"the peer goes away ({_peerCode}) and did not look at the request", isUnprocessed: true));
             Remove_NeedsLock(stream);
         }
 

@@ -277,6 +277,41 @@ public sealed class Http2StreamTests
     }
 
     [Fact]
+    public async Task Turns_go_on_through_every_window_update()
+    {
+        var atTurnEnd = new Queue<Action>();
+        await using var pair = new Http2Pair(EchoAsync, client: options => options with { AtTurnEnd = atTurnEnd.Enqueue });
+        void EndTurn()
+        {
+            while (atTurnEnd.TryDequeue(out var action))
+            {
+                action();
+            }
+        }
+
+        var stream = pair.Connect();
+        EndTurn();
+        var (sent, received) = (Bytes(64), new byte[64]);
+        for (var i = 0; i < 30_000; i++)
+        {
+            var write = stream.WriteAsync(sent, default);
+            EndTurn();
+            await write;
+            for (var read = 0; read < received.Length;)
+            {
+                var more = stream.ReadAsync(received.AsMemory(read), default);
+                Assert.True(more.IsCompleted, $"nothing comes in turn {i}");
+                read += await more;
+            }
+
+            Assert.Equal(sent, received);
+        }
+
+        await stream.EndWritesAsync(default);
+        EndTurn();
+    }
+
+    [Fact]
     public async Task A_head_of_any_size_within_the_limit_arrives()
     {
         await using var pair = new Http2Pair(stream =>
