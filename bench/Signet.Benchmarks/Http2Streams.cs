@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Diagnostics;
 using System.Globalization;
 using System.IO.Pipelines;
@@ -154,12 +155,13 @@ internal static class Http2Streams
         private static async Task EchoAsync(Http2Stream stream)
         {
             stream.WriteHead(new Http2ResponseHead(200, []), endStream: false);
-            var buffer = new byte[16 * 1024];
+            var buffer = ArrayPool<byte>.Shared.Rent(16 * 1024);
             while (await stream.ReadAsync(buffer, CancellationToken.None) is > 0 and var read)
             {
                 await stream.WriteAsync(buffer.AsMemory(0, read), CancellationToken.None);
             }
 
+            ArrayPool<byte>.Shared.Return(buffer);
             await stream.EndWritesAsync(CancellationToken.None);
         }
     }
@@ -171,7 +173,7 @@ internal static class Http2Streams
             var result = await input.ReadAsync(cancellationToken);
             var count = (int)Math.Min(buffer.Length, result.Buffer.Length);
             var taken = result.Buffer.Slice(0, count);
-            System.Buffers.BuffersExtensions.CopyTo(taken, buffer.Span);
+            taken.CopyTo(buffer.Span);
             input.AdvanceTo(taken.End);
             return count;
         }

@@ -104,6 +104,10 @@ public sealed class Http2FloodTests
 
     private static Task<RawPeer> Limited() => RawPeer.OfServerAsync(options: options => options with
     {
-        MaxConcurrentStreams = 100, MaxResets = 40, MaxControlFrames = 40, MaxIdleFrames = 40, KeepAliveInterval = TimeSpan.FromHours(1),
+        MaxConcurrentStreams = 100,
+        MaxResets = 40,
+        MaxControlFrames = 40,
+        MaxIdleFrames = 40,
+        KeepAliveInterval = TimeSpan.FromHours(1),
     });
 }
