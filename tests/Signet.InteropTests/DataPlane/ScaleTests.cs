@@ -10,17 +10,22 @@ public sealed class ScaleTests
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(3);
 
-    [Fact]
-    public async Task Thousands_of_idle_connections_live_through_two_proxies_and_leave_nothing_behind()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Thousands_of_idle_connections_live_through_two_proxies_and_leave_nothing_behind(bool tunnel)
     {
+        // A tunnel that nothing is in any more stays for the next connection.
+        var rest = tunnel ? Environment.ProcessorCount * 16 : 0;
+
         // Two descriptors for each connection in each of three processes; 10,000 where the machine allows so many.
         var count = Math.Min(10_000, (OpenFilesLimit() - 2_000) / 2);
         await using var mesh = new Sidecars();
         await using var echo = new Echo();
-        var (web, orders) = await mesh.PairAsync(echo.EndPoint, "tcp");
+        var (web, orders) = await mesh.PairAsync(echo.EndPoint, "tcp", tunnel: tunnel);
         Sidecar[] both = [web, orders];
         Assert.Equal("x", await SayAsync(web));
-        await Eventually.IsTrueAsync(async () => await web.ConnectionsAsync() == 0 && await orders.ConnectionsAsync() == 0, "it begins at rest");
+        await Eventually.IsTrueAsync(async () => await web.ConnectionsAsync() == 0 && await orders.ConnectionsAsync() <= rest, "it begins at rest");
         var before = both.Select(one => (one.Memory, one.Descriptors)).ToList();
 
         var open = new Socket[count];
@@ -30,7 +35,7 @@ public sealed class ScaleTests
             Assert.Equal("x", await SayAsync(open[i]));
         }).WaitAsync(Deadline);
 
-        Assert.Equal(count, await orders.ConnectionsAsync());
+        Assert.InRange(await orders.ConnectionsAsync(), count, count + rest);
         var during = both.Select(one => one.Memory).ToList();
         foreach (var i in Enumerable.Range(0, 50).Select(i => i * (count / 50)))
         {
@@ -42,8 +47,8 @@ public sealed class ScaleTests
             socket.Dispose();
         }
 
-        await Eventually.IsTrueAsync(async () => await web.ConnectionsAsync() == 0 && await orders.ConnectionsAsync() == 0, "all connections are over");
-        await Eventually.IsTrueAsync(() => both.Zip(before).All(one => one.First.Descriptors <= one.Second.Descriptors + 20), "all descriptors are closed");
+        await Eventually.IsTrueAsync(async () => await web.ConnectionsAsync() == 0 && await orders.ConnectionsAsync() <= rest, "all connections are over");
+        await Eventually.IsTrueAsync(() => both.Zip(before).All(one => one.First.Descriptors <= one.Second.Descriptors + 20 + rest), "all descriptors are closed");
 
         var after = both.Select(one => one.Memory).ToList();
         for (var i = 0; i < 2; i++)

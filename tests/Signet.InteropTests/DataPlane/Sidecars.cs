@@ -58,19 +58,19 @@ internal sealed class Sidecars : IAsyncDisposable
 
     /// <summary>A sidecar with one service that listens at the endpoint.</summary>
     public Task<Sidecar> OutboundAsync(
-        IPEndPoint endpoint, string protocol, string account = "web", IReadOnlyDictionary<string, string>? environment = null, string? identity = null)
+        IPEndPoint endpoint, string protocol, string account = "web", IReadOnlyDictionary<string, string>? environment = null, string? identity = null, bool tunnel = true)
     {
         var port = Port();
         return StartAsync(
             account, port, environment,
-            $"outbound:\n- {{listen: \"127.0.0.1:{port}\", host: orders.default.svc.cluster.local, port: 8080, protocol: {protocol}, endpoints: [\"{endpoint}\"]}}\n", identity);
+            $"outbound:\n- {{listen: \"127.0.0.1:{port}\", host: orders.default.svc.cluster.local, port: 8080, protocol: {protocol}, endpoints: [\"{endpoint}\"]}}\ntls: {{tunnel: {(tunnel ? "true" : "false")}}}\n", identity);
     }
 
     /// <summary>Web's and orders' sidecars with the application behind them; connect to the first.</summary>
-    public async Task<(Sidecar Web, Sidecar Orders)> PairAsync(IPEndPoint app, string protocol, IReadOnlyDictionary<string, string>? environment = null)
+    public async Task<(Sidecar Web, Sidecar Orders)> PairAsync(IPEndPoint app, string protocol, IReadOnlyDictionary<string, string>? environment = null, bool tunnel = true)
     {
         var orders = await InboundAsync(app, protocol, environment: environment);
-        return (await OutboundAsync(orders.EndPoint, protocol, environment: environment), orders);
+        return (await OutboundAsync(orders.EndPoint, protocol, environment: environment, tunnel: tunnel), orders);
     }
 
     /// <summary>A foreign program that runs until the test is over.</summary>

@@ -135,10 +135,10 @@ public sealed class SoakTests
 
     private async Task AskAsync(ProcessMesh mesh)
     {
-        var status = await mesh.AskAsync();
+        var (status, text) = await mesh.Demo.AskAsync(HttpMethod.Get, mesh.Layout.Web.AppPort, "/", CancellationToken.None);
         if (status != 200)
         {
-            throw new InvalidDataException($"status {status}");
+            throw new InvalidDataException($"status {status}: {text}");
         }
 
         Interlocked.Increment(ref _requests);

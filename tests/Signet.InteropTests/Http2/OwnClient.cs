@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Signet.Proxy.Http2;
-using Signet.Proxy.Transport;
 
 namespace Signet.InteropTests.Http2;
 
@@ -25,7 +24,7 @@ internal sealed class OwnClient : IAsyncDisposable
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(IPEndPoint.Parse(address));
         var defaults = new Http2Options { Time = TimeProvider.System };
-        return new OwnClient(Http2Connection.AsClient(new SocketTransport(socket), options?.Invoke(defaults) ?? defaults), address);
+        return new OwnClient(Http2Connection.AsClient(new TcpTransport(socket), options?.Invoke(defaults) ?? defaults), address);
     }
 
     public Http2Stream Open(string method, string path, bool endStream = true)

@@ -3,7 +3,6 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Signet.Proxy.Http2;
-using Signet.Proxy.Transport;
 
 namespace Signet.InteropTests.Http2;
 
@@ -49,7 +48,7 @@ internal sealed class OwnServer : IAsyncDisposable
             try
             {
                 var socket = await _socket.AcceptAsync(_stop.Token);
-                var connection = Http2Connection.AsServer(new SocketTransport(socket), _options, ServeAsync);
+                var connection = Http2Connection.AsServer(new TcpTransport(socket), _options, ServeAsync);
                 Connections.Enqueue(connection);
                 _connections.Add(connection.RunAsync(_stop.Token));
             }

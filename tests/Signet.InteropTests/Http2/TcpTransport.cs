@@ -3,14 +3,22 @@ using Signet.Proxy.Transport;
 
 namespace Signet.InteropTests.Http2;
 
-/// <summary>The platform's own socket as a transport: another carrier than the proxy's loops for the same protocol.</summary>
-internal sealed class SocketTransport(Socket socket) : ITransport
+/// <summary>A TCP socket as a transport, on the thread pool. Owns the socket.</summary>
+internal sealed class TcpTransport : ITransport
 {
+    private readonly Socket _socket;
+
+    public TcpTransport(Socket socket)
+    {
+        _socket = socket;
+        _socket.NoDelay = true;
+    }
+
     public async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         try
         {
-            return await socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
+            return await _socket.ReceiveAsync(buffer, SocketFlags.None, cancellationToken);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
@@ -24,7 +32,7 @@ internal sealed class SocketTransport(Socket socket) : ITransport
         {
             while (!bytes.IsEmpty)
             {
-                bytes = bytes[await socket.SendAsync(bytes, SocketFlags.None, cancellationToken)..];
+                bytes = bytes[await _socket.SendAsync(bytes, SocketFlags.None, cancellationToken)..];
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
@@ -37,8 +45,8 @@ internal sealed class SocketTransport(Socket socket) : ITransport
     {
         try
         {
-            socket.Shutdown(SocketShutdown.Send);
-            return default;
+            _socket.Shutdown(SocketShutdown.Send);
+            return ValueTask.CompletedTask;
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
@@ -46,11 +54,11 @@ internal sealed class SocketTransport(Socket socket) : ITransport
         }
     }
 
-    public void Abort() => socket.Close(timeout: 0);
+    public void Abort() => _socket.Close(timeout: 0);
 
     public ValueTask DisposeAsync()
     {
-        socket.Dispose();
-        return default;
+        _socket.Dispose();
+        return ValueTask.CompletedTask;
     }
 }
