@@ -34,7 +34,7 @@ public sealed class PlaintextTests
             spec: {host: orders.default.svc.cluster.local, trafficPolicy: {tls: {mode: DISABLE}}}
             """);
         Assert.True(await SeesMarkerAsync(mesh, orders.EndPoint.Port, () => Eventually.IsTrueAsync(
-            async () => await SayAsync(web) == Marker && !web.Log()[^1].GetProperty("tls").GetProperty("mutual").GetBoolean(), "plaintext, as asked for")));
+            async () => await SayAsync(web) == Marker && web.Log() is [.., var last] && !last.GetProperty("tls").GetProperty("mutual").GetBoolean(), "plaintext, as asked for")));
     }
 
     [Fact]
