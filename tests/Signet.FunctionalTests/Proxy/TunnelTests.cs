@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.Json;
 using Signet.Proxy;
 using Signet.Proxy.Config;
@@ -55,8 +56,7 @@ public sealed class TunnelTests
 
         Assert.Equal("", await client.ReadToEndAsync());
         Assert.Contains("default/no-web", (await orders.RefusedAsync(RefusalReason.PolicyChanged)).GetProperty("reason").GetString(), StringComparison.Ordinal);
-        await using var next = await Wire.PlainAsync(web.Outbound);
-        Assert.Equal("", await next.ReadToEndAsync());
+        Assert.Equal("", await RefusedAsync(web));
         Assert.Equal("default/no-web", (await orders.RefusedAsync(RefusalReason.PolicyDenied)).GetProperty("policy").GetString());
         Assert.Contains("policy does not allow", (await web.RefusedAsync(RefusalReason.UpstreamClosed)).GetProperty("reason").GetString(), StringComparison.Ordinal);
         Assert.Equal(1, app.Count);
@@ -107,6 +107,20 @@ public sealed class TunnelTests
         await client.EndAsync();
         Assert.Equal("", await client.ReadToEndAsync());
         await stopping;
+    }
+
+    /// <summary>What a refused client hears; the reset may be there before its own side has noticed that it is connected.</summary>
+    private static async Task<string> RefusedAsync(ProxyWorld web)
+    {
+        try
+        {
+            await using var client = await Wire.PlainAsync(web.Outbound);
+            return await client.ReadToEndAsync();
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionReset)
+        {
+            return "";
+        }
     }
 
     private static async Task<Wire> EchoedAsync(Wire wire, string text)
