@@ -121,8 +121,15 @@ public static class PolicyBenchmark
 
     private static RequestFacts Facts(int caller, string path, string method) => new()
     {
-        Protocol = Protocol.Http, MutualTls = true, Peer = SpiffeId.Parse($"spiffe://cluster.local/ns/default/sa/caller-{caller}"), SourceIp = IPAddress.Parse("10.2.3.4"),
-        DestinationIp = IPAddress.Parse("10.0.0.9"), DestinationPort = 8080, Method = method, Path = path, Host = "orders.default.svc.cluster.local",
+        Protocol = Protocol.Http,
+        MutualTls = true,
+        Peer = SpiffeId.Parse($"spiffe://cluster.local/ns/default/sa/caller-{caller}"),
+        SourceIp = IPAddress.Parse("10.2.3.4"),
+        DestinationIp = IPAddress.Parse("10.0.0.9"),
+        DestinationPort = 8080,
+        Method = method,
+        Path = path,
+        Host = "orders.default.svc.cluster.local",
         Headers = [new("user-agent", "bench"), new("accept", "*/*"), new("x-tenant", "blue"), new("content-type", "application/json")],
     };
 

@@ -97,7 +97,10 @@ internal static class Propagation
 
     private static RegistrationEntry Entry(SpiffeId agent, SpiffeId id) => new()
     {
-        Id = "", SpiffeId = id, ParentId = agent, Selectors = [new Selector("unix", Path)],
+        Id = "",
+        SpiffeId = id,
+        ParentId = agent,
+        Selectors = [new Selector("unix", Path)],
     };
 
     private static void Add(TextTable table, string name, IEnumerable<double> milliseconds)

@@ -43,8 +43,11 @@ internal sealed class NginxPair : ProxyPair
         var (inbound, outbound) = (Start(mesh, "nginx-inbound"), Start(mesh, "nginx-outbound"));
         var pair = new NginxPair(outbound, inbound, mesh.Layout.Home)
         {
-            TcpPort = ports["stream"], HttpPort = ports["http"], ResumingPort = ports["stream-resuming"],
-            FullPeerPort = ports["stream-peer"], ResumingPeerPort = ports["stream-resuming-peer"],
+            TcpPort = ports["stream"],
+            HttpPort = ports["http"],
+            ResumingPort = ports["stream-resuming"],
+            FullPeerPort = ports["stream-peer"],
+            ResumingPeerPort = ports["stream-resuming-peer"],
         };
         try
         {

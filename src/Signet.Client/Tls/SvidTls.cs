@@ -19,15 +19,15 @@ public static class SvidTls
     /// <param name="judge">Called once per handshake with the peer's chain (empty when it sent none); false ends the handshake.</param>
     public static SslServerAuthenticationOptions Server(
         TlsCredential credential, bool clientCertificate, Func<IReadOnlyList<Certificate>, string, bool> judge) => new()
-    {
-        ServerCertificateContext = credential.Context,
-        ClientCertificateRequired = clientCertificate,
-        EnabledSslProtocols = Versions,
-        AllowRenegotiation = false,
-        AllowTlsResume = false,
-        CertificateChainPolicy = NoChain(),
-        RemoteCertificateValidationCallback = Callback(judge),
-    };
+        {
+            ServerCertificateContext = credential.Context,
+            ClientCertificateRequired = clientCertificate,
+            EnabledSslProtocols = Versions,
+            AllowRenegotiation = false,
+            AllowTlsResume = false,
+            CertificateChainPolicy = NoChain(),
+            RemoteCertificateValidationCallback = Callback(judge),
+        };
 
     /// <summary>Settings for the connecting side.</summary>
     /// <param name="credential">What this side presents when asked; null presents nothing.</param>
@@ -35,15 +35,15 @@ public static class SvidTls
     /// <param name="judge">Called once per handshake with the server's chain; false ends the handshake.</param>
     public static SslClientAuthenticationOptions Client(
         TlsCredential? credential, string serverName, Func<IReadOnlyList<Certificate>, string, bool> judge) => new()
-    {
-        TargetHost = serverName,
-        ClientCertificateContext = credential?.Context,
-        EnabledSslProtocols = Versions,
-        AllowRenegotiation = false,
-        AllowTlsResume = false,
-        CertificateChainPolicy = NoChain(),
-        RemoteCertificateValidationCallback = Callback(judge),
-    };
+        {
+            TargetHost = serverName,
+            ClientCertificateContext = credential?.Context,
+            EnabledSslProtocols = Versions,
+            AllowRenegotiation = false,
+            AllowTlsResume = false,
+            CertificateChainPolicy = NoChain(),
+            RemoteCertificateValidationCallback = Callback(judge),
+        };
 
     // The platform builds a chain of its own before it asks us. It gets nothing to work with, and above all it fetches nothing from the
     // addresses in a stranger's certificate.

@@ -51,7 +51,13 @@ internal sealed class GrpcAuthoriser : IAuthoriser
         {
             request.Http = new AttributeContext.Types.HttpRequest
             {
-                Id = http.Id ?? "", Method = http.Method, Path = http.Path, Host = http.Host, Scheme = "http", Size = http.Size, Protocol = "HTTP/1.1",
+                Id = http.Id ?? "",
+                Method = http.Method,
+                Path = http.Path,
+                Host = http.Host,
+                Scheme = "http",
+                Size = http.Size,
+                Protocol = "HTTP/1.1",
             };
             AddFields(request.Http, http);
         }

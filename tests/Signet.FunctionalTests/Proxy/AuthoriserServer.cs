@@ -59,7 +59,9 @@ internal sealed class AuthoriserServer : Authorization.AuthorizationBase, IAsync
         Status = new Signet.Rpc.Wire.GoogleRpc.Status { Code = (int)StatusCode.PermissionDenied, Message = "not today" },
         DeniedResponse = new DeniedHttpResponse
         {
-            Status = new Signet.Rpc.Wire.Envoy.Type.HttpStatus { Code = (Signet.Rpc.Wire.Envoy.Type.StatusCode)status }, Body = body, Headers = { headers },
+            Status = new Signet.Rpc.Wire.Envoy.Type.HttpStatus { Code = (Signet.Rpc.Wire.Envoy.Type.StatusCode)status },
+            Body = body,
+            Headers = { headers },
         },
     };
 

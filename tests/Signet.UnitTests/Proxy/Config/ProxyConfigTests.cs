@@ -74,8 +74,15 @@ public sealed class ProxyConfigTests
         Assert.Equal(
             new ProxyTimeouts
             {
-                Detection = TimeSpan.FromSeconds(3), ServerFirst = TimeSpan.FromMilliseconds(100), Handshake = TimeSpan.FromSeconds(7), Connect = TimeSpan.FromSeconds(2),
-                RequestHead = TimeSpan.FromSeconds(4), KeepAlive = TimeSpan.FromMinutes(1), StreamIdle = TimeSpan.FromMinutes(2), TcpIdle = TimeSpan.FromHours(2), UpstreamIdle = TimeSpan.FromSeconds(3),
+                Detection = TimeSpan.FromSeconds(3),
+                ServerFirst = TimeSpan.FromMilliseconds(100),
+                Handshake = TimeSpan.FromSeconds(7),
+                Connect = TimeSpan.FromSeconds(2),
+                RequestHead = TimeSpan.FromSeconds(4),
+                KeepAlive = TimeSpan.FromMinutes(1),
+                StreamIdle = TimeSpan.FromMinutes(2),
+                TcpIdle = TimeSpan.FromHours(2),
+                UpstreamIdle = TimeSpan.FromSeconds(3),
             },
             config.Timeouts);
         Assert.Equal(new ProxyLimits { Connections = 5, Handshakes = 6, IdleUpstreams = 7, Checks = 8 }, config.Limits);
