@@ -37,7 +37,15 @@ public sealed class TunnelServer
                 stream.WriteHead(new Http2ResponseHead(refused.Status, []), endStream: true);
                 break;
             case TunnelAnswer.Permitted permitted:
-                stream.WriteHead(new Http2ResponseHead(200, []), endStream: false);
+                try
+                {
+                    stream.WriteHead(new Http2ResponseHead(200, []), endStream: false);
+                }
+                catch (Http2StreamException)
+                {
+                    // The peer has given up meanwhile. The relay finds that out, and lets go of what was opened for it.
+                }
+
                 await permitted.Relay(stream).ConfigureAwait(false);
                 break;
         }

@@ -100,6 +100,31 @@ public sealed class TunnelTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task What_was_opened_for_a_connection_is_let_go_when_the_peer_gave_up_meanwhile()
+    {
+        var (asked, decided, relayed) = (new TaskCompletionSource(), new TaskCompletionSource(), new TaskCompletionSource());
+        _authorise = async _ =>
+        {
+            asked.SetResult();
+            await decided.Task;
+            return new TunnelAnswer.Permitted(_ =>
+            {
+                relayed.SetResult();
+                return Task.CompletedTask;
+            });
+        };
+        using var patience = new CancellationTokenSource();
+        var connecting = Pool.ConnectAsync(Orders, DialAsync, "10.0.0.9:8080", [], patience.Token);
+        await asked.Task;
+        await patience.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => connecting);
+
+        decided.SetResult();
+
+        await relayed.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
     public async Task A_dial_that_fails_fails_whoever_waited_and_the_next_one_tries_again()
     {
         _failure = new(RefusalReason.UpstreamConnectFailed, "10.0.0.9:15006: connection refused");
