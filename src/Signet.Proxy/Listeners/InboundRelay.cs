@@ -58,7 +58,4 @@ internal sealed class InboundRelay(IUpstreamDialer app, Authorisers authorisers,
         live.KeepAsking(recheck);
         record.Detail = await Relay.RunAsync(Clearance.Inbound(_permit!), client, upstream.Transport, live, live.Token).ConfigureAwait(false) ?? _passedOver ?? record.Detail;
     }
-
-    /// <summary>Lets go of the application when nothing will be moved.</summary>
-    public ValueTask AbandonAsync() => _upstream?.DisposeAsync() ?? default;
 }

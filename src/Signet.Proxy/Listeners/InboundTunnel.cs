@@ -43,21 +43,25 @@ internal sealed class InboundTunnel(
         var relay = new InboundRelay(app, authorisers, core, stream.Live, facts, stream.Record);
         stream.Live.Peer = live.Peer;
         core.Metrics.Opened(stream.Live);
+        var isOpen = false;
         try
         {
-            if (await relay.OpenAsync(() => subject(stream.Record)).ConfigureAwait(false))
-            {
-                return new TunnelAnswer.Permitted(transport => stream.EndWithAsync(() => relay.RunAsync(transport, () => recheck(facts))));
-            }
+            isOpen = await relay.OpenAsync(() => subject(stream.Record)).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stream.Live.Closed is { } closed)
         {
             stream.Record.Refuse(closed.Reason, closed.Detail);
         }
+        finally
+        {
+            if (!isOpen)
+            {
+                stream.End();
+            }
+        }
 
-        await relay.AbandonAsync().ConfigureAwait(false);
-        stream.End();
-        return new TunnelAnswer.Refused(stream.Record.Refusal == RefusalReason.PolicyDenied ? 403 : 503);
+        return isOpen ? new TunnelAnswer.Permitted(transport => stream.EndWithAsync(() => relay.RunAsync(transport, () => recheck(facts))))
+            : new TunnelAnswer.Refused(stream.Record.Refusal == RefusalReason.PolicyDenied ? 403 : 503);
     }
 
     /// <summary>One connection in the tunnel.</summary>
