@@ -61,6 +61,14 @@ internal sealed class ProxyCore(
 
     public IEnumerable<TunnelPool> Tunnels => _tunnels.Values;
 
+    /// <summary>What a connection that has ended moved and how long it took, in its record and in the metrics.</summary>
+    public void Note(AccessRecord record, LiveConnection live, long started)
+    {
+        (record.BytesReceived, record.BytesSent) = (live.Received, live.Sent);
+        record.Duration = time.GetElapsedTime(started);
+        metrics.Closed(live, record);
+    }
+
     /// <summary>From now on nothing new begins.</summary>
     public Task DrainAsync() => _draining.CancelAsync();
 

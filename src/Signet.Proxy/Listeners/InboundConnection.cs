@@ -71,9 +71,7 @@ internal sealed class InboundConnection(
             }
         }
 
-        (record.BytesReceived, record.BytesSent) = (live.Received, live.Sent);
-        record.Duration = core.Time.GetElapsedTime(started);
-        core.Metrics.Closed(live, record);
+        core.Note(record, live, started);
 
         // The requests of an HTTP connection have their own lines.
         if (!_isHttp)

@@ -95,9 +95,7 @@ internal sealed class InboundTunnel(
 
         public void End()
         {
-            (record.BytesReceived, record.BytesSent) = (live.Received, live.Sent);
-            record.Duration = core.Time.GetElapsedTime(_started);
-            core.Metrics.Closed(live, record);
+            core.Note(record, live, _started);
             core.AccessLog.Write(record);
             core.Connections.Forget(live);
         }

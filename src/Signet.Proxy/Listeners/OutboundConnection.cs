@@ -47,9 +47,7 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
             record.Refuse(closed.Reason, closed.Detail);
         }
 
-        (record.BytesReceived, record.BytesSent) = (live.Received, live.Sent);
-        record.Duration = core.Time.GetElapsedTime(started);
-        core.Metrics.Closed(live, record);
+        core.Note(record, live, started);
         if (!_isHttp)
         {
             core.AccessLog.Write(record);

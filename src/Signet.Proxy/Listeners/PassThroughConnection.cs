@@ -35,9 +35,7 @@ internal sealed class PassThroughConnection(IPEndPoint destination, ProxyCore co
         }
 
         record.Detail = record.Detail is null ? "passthrough" : $"passthrough; {record.Detail}";
-        (record.BytesReceived, record.BytesSent) = (live.Received, live.Sent);
-        record.Duration = core.Time.GetElapsedTime(started);
-        core.Metrics.Closed(live, record);
+        core.Note(record, live, started);
         core.AccessLog.Write(record);
     }
 

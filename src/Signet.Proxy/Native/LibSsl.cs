@@ -13,12 +13,10 @@ internal static unsafe partial class LibSsl
     private const string Crypto = "libcrypto.so.3";
 
     // SSL_get_error(3)
-    public const int ErrorSsl = 1;
     public const int ErrorWantRead = 2;
     public const int ErrorZeroReturn = 6;
 
     // SSL_CTX_set_verify(3)
-    public const int VerifyNone = 0;
     public const int VerifyPeer = 1;
     public const int VerifyFailIfNoPeerCertificate = 2;
 
@@ -68,7 +66,6 @@ internal static unsafe partial class LibSsl
     public const int VerifyErrorNotYetValid = 9;
     public const int VerifyErrorExpired = 10;
     public const int VerifyErrorUnknownIssuer = 20;
-    public const int VerifyErrorRevoked = 23;
     public const int VerifyErrorRejected = 28;
 
     [LibraryImport(Ssl, EntryPoint = "TLS_server_method")]
@@ -91,9 +88,6 @@ internal static unsafe partial class LibSsl
 
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_cipher_list", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int SetCipherList(nint context, string suites);
-
-    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_ciphersuites", StringMarshalling = StringMarshalling.Utf8)]
-    public static partial int SetCipherSuites(nint context, string suites);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_use_certificate")]
     public static partial int UseCertificate(nint context, nint certificate);

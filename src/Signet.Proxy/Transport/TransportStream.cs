@@ -1,6 +1,6 @@
 namespace Signet.Proxy.Transport;
 
-/// <summary>A transport in the shape that <see cref="System.Net.Security.SslStream"/> wants below it. Async only; owns the transport.</summary>
+/// <summary>A transport in the shape that the platform's own clients and servers want below them. Async only; owns the transport.</summary>
 internal class TransportStream(ITransport transport) : Stream
 {
     public override bool CanRead => true;
@@ -17,15 +17,8 @@ internal class TransportStream(ITransport transport) : Stream
         set => throw new NotSupportedException();
     }
 
-    /// <summary>Whether the transport's peer has ended its direction.</summary>
-    public bool ReachedEnd { get; private set; }
-
-    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
-    {
-        var read = await transport.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
-        ReachedEnd |= read == 0 && !buffer.IsEmpty;
-        return read;
-    }
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+        transport.ReadAsync(buffer, cancellationToken);
 
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
