@@ -5,33 +5,36 @@ using static Signet.Benchmarks.Samples;
 
 namespace Signet.Benchmarks;
 
-/// <summary>What each role takes when it has started and nothing happens.</summary>
+/// <summary>What each role takes when nothing happens, and what connections add that have been used once and rest.</summary>
 internal static class IdleMemory
 {
+    private const int Connections = 1000;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
     public static async Task RunAsync(BenchContext context)
     {
-        await using var mesh = await Mesh.StartAsync(context);
-        await using var tools = await LoadTools.StartAsync(mesh.Layout.Home, context.Cancellation);
-        await using var signet = await SignetPair.StartAsync(mesh, tools.BackendPort, context);
-        await using var nginx = await NginxPair.StartAsync(mesh, tools.BackendPort, context);
+        await using var field = await Field.StartAsync(context, SignetSessions.Shared, SignetSessions.Resumed);
         var rest = context.Span(15);
         await Task.Delay(rest, context.Cancellation);
 
-        var table = new TextTable("MiB", "RSS", "PSS", "private");
-        Add(table, "signet server", mesh.Server);
-        Add(table, "signet agent, 3 entries", mesh.Agent);
-        Add(table, "signet proxy, outbound", signet.Outbound);
-        Add(table, "signet proxy, inbound", signet.Inbound);
-        Add(table, "nginx, outbound, master and workers", nginx.Outbound);
-        Add(table, "nginx, inbound, master and workers", nginx.Inbound);
+        var table = new TextTable("PSS, MiB", "server", "agent");
+        table.Add("signet, 3 entries", Pss(field.Mesh.Server), Pss(field.Mesh.Agent));
         table.WriteTo(context.Out);
+
+        var proxies = new TextTable("PSS of a proxy, MiB", "outbound, at rest", $"with {Connections} connections", "inbound, at rest", $"with {Connections} connections", "both");
+        foreach (var pair in field.Signets.Concat<ProxyPair>(field.Peers))
+        {
+            var before = pair.Memory();
+            await using var held = await field.Tools.HoldAsync(pair.TcpPort, Connections, Patience, context.Cancellation);
+            await Task.Delay(rest, context.Cancellation);
+            var after = pair.Memory();
+            proxies.Add(pair.Name, Number(before.Outbound, "0.0"), Number(after.Outbound, "0.0"), Number(before.Inbound, "0.0"), Number(after.Inbound, "0.0"), Number(after.Outbound + after.Inbound, "0.0"));
+        }
+
+        proxies.WriteTo(context.Out);
         context.Out.WriteLine();
-        context.Out.WriteLine($"After {rest.TotalSeconds:0} s of rest, before any traffic. PSS shares pages among the processes that map them; RSS counts them in each, for nginx once per worker.");
+        context.Out.WriteLine($"Each taken after {rest.TotalSeconds:0} s of rest. PSS shares pages among the processes that map them. Every connection has carried one request and one answer.");
     }
 
-    private static void Add(TextTable table, string name, DemoProcess process)
-    {
-        var memory = ProcessFacts.Memory(process.Pid);
-        table.Add(name, Number(memory.Rss, "0.0"), Number(memory.Pss, "0.0"), Number(memory.Private, "0.0"));
-    }
+    private static string Pss(DemoProcess process) => Number(ProcessFacts.Memory(process.Pid).Pss, "0.0");
 }

@@ -11,7 +11,11 @@ var benchmarks = new Dictionary<string, Func<BenchContext, Task>>(StringComparer
     ["policy"] = context => PolicyBenchmark.Run(context.Out) == 0 ? Task.CompletedTask : throw new BenchException("the policy benchmark's two readings disagree"),
     ["policy-scale"] = PolicyScale.RunAsync,
     ["http2"] = Http2Streams.RunAsync,
-    ["proxies"] = Proxies.RunAsync,
+    ["tcp"] = Proxies.TcpAsync,
+    ["connections"] = Proxies.ConnectionsAsync,
+    ["bulk"] = Proxies.BulkAsync,
+    ["http"] = Proxies.HttpAsync,
+    ["latency"] = Proxies.LatencyAsync,
 };
 var flags = args.Where(arg => arg.StartsWith("--", StringComparison.Ordinal)).ToHashSet(StringComparer.Ordinal);
 var names = args.Where(arg => !flags.Contains(arg) && arg != "all").DefaultIfEmpty("all").ToArray();

@@ -1,4 +1,4 @@
-// backend PORT: an HTTP/1.1 server on loopback that gives every request the same answer. One thread, one epoll.
+// backend PORT: an HTTP/1.1 server on loopback that answers /bulk with the long body and everything else with the short one. One thread, one epoll.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,6 +17,7 @@ enum { MAX_HEAD = 8192, EVENTS = 256 };
 
 struct connection {
     int fd;
+    size_t owed; // of a long body
     size_t filled;
     char head[MAX_HEAD];
 };
@@ -45,32 +46,53 @@ static void accept_all(int listener) {
         struct connection *c = calloc(1, sizeof *c);
         c->fd = fd;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
         epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event);
     }
 }
 
-// Answers every request head that is complete. Requests carry no body; an answer fits the socket's buffer.
-static void serve(struct connection *c) {
-    ssize_t got = recv(c->fd, c->head + c->filled, sizeof c->head - c->filled, 0);
-    if (got <= 0) {
-        if (got == 0 || errno != EAGAIN) {
-            close_connection(c);
+// As much of a long body as the socket takes.
+static int pay(struct connection *c) {
+    while (c->owed > 0) {
+        size_t piece = c->owed < BLOCK ? c->owed : BLOCK;
+        ssize_t sent = send(c->fd, blocks + (LONG_LENGTH - c->owed) % BLOCK, piece, MSG_NOSIGNAL);
+        if (sent < 0) {
+            return errno == EAGAIN;
         }
-        return;
+        c->owed -= sent;
     }
-    c->filled += got;
+    return 1;
+}
+
+// Answers every request head that is complete. Requests carry no body; a short answer fits the socket's buffer.
+static int answer_all(struct connection *c) {
     char *end;
-    while ((end = memmem(c->head, c->filled, "\r\n\r\n", 4)) != NULL) {
+    while (c->owed == 0 && (end = memmem(c->head, c->filled, "\r\n\r\n", 4)) != NULL) {
         size_t used = end + 4 - c->head;
-        if (send(c->fd, ANSWER, sizeof ANSWER - 1, MSG_NOSIGNAL) != sizeof ANSWER - 1) {
-            close_connection(c);
-            return;
+        int is_long = memcmp(c->head, LONG_REQUEST, 10) == 0;
+        const char *answer = is_long ? LONG_HEAD : ANSWER;
+        if (send(c->fd, answer, strlen(answer), MSG_NOSIGNAL) != (ssize_t)strlen(answer)) {
+            return 0;
         }
+        c->owed = is_long ? LONG_LENGTH : 0;
         c->filled -= used;
         memmove(c->head, c->head + used, c->filled);
+        if (!pay(c)) {
+            return 0;
+        }
     }
-    if (c->filled == sizeof c->head) {
+    return c->filled < sizeof c->head;
+}
+
+static void serve(struct connection *c) {
+    ssize_t got = recv(c->fd, c->head + c->filled, sizeof c->head - c->filled, 0);
+    if (got > 0) {
+        c->filled += got;
+    } else if (got == 0 || errno != EAGAIN) {
+        close_connection(c);
+        return;
+    }
+    if (!pay(c) || !answer_all(c)) {
         close_connection(c);
     }
 }
@@ -80,6 +102,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: backend PORT\n");
         return 2;
     }
+    fill_blocks();
     int listener = listen_on(atoi(argv[1]));
     epoll_fd = epoll_create1(0);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL}, events[EVENTS];

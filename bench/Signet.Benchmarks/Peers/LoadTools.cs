@@ -5,16 +5,30 @@ using Signet.Cli.Demo;
 namespace Signet.Benchmarks.Peers;
 
 /// <summary>What one run of the load generator saw.</summary>
-internal sealed record LoadResult(int Requests, double Seconds, int Errors, double P50Milliseconds, double P99Milliseconds)
+/// <param name="Gigabytes">That came, answers that were not complete in time included.</param>
+internal sealed record LoadResult(int Requests, double Gigabytes, double Seconds, int Errors, double P50Milliseconds, double P99Milliseconds)
 {
-    public double PerSecond => Requests / Seconds;
+    public double RequestsPerSecond => Requests / Seconds;
+
+    public double MegabytesPerSecond => Gigabytes * 1000 / Seconds;
 }
 
-/// <summary>Each connection asks again when it has its answer, or each request has a connection of its own.</summary>
-internal enum LoadShape
+/// <summary>The shapes that the load generator knows; bench/tools/load.c describes them.</summary>
+/// <param name="Word">As it is called there.</param>
+/// <param name="Connections">At once.</param>
+internal sealed record LoadShape(string Word, int Connections)
 {
-    Keep,
-    New,
+    /// <summary>Each connection asks again when it has its answer.</summary>
+    public static LoadShape Kept(int connections) => new("keep", connections);
+
+    /// <summary>Each request has a connection of its own.</summary>
+    public static LoadShape New(int connections) => new("new", connections);
+
+    /// <summary>So many requests a second, whatever the answers do.</summary>
+    public static LoadShape AtRate(int requestsPerSecond, int connections) => new($"rate:{requestsPerSecond}", connections);
+
+    /// <summary>Bodies of 64 MiB, one after the other on each connection.</summary>
+    public static LoadShape Bulk(int connections) => new("bulk", connections);
 }
 
 /// <summary>The load generator and the backend of bench/tools, compiled here: the same for every proxy.</summary>
@@ -43,7 +57,7 @@ internal sealed class LoadTools : IAsyncDisposable
         var tools = new LoadTools(folder, DemoPorts.Take(1)[0]);
         try
         {
-            await tools.RunAsync(tools.BackendPort, connections: 1, TimeSpan.FromSeconds(0.2), LoadShape.Keep, cancellationToken);
+            await tools.RunAsync(tools.BackendPort, LoadShape.Kept(1), TimeSpan.FromSeconds(0.2), cancellationToken);
             return tools;
         }
         catch
@@ -53,13 +67,37 @@ internal sealed class LoadTools : IAsyncDisposable
         }
     }
 
-    public async Task<LoadResult> RunAsync(int port, int connections, TimeSpan span, LoadShape shape, CancellationToken cancellationToken)
+    public async Task<LoadResult> RunAsync(int port, LoadShape shape, TimeSpan span, CancellationToken cancellationToken)
     {
         var line = await RunAsync(
-            Path.Combine(_folder, "load"), [$"{port}", $"{connections}", span.TotalSeconds.ToString(CultureInfo.InvariantCulture), shape == LoadShape.Keep ? "keep" : "new"], cancellationToken);
+            Path.Combine(_folder, "load"), [$"{port}", $"{shape.Connections}", span.TotalSeconds.ToString(CultureInfo.InvariantCulture), shape.Word], cancellationToken);
         var words = line.Split(' ');
         double Value(string name) => double.Parse(words[Array.IndexOf(words, name) + 1], CultureInfo.InvariantCulture);
-        return new LoadResult((int)Value("requests"), Value("seconds"), (int)Value("errors"), Value("p50us") / 1000, Value("p99us") / 1000);
+        return new LoadResult((int)Value("requests"), Value("bytes") / 1e9, Value("seconds"), (int)Value("errors"), Value("p50us") / 1000, Value("p99us") / 1000);
+    }
+
+    /// <summary>Opens connections that have each been answered once, and keeps them until disposal.</summary>
+    /// <exception cref="BenchException">Not all of them came about.</exception>
+    public async Task<IAsyncDisposable> HoldAsync(int port, int connections, TimeSpan patience, CancellationToken cancellationToken)
+    {
+        var process = new Process
+        {
+            StartInfo = new ProcessStartInfo(Path.Combine(_folder, "load"), [$"{port}", $"{connections}", patience.TotalSeconds.ToString(CultureInfo.InvariantCulture), "hold"])
+            {
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+            },
+        };
+        process.Start();
+        var held = new HeldConnections(process);
+        var line = await process.StandardOutput.ReadLineAsync(cancellationToken);
+        if (line == $"held {connections}")
+        {
+            return held;
+        }
+
+        await held.DisposeAsync();
+        throw new BenchException($"of {connections} connections the load generator could say: {line}");
     }
 
     public ValueTask DisposeAsync() => _backend.DisposeAsync();
@@ -88,6 +126,16 @@ internal sealed class LoadTools : IAsyncDisposable
             {
                 process.Kill();
             }
+        }
+    }
+
+    private sealed class HeldConnections(Process load) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            load.StandardInput.Close();
+            await load.WaitForExitAsync();
+            load.Dispose();
         }
     }
 }

@@ -4,11 +4,13 @@ using Signet.Cli.Demo;
 namespace Signet.Benchmarks.Peers;
 
 /// <summary>
-/// Two proxies of one make, each a process of its own: plaintext client → outbound → mutual TLS → inbound → plaintext backend. Both carry
-/// TCP and HTTP on ports of their own.
+/// Two proxies of one make, each a process of its own: plaintext client → outbound → mutual TLS → inbound → plaintext backend.
 /// </summary>
-internal abstract class ProxyPair(DemoProcess outbound, DemoProcess inbound) : IAsyncDisposable
+internal abstract class ProxyPair(string name, DemoProcess outbound, DemoProcess inbound) : IAsyncDisposable
 {
+    /// <summary>As tables call it.</summary>
+    public string Name => name;
+
     public DemoProcess Outbound => outbound;
 
     public DemoProcess Inbound => inbound;
@@ -20,6 +22,9 @@ internal abstract class ProxyPair(DemoProcess outbound, DemoProcess inbound) : I
     public required int HttpPort { get; init; }
 
     public (double Outbound, double Inbound) CpuSeconds() => (ProcessFacts.CpuSeconds(outbound.Pid), ProcessFacts.CpuSeconds(inbound.Pid));
+
+    /// <summary>PSS of both, MiB.</summary>
+    public (double Outbound, double Inbound) Memory() => (ProcessFacts.Memory(outbound.Pid).Pss, ProcessFacts.Memory(inbound.Pid).Pss);
 
     public async ValueTask DisposeAsync()
     {

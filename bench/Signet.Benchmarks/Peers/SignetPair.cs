@@ -3,6 +3,19 @@ using Signet.Cli.Demo;
 
 namespace Signet.Benchmarks.Peers;
 
+/// <summary>How a client's TCP connections come to their session with the other proxy.</summary>
+internal enum SignetSessions
+{
+    /// <summary>They share one that is there.</summary>
+    Shared,
+
+    /// <summary>Each makes its own, resuming an earlier one.</summary>
+    Resumed,
+
+    /// <summary>Each makes its own with a full handshake.</summary>
+    Full,
+}
+
 /// <summary>
 /// Signet's own proxies as an operator would run them: identity from the agent, STRICT, a policy that names who may do what, the access log
 /// in a file, everything else as it is by default.
@@ -14,8 +27,8 @@ internal sealed class SignetPair : ProxyPair
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(100);
 
-    private SignetPair(DemoProcess outbound, DemoProcess inbound)
-        : base(outbound, inbound)
+    private SignetPair(string name, DemoProcess outbound, DemoProcess inbound)
+        : base(name, outbound, inbound)
     {
     }
 
@@ -23,17 +36,25 @@ internal sealed class SignetPair : ProxyPair
 
     public required int InboundAdmin { get; init; }
 
-    public static async Task<SignetPair> StartAsync(Mesh mesh, int backendPort, BenchContext context)
+    /// <param name="sessions">How connections come to their session; <see cref="SignetSessions.Shared"/> is how Signet ships.</param>
+    public static async Task<SignetPair> StartAsync(SignetSessions sessions, Mesh mesh, int backendPort, BenchContext context)
     {
         var layout = mesh.Layout;
+        var (name, tls) = sessions switch
+        {
+            SignetSessions.Shared => ("signet", "{}"),
+            SignetSessions.Resumed => ("signet, no tunnel", "{tunnel: false}"),
+            _ => ("signet, no tunnel or resumption", "{tunnel: false, resumption: false}"),
+        };
+        var (outboundName, inboundName) = ($"signet-{sessions}-outbound", $"signet-{sessions}-inbound");
         var ports = DemoPorts.Take(6);
         layout.WriteMtlsPolicy("STRICT");
         await File.WriteAllTextAsync(Path.Combine(layout.PolicyFolder, "orders.yaml"), Policy(layout), context.Cancellation);
-        await File.WriteAllTextAsync(layout.File("outbound.yaml"), OutboundConfig(layout, tcp: ports[0], http: ports[1], tcpPeer: ports[2], httpPeer: ports[3], admin: ports[4]), context.Cancellation);
-        await File.WriteAllTextAsync(layout.File("inbound.yaml"), InboundConfig(layout, tcp: ports[2], http: ports[3], admin: ports[5], backendPort), context.Cancellation);
-        var inbound = DemoProcess.Start("inbound", layout.ProgramFor(layout.Orders), ["proxy", "run", "--config", layout.File("inbound.yaml")], layout.LogFile("inbound"));
-        var outbound = DemoProcess.Start("outbound", layout.ProgramFor(layout.Web), ["proxy", "run", "--config", layout.File("outbound.yaml")], layout.LogFile("outbound"));
-        var pair = new SignetPair(outbound, inbound) { TcpPort = ports[0], HttpPort = ports[1], OutboundAdmin = ports[4], InboundAdmin = ports[5] };
+        await File.WriteAllTextAsync(layout.File($"{outboundName}.yaml"), OutboundConfig(layout, outboundName, tls, tcp: ports[0], http: ports[1], tcpPeer: ports[2], httpPeer: ports[3], admin: ports[4]), context.Cancellation);
+        await File.WriteAllTextAsync(layout.File($"{inboundName}.yaml"), InboundConfig(layout, inboundName, tls, tcp: ports[2], http: ports[3], admin: ports[5], backendPort), context.Cancellation);
+        var inbound = DemoProcess.Start(inboundName, layout.ProgramFor(layout.Orders), ["proxy", "run", "--config", layout.File($"{inboundName}.yaml")], layout.LogFile(inboundName));
+        var outbound = DemoProcess.Start(outboundName, layout.ProgramFor(layout.Web), ["proxy", "run", "--config", layout.File($"{outboundName}.yaml")], layout.LogFile(outboundName));
+        var pair = new SignetPair(name, outbound, inbound) { TcpPort = ports[0], HttpPort = ports[1], OutboundAdmin = ports[4], InboundAdmin = ports[5] };
         try
         {
             await ReadyAsync(inbound, pair.InboundAdmin, context.Cancellation);
@@ -47,9 +68,14 @@ internal sealed class SignetPair : ProxyPair
         }
     }
 
-    /// <summary>Mutual-TLS handshakes that the inbound proxy completed since its start.</summary>
-    public Task<double> HandshakesAsync(CancellationToken cancellationToken) =>
-        MetricAsync(InboundAdmin, line => line.StartsWith("signet_proxy_handshakes_total{", StringComparison.Ordinal) && line.Contains("\"ok\"", StringComparison.Ordinal), cancellationToken);
+    /// <summary>Of the mutual-TLS handshakes that the inbound proxy completed since its start, the share that was resumed.</summary>
+    public async Task<double> ResumedShareAsync(CancellationToken cancellationToken)
+    {
+        static Func<string, bool> Completed(string kind) =>
+            line => line.StartsWith("signet_proxy_handshakes_total{", StringComparison.Ordinal) && line.Contains("\"ok\"", StringComparison.Ordinal) && line.Contains(kind, StringComparison.Ordinal);
+        var all = await MetricAsync(InboundAdmin, Completed(""), cancellationToken);
+        return await MetricAsync(InboundAdmin, Completed("\"resumed\""), cancellationToken) / Math.Max(1, all);
+    }
 
     /// <summary>Access log lines that either proxy could not write.</summary>
     public async Task<double> DroppedLinesAsync(CancellationToken cancellationToken)
@@ -76,12 +102,13 @@ internal sealed class SignetPair : ProxyPair
             - operation: {ports: ["{{TcpWorkloadPort}}"]}
         """;
 
-    private static string OutboundConfig(DemoLayout layout, int tcp, int http, int tcpPeer, int httpPeer, int admin) => $$"""
+    private static string OutboundConfig(DemoLayout layout, string name, string tls, int tcp, int http, int tcpPeer, int httpPeer, int admin) => $$"""
         workload: {namespace: {{DemoLayout.Namespace}}, serviceAccount: web, labels: {app: web} }
         identity: {socket: "unix:{{layout.AgentSocket}}"}
         policy: {folder: {{layout.PolicyFolder}}}
         admin: 127.0.0.1:{{admin}}
-        accessLog: {path: {{layout.LogFile("outbound-access")}}, format: json}
+        tls: {{tls}}
+        accessLog: {path: {{layout.LogFile($"{name}-access")}}, format: json}
         outbound:
         - listen: 127.0.0.1:{{tcp}}
           host: {{layout.Orders.Host}}
@@ -98,12 +125,13 @@ internal sealed class SignetPair : ProxyPair
 
         """;
 
-    private static string InboundConfig(DemoLayout layout, int tcp, int http, int admin, int backendPort) => $$"""
+    private static string InboundConfig(DemoLayout layout, string name, string tls, int tcp, int http, int admin, int backendPort) => $$"""
         workload: {namespace: {{DemoLayout.Namespace}}, serviceAccount: orders, labels: {app: orders} }
         identity: {socket: "unix:{{layout.AgentSocket}}"}
         policy: {folder: {{layout.PolicyFolder}}}
         admin: 127.0.0.1:{{admin}}
-        accessLog: {path: {{layout.LogFile("inbound-access")}}, format: json}
+        tls: {{tls}}
+        accessLog: {path: {{layout.LogFile($"{name}-access")}}, format: json}
         inbound:
         - listen: 127.0.0.1:{{tcp}}
           port: {{TcpWorkloadPort}}
