@@ -53,6 +53,9 @@ internal sealed class ProxyCore(
     /// <summary>Whether connections should end as soon as what is on them has ended.</summary>
     public bool IsDraining => _draining.IsCancellationRequested;
 
+    /// <summary>Whether connections that wait for a request should end at once.</summary>
+    public bool EndsIdle { get; private set; }
+
     /// <summary>Cancelled when the drain begins.</summary>
     public CancellationToken Draining => _draining.Token;
 
@@ -70,7 +73,11 @@ internal sealed class ProxyCore(
     }
 
     /// <summary>From now on nothing new begins.</summary>
-    public Task DrainAsync() => _draining.CancelAsync();
+    public Task DrainAsync(bool endIdle)
+    {
+        EndsIdle = endIdle;
+        return _draining.CancelAsync();
+    }
 
     /// <summary>Breaks what tunnels are left.</summary>
     public async ValueTask DisposeAsync()
