@@ -38,10 +38,10 @@ internal sealed class ProxyCore(
     public ILogger Logger => logger;
 
     /// <summary>Turns for handshakes with peers that connect.</summary>
-    public SemaphoreSlim InboundHandshakes { get; } = new(config.Limits.Handshakes);
+    public HandshakeTurns InboundHandshakes { get; } = new(config.Limits.Handshakes, time);
 
     /// <summary>Turns for handshakes with services, apart from the others: a flood at the door does not keep the workload from calling out.</summary>
-    public SemaphoreSlim OutboundHandshakes { get; } = new(config.Limits.Handshakes);
+    public HandshakeTurns OutboundHandshakes { get; } = new(config.Limits.Handshakes, time);
 
     /// <summary>The current policies; null until policies and trust domain are both known, and then nothing is let in.</summary>
     public ProxyModel? Model
@@ -87,6 +87,8 @@ internal sealed class ProxyCore(
             await tunnels.DisposeAsync().ConfigureAwait(false);
         }
 
+        InboundHandshakes.Dispose();
+        OutboundHandshakes.Dispose();
         _draining.Dispose();
     }
 }

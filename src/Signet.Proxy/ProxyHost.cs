@@ -59,7 +59,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         _accessLog = new AccessLog(config.AccessLog, _metrics, logger);
         _ownsSource = source is null;
         _source = source ?? SourceOf(config.Identity, time);
-        _identity = new IdentityState(_source, config.Tls, time, logger);
+        _identity = new IdentityState(_source, config.Tls, config.Timeouts.UntilHandshake, time, logger);
         _tokenKeys = new TokenKeys(new KeyFetcher(RootsOf(config.TokenKeyRoots)), BundlesOf(config.Identity, time), _metrics, time, chance, logger);
         _loops = new EventLoops(Environment.ProcessorCount, fault => Log.LoopFault(logger, fault));
         _core = new ProxyCore(config, _identity, _loops, new LiveConnections(time), _accessLog, _metrics, _tokenKeys, time, logger);
@@ -350,6 +350,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
         {
             _core.Connections.Sweep();
+            _identity.Sweep();
             ShowReadiness();
             _tokenKeys.FetchWhatIsDue();
             foreach (var pool in _pools)

@@ -38,6 +38,9 @@ public sealed record ProxyTimeouts
     /// <summary>For connections to end when the proxy stops or another has taken over; what is left then is closed.</summary>
     public TimeSpan Drain { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long a connection may take from its first look at the own identity to the beginning of its handshake.</summary>
+    internal TimeSpan UntilHandshake => Detection + Detection + Connect + Handshake;
+
     internal static ProxyTimeouts Read(ConfigSection section)
     {
         var defaults = new ProxyTimeouts();

@@ -36,7 +36,7 @@ internal sealed class Listener(
     /// <summary>Where it listens; the real port once it started.</summary>
     public IPEndPoint LocalEndPoint => (IPEndPoint?)_socket?.Place ?? listen;
 
-    public bool IsAccepting => !_hasStopped && _socket is not null;
+    public bool IsAccepting => _socket is not null && !_isPaused && !_hasStopped;
 
     public Task Completion => _completion.Task;
 
