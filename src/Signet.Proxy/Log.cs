@@ -20,6 +20,27 @@ internal static partial class Log
     [LoggerMessage(4004, LogLevel.Warning, "drained as long as allowed, {Count} connections are closed now")]
     public static partial void DrainCutShort(ILogger log, int count);
 
+    [LoggerMessage(4005, LogLevel.Information, "process {Pid} is to follow this one and has its {Count} listening sockets")]
+    public static partial void SuccessorComes(ILogger log, int pid, int count);
+
+    [LoggerMessage(4006, LogLevel.Information, "process {Pid} has taken over; this one drains and ends")]
+    public static partial void Succeeded(ILogger log, int pid);
+
+    [LoggerMessage(4007, LogLevel.Warning, "process {Pid} of user {Uid} does not take over, this one goes on: {Problem}")]
+    public static partial void SuccessorRefused(ILogger log, int pid, uint uid, string problem);
+
+    [LoggerMessage(4008, LogLevel.Error, "nobody can take over any more, {Path} does not work: {Problem}")]
+    public static partial void HandoverClosed(ILogger log, string path, string problem);
+
+    [LoggerMessage(4040, LogLevel.Information, "took over from process {Pid}")]
+    public static partial void TookOver(ILogger log, int pid);
+
+    [LoggerMessage(4041, LogLevel.Warning, "process {Pid}, which was to make room, has ended; its listening sockets are here")]
+    public static partial void PredecessorGone(ILogger log, int pid);
+
+    [LoggerMessage(4042, LogLevel.Information, "{EndPoint}, where the process before listened, is not configured any more and closed")]
+    public static partial void PlaceLeft(ILogger log, string endPoint);
+
     [LoggerMessage(4010, LogLevel.Information, "identity is {SpiffeId}, serial {Serial}, until {NotAfter:yyyy-MM-ddTHH:mm:ssZ}")]
     public static partial void IdentityChanged(ILogger log, string spiffeId, string serial, DateTimeOffset notAfter);
 

@@ -38,10 +38,10 @@ internal sealed class ProxyCore(
     public ILogger Logger => logger;
 
     /// <summary>Turns for handshakes with peers that connect.</summary>
-    public SemaphoreSlim InboundHandshakes { get; } = new(config.Limits.Handshakes);
+    public HandshakeTurns InboundHandshakes { get; } = new(config.Limits.Handshakes, time);
 
     /// <summary>Turns for handshakes with services, apart from the others: a flood at the door does not keep the workload from calling out.</summary>
-    public SemaphoreSlim OutboundHandshakes { get; } = new(config.Limits.Handshakes);
+    public HandshakeTurns OutboundHandshakes { get; } = new(config.Limits.Handshakes, time);
 
     /// <summary>The current policies; null until policies and trust domain are both known, and then nothing is let in.</summary>
     public ProxyModel? Model
@@ -52,6 +52,9 @@ internal sealed class ProxyCore(
 
     /// <summary>Whether connections should end as soon as what is on them has ended.</summary>
     public bool IsDraining => _draining.IsCancellationRequested;
+
+    /// <summary>Whether connections that wait for a request should end at once.</summary>
+    public bool EndsIdle { get; private set; }
 
     /// <summary>Cancelled when the drain begins.</summary>
     public CancellationToken Draining => _draining.Token;
@@ -70,7 +73,11 @@ internal sealed class ProxyCore(
     }
 
     /// <summary>From now on nothing new begins.</summary>
-    public Task DrainAsync() => _draining.CancelAsync();
+    public Task DrainAsync(bool endIdle)
+    {
+        EndsIdle = endIdle;
+        return _draining.CancelAsync();
+    }
 
     /// <summary>Breaks what tunnels are left.</summary>
     public async ValueTask DisposeAsync()
@@ -80,6 +87,8 @@ internal sealed class ProxyCore(
             await tunnels.DisposeAsync().ConfigureAwait(false);
         }
 
+        InboundHandshakes.Dispose();
+        OutboundHandshakes.Dispose();
         _draining.Dispose();
     }
 }

@@ -13,6 +13,7 @@ using Signet.Proxy.Authorization;
 using Signet.Proxy.Capture;
 using Signet.Proxy.Config;
 using Signet.Proxy.Connections;
+using Signet.Proxy.Handover;
 using Signet.Proxy.Listeners;
 using Signet.Proxy.Loop;
 using Signet.Proxy.Telemetry;
@@ -44,9 +45,12 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private readonly List<Listener> _listeners = [];
     private readonly List<UpstreamPool> _pools = [];
     private readonly List<IDaemonPart> _parts = [];
+    private readonly ListeningSockets _sockets = new();
+    private readonly Successors? _successors;
     private readonly AdminEndpoint _admin;
-    private readonly AdminEndpoint? _ready;
+    private readonly AdminEndpoint? _readyEndpoint;
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _isStopped;
 
     private ProxyHost(ProxyConfig config, TimeProvider time, ILoggerFactory logs, IX509Source? source, Func<double> chance)
@@ -55,7 +59,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         _accessLog = new AccessLog(config.AccessLog, _metrics, logger);
         _ownsSource = source is null;
         _source = source ?? SourceOf(config.Identity, time);
-        _identity = new IdentityState(_source, config.Tls, time, logger);
+        _identity = new IdentityState(_source, config.Tls, config.Timeouts.UntilHandshake, time, logger);
         _tokenKeys = new TokenKeys(new KeyFetcher(RootsOf(config.TokenKeyRoots)), BundlesOf(config.Identity, time), _metrics, time, chance, logger);
         _loops = new EventLoops(Environment.ProcessorCount, fault => Log.LoopFault(logger, fault));
         _core = new ProxyCore(config, _identity, _loops, new LiveConnections(time), _accessLog, _metrics, _tokenKeys, time, logger);
@@ -70,21 +74,26 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
             AddCapture(config.Capture, ports, services);
         }
 
+        _parts.Add(new BackgroundPart("proxy maintenance", MaintainAsync));
         var pages = new AdminPages(_core, _listeners, _collector, Readiness, BeginDrainAsync);
-        _admin = new AdminEndpoint(config.Admin, "admin", pages.All, logs);
+        _admin = new AdminEndpoint(config.Admin, "admin", pages.All, logs, _sockets.Lend);
         _parts.Add(_admin);
         if (config.Metrics is { } metrics)
         {
-            _parts.Add(new AdminEndpoint(metrics, "metrics", pages.ForScrapers, logs));
+            _parts.Add(new AdminEndpoint(metrics, "metrics", pages.ForScrapers, logs, _sockets.Lend));
         }
 
         if (config.Ready is { } ready)
         {
-            _parts.Add(_ready = new AdminEndpoint(ready, "ready", pages.ForProbes, logs));
+            _parts.Add(_readyEndpoint = new AdminEndpoint(ready, "ready", pages.ForProbes, logs, _sockets.Lend));
         }
 
-        _parts.Add(new BackgroundPart("proxy maintenance", MaintainAsync));
-        _parts.AddRange(_listeners);
+        if (config.Handover is { } path)
+        {
+            _successors = new Successors(path, _core, _sockets, () => ForEachListenerAsync(listener => listener.PauseAsync()), () => ForEachListenerAsync(listener => listener.ResumeAsync()));
+            _ = _successors.Succeeded.ContinueWith(_ => _sockets.EndLending(), TaskScheduler.Default);
+        }
+
         _identity.Changed = () =>
         {
             RetireTunnels();
@@ -120,7 +129,10 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     public IPEndPoint AdminEndPoint => _admin.LocalEndPoint;
 
     /// <summary>Where readiness and probes are served to others; the real port once started. Null when they are not.</summary>
-    public IPEndPoint? ReadyEndPoint => _ready?.LocalEndPoint;
+    public IPEndPoint? ReadyEndPoint => _readyEndpoint?.LocalEndPoint;
+
+    /// <summary>Completes when another process has taken over: this one is to be stopped, and takes its time. Null when nobody can.</summary>
+    public Task? Succeeded => _successors?.Succeeded;
 
     /// <summary>Tells where a captured connection was going; the kernel, unless a test has another to ask.</summary>
     internal Func<LoopSocket, CaptureMode, IPEndPoint?> AskKernel { get; set; } = OriginalDestination.Of;
@@ -131,15 +143,51 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     /// <summary>The policies in force at this moment; null while policies or trust domain are unknown, and then nothing is let in.</summary>
     public ProxyModel? Model => _core.Model;
 
+    /// <summary>Starts; where another process serves already and the configuration names the way to it, in that one's place once this one is ready.</summary>
+    /// <exception cref="HandoverException">The other process goes on instead of this one.</exception>
+    /// <exception cref="CannotListenException">A place where it should listen is not to be had.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        // 1. Every place is taken before anything is accepted anywhere.
+        using var predecessor = _core.Config.Handover is { } path
+            ? await Predecessor.FindAsync(path, _sockets, _core.Time, _core.Logger, cancellationToken).ConfigureAwait(false)
+            : null;
+        _listeners.ForEach(listener => listener.Bind());
+
+        // 2. Whoever asks the admin endpoint meanwhile is to hear of a proxy that serves.
+        if (predecessor is not null)
+        {
+            await predecessor.UntilReadyAsync(_ready.Task, _core.Config.Timeouts.Handover, cancellationToken).ConfigureAwait(false);
+            Readiness.Set(DaemonHost.ReadinessName, Hosting.Admin.Readiness.Ready);
+        }
+
         foreach (var part in _parts)
         {
-            await part.StartAsync(cancellationToken).ConfigureAwait(false);
+            await StartAsync(part, cancellationToken).ConfigureAwait(false);
+        }
 
-            // A part that fails fails the proxy: without its deadlines or its listeners it must not go on as if nothing were.
-            _ = part.Completion.ContinueWith(
-                ended => _completion.TrySetException(ended.Exception!.InnerExceptions), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        // 3. From one moment to the next: the other accepts no more, this one begins.
+        if (predecessor is not null)
+        {
+            await predecessor.TakeOverAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        foreach (var listener in _listeners)
+        {
+            await StartAsync(listener, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (predecessor is not null)
+        {
+            await predecessor.ServingAsync(cancellationToken).ConfigureAwait(false);
+            _metrics.HandedOver("taken");
+            Log.TookOver(_core.Logger, predecessor.Pid);
+        }
+
+        _successors?.Start();
+        foreach (var place in _sockets.CloseUnclaimed())
+        {
+            Log.PlaceLeft(_core.Logger, place.ToString()!);
         }
     }
 
@@ -154,22 +202,16 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         await BeginDrainAsync().ConfigureAwait(false);
         try
         {
-            foreach (var listener in _listeners)
-            {
-                await listener.StopAsync(cancellationToken).ConfigureAwait(false);
-            }
+            await ForEachListenerAsync(listener => listener.StopAsync(cancellationToken)).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
             Log.DrainCutShort(_core.Logger, _core.Connections.Count);
             _core.Connections.CloseAll(RefusalReason.Draining, "the proxy stops and the connection did not end in time");
-            foreach (var listener in _listeners)
-            {
-                await listener.StopAsync(CancellationToken.None).ConfigureAwait(false);
-            }
+            await ForEachListenerAsync(listener => listener.StopAsync(CancellationToken.None)).ConfigureAwait(false);
         }
 
-        foreach (var part in Enumerable.Reverse(_parts).Except(_listeners))
+        foreach (var part in Enumerable.Reverse(_parts))
         {
             await part.StopAsync(CancellationToken.None).ConfigureAwait(false);
         }
@@ -180,6 +222,22 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
 
     /// <summary>Stops at once.</summary>
     public async ValueTask DisposeAsync() => await StopAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
+
+    /// <summary>A part that fails fails the proxy: without its deadlines or its listeners it must not go on as if nothing were.</summary>
+    private async Task StartAsync(IDaemonPart part, CancellationToken cancellationToken)
+    {
+        await part.StartAsync(cancellationToken).ConfigureAwait(false);
+        _ = part.Completion.ContinueWith(
+            ended => _completion.TrySetException(ended.Exception!.InnerExceptions), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+    }
+
+    private async Task ForEachListenerAsync(Func<Listener, Task> action)
+    {
+        foreach (var listener in _listeners)
+        {
+            await action(listener).ConfigureAwait(false);
+        }
+    }
 
     private static IX509Source SourceOf(IdentityConfig identity, TimeProvider time) => identity switch
     {
@@ -217,7 +275,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         _pools.Add(pool);
         if (port.Listen is { } listen)
         {
-            _listeners.Add(new Listener(port.Name, option, listen, Direction.Inbound, _core, (socket, live) => new InboundConnection(port, pool, _authorisers, _core, socket, live).RunAsync()));
+            _listeners.Add(new Listener(port.Name, option, listen, Direction.Inbound, _core, _sockets, (socket, live) => new InboundConnection(port, pool, _authorisers, _core, socket, live).RunAsync()));
         }
 
         return new InboundRoute(port, pool);
@@ -228,7 +286,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         var route = RouteTo(service);
         if (service.Listen is { } listen)
         {
-            _listeners.Add(new Listener(service.Name, option, listen, Direction.Outbound, _core, (socket, live) => new OutboundConnection(service, route.Pool, route.Dialer, _core, socket, live).RunAsync()));
+            _listeners.Add(new Listener(service.Name, option, listen, Direction.Outbound, _core, _sockets, (socket, live) => new OutboundConnection(service, route.Pool, route.Dialer, _core, socket, live).RunAsync()));
         }
 
         return route;
@@ -253,10 +311,10 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         {
             var (isV6, suffix) = family == AddressFamily.InterNetworkV6 ? (true, "-v6") : (false, "");
             _listeners.Add(new Listener(
-                "captured-inbound" + suffix, "capture.inbound", new IPEndPoint(isV6 ? IPAddress.IPv6Any : IPAddress.Any, capture.Inbound.Port), Direction.Inbound, _core, traffic.ServeInboundAsync,
+                "captured-inbound" + suffix, "capture.inbound", new IPEndPoint(isV6 ? IPAddress.IPv6Any : IPAddress.Any, capture.Inbound.Port), Direction.Inbound, _core, _sockets, traffic.ServeInboundAsync,
                 isTransparent: capture.Mode == CaptureMode.Tproxy));
             _listeners.Add(new Listener(
-                "captured-outbound" + suffix, "capture.outbound", new IPEndPoint(isV6 ? IPAddress.IPv6Loopback : IPAddress.Loopback, capture.Outbound.Port), Direction.Outbound, _core, traffic.ServeOutboundAsync));
+                "captured-outbound" + suffix, "capture.outbound", new IPEndPoint(isV6 ? IPAddress.IPv6Loopback : IPAddress.Loopback, capture.Outbound.Port), Direction.Outbound, _core, _sockets, traffic.ServeOutboundAsync));
         }
     }
 
@@ -264,18 +322,26 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private bool IsOwn(IPEndPoint place) => _listeners.Any(listener =>
         listener.LocalEndPoint is var own && own.Port == place.Port && (own.Address.Equals(place.Address) || own.Address.Equals(IPAddress.Any) || own.Address.Equals(IPAddress.IPv6Any)));
 
-    /// <summary>No new connections; those that wait for a request end now, the others after their last byte.</summary>
+    /// <summary>
+    /// No new connections; those that wait for a request end now, the others after their last byte. After a handover nobody is in a hurry:
+    /// one that waits may have a request on its way, and ends with the answer.
+    /// </summary>
     private async Task BeginDrainAsync()
     {
         Log.Draining(_core.Logger, _core.Connections.Count);
-        await _core.DrainAsync().ConfigureAwait(false);
-        Readiness.Set(DaemonHost.ReadinessName, Hosting.Admin.Readiness.NotReady("draining"));
-        foreach (var listener in _listeners)
+        var wasSucceeded = _successors is { Succeeded.IsCompleted: true };
+        if (_successors is not null)
         {
-            await listener.StopAcceptingAsync().ConfigureAwait(false);
+            await _successors.DisposeAsync().ConfigureAwait(false);
         }
 
-        _core.Connections.CloseIdle(RefusalReason.Draining, "the proxy drains");
+        await _core.DrainAsync(endIdle: !wasSucceeded).ConfigureAwait(false);
+        await ForEachListenerAsync(listener => listener.StopAcceptingAsync()).ConfigureAwait(false);
+        if (!wasSucceeded)
+        {
+            Readiness.Set(DaemonHost.ReadinessName, Hosting.Admin.Readiness.NotReady("draining"));
+            _core.Connections.CloseIdle(RefusalReason.Draining, "the proxy drains");
+        }
     }
 
     private async Task MaintainAsync(CancellationToken cancellationToken)
@@ -284,6 +350,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
         {
             _core.Connections.Sweep();
+            _identity.Sweep();
             ShowReadiness();
             _tokenKeys.FetchWhatIsDue();
             foreach (var pool in _pools)
@@ -322,6 +389,10 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         Readiness.Set(PolicyCondition, _core.Model is not { } model
             ? Hosting.Admin.Readiness.NotReady("the trust domain is not known before the first SVID")
             : new Readiness(true, _policy.Problem ?? model.Complaint ?? "ok"));
+        if (hasIdentity && _core.Model is not null)
+        {
+            _ready.TrySetResult();
+        }
     }
 
     private async ValueTask ReleaseAsync()
@@ -334,6 +405,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         _authorisers.Dispose();
         await _core.DisposeAsync().ConfigureAwait(false);
         await _loops.DisposeAsync().ConfigureAwait(false);
+        _sockets.Dispose();
         await _policy.DisposeAsync().ConfigureAwait(false);
         await _tokenKeys.DisposeAsync().ConfigureAwait(false);
         _identity.Dispose();

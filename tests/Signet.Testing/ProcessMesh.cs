@@ -13,6 +13,7 @@ internal sealed class ProcessMesh : IAsyncDisposable
 
     private readonly TestFolder _folder = new();
     private readonly Dictionary<string, DemoProcess> _running = new(StringComparer.Ordinal);
+    private readonly List<DemoProcess> _drained = [];
 
     private readonly DemoTap _wire;
 
@@ -61,6 +62,30 @@ internal sealed class ProcessMesh : IAsyncDisposable
         await Eventually.IsTrueAsync(() => _running[name].HasExited, $"the end of {name}");
     }
 
+    /// <summary>A second process takes the place of a proxy's, which then drains.</summary>
+    /// <exception cref="InvalidOperationException">It did not; the old one goes on.</exception>
+    public async Task SucceedAsync(string name)
+    {
+        var before = _running[name];
+        Restart(name);
+        var next = _running[name];
+        await Eventually.IsTrueAsync(() => next.HasExited || LogOf(next).Contains("took over from process", StringComparison.Ordinal), $"{name} is succeeded: {LogOf(next)}");
+        if (next.HasExited)
+        {
+            _running[name] = before;
+            throw new InvalidOperationException($"{name} was not succeeded: {LogOf(next)}");
+        }
+
+        _drained.RemoveAll(process => process.HasExited);
+        _drained.Add(before);
+    }
+
+    private static string LogOf(DemoProcess process)
+    {
+        using var reader = new StreamReader(new FileStream(process.LogFile, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        return reader.ReadToEnd();
+    }
+
     public void Restart(string name)
     {
         var (program, config) = name switch
@@ -74,7 +99,7 @@ internal sealed class ProcessMesh : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var process in _running.Values.Reverse())
+        foreach (var process in _running.Values.Reverse().Concat(_drained))
         {
             await process.DisposeAsync();
         }

@@ -14,7 +14,10 @@ using Signet.Server;
 namespace Signet.Cli.Commands;
 
 /// <summary>A role as Main starts it.</summary>
-internal sealed record BuiltRole(IReadOnlyList<IDaemonPart> Parts, ReadinessBoard Readiness, IAsyncDisposable Owner);
+internal sealed record BuiltRole(IReadOnlyList<IDaemonPart> Parts, ReadinessBoard Readiness, IAsyncDisposable Owner)
+{
+    public Func<Daemon, Daemon> Setup { get; init; } = daemon => daemon;
+}
 
 /// <summary><c>signet server|agent|proxy run|check-config</c>.</summary>
 internal static class RoleCommand
@@ -50,7 +53,10 @@ internal static class RoleCommand
             (config, logs, _) =>
             {
                 var host = ProxyHost.Build(config, context.Time, logs, chance: context.Chance);
-                return Task.FromResult(new BuiltRole([host], host.Readiness, host));
+                return Task.FromResult(new BuiltRole([host], host.Readiness, host)
+                {
+                    Setup = daemon => daemon with { DrainTimeout = config.Timeouts.Drain, Succeeded = host.Succeeded },
+                });
             },
             context);
         command.Subcommands.Add(ProxyAdminCommand.Certs(context));
@@ -92,7 +98,7 @@ internal static class RoleCommand
             await using (built.Owner.ConfigureAwait(false))
             {
                 var services = new ServiceManager(ConfigFile.ProcessEnvironment(), Environment.ProcessId);
-                return await DaemonHost.RunAsync(new Daemon(role, built.Readiness, services, context.Time, output), built.Parts, termination).ConfigureAwait(false);
+                return await DaemonHost.RunAsync(built.Setup(new Daemon(role, built.Readiness, services, context.Time, output)), built.Parts, termination).ConfigureAwait(false);
             }
         });
 

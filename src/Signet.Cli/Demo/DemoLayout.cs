@@ -135,6 +135,7 @@ internal sealed class DemoLayout
             policy: {"{"}folder: {PolicyFolder}{"}"}
             admin: 127.0.0.1:{Number(workload.AdminPort)}
             accessLog: {"{"}path: {workload.AccessLog}, format: json{"}"}
+            handover: {File(workload.Name + "-proxy.sock")}
             inbound:
             - listen: 127.0.0.1:{Number(workload.InboundPort)}
               port: {Number(workload.Port)}

@@ -30,6 +30,8 @@ internal sealed partial class DemoProcess : IAsyncDisposable
 
     public bool HasExited => _process.HasExited;
 
+    public int ExitCode => _process.ExitCode;
+
     public static DemoProcess Start(string name, string program, IEnumerable<string> arguments, string logFile)
     {
         var log = new StreamWriter(new FileStream(logFile, FileMode.Create, FileAccess.Write, FileShare.ReadWrite)) { AutoFlush = true };

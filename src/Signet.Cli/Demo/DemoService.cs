@@ -12,6 +12,7 @@ namespace Signet.Cli.Demo;
 /// </summary>
 internal static class DemoService
 {
+    private const string RequestId = "x-request-id";
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
     /// <param name="name">What it calls itself.</param>
@@ -26,7 +27,7 @@ internal static class DemoService
         await using var app = builder.Build();
         app.Run((RequestDelegate)(async context =>
         {
-            var (status, below) = next is { } call ? await AskAsync(http, call.Method, call.Address, context.RequestAborted).ConfigureAwait(false) : (200, "");
+            var (status, below) = next is { } call ? await AskAsync(http, call.Method, call.Address, context.Request.Headers[RequestId], context.RequestAborted).ConfigureAwait(false) : (200, "");
             context.Response.StatusCode = status;
             await context.Response.WriteAsync(below.Length > 0 ? $"{name} > {below}" : name, context.RequestAborted).ConfigureAwait(false);
         }));
@@ -35,17 +36,23 @@ internal static class DemoService
         await app.StopAsync(CancellationToken.None).ConfigureAwait(false);
     }
 
-    private static async Task<(int Status, string Text)> AskAsync(HttpClient http, HttpMethod method, Uri address, CancellationToken cancellationToken)
+    private static async Task<(int Status, string Text)> AskAsync(HttpClient http, HttpMethod method, Uri address, string? requestId, CancellationToken cancellationToken)
     {
         try
         {
+            // Passed on, so that a request can be found in every proxy's log.
             using var request = new HttpRequestMessage(method, address);
+            request.Headers.TryAddWithoutValidation(RequestId, requestId);
             using var response = await http.SendAsync(request, cancellationToken).ConfigureAwait(false);
             return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false));
         }
         catch (HttpRequestException e)
         {
             return (502, e.Message);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            return (504, e.Message);
         }
     }
 }

@@ -40,7 +40,8 @@ public sealed class AdminEndpoint : IDaemonPart, IAsyncDisposable, IHttpApplicat
     /// <param name="option">The configuration key that says so, for the error when it can't listen.</param>
     /// <param name="routes">What it answers.</param>
     /// <param name="logs">Where it logs.</param>
-    public AdminEndpoint(IPEndPoint listen, string option, IReadOnlyList<AdminRoute> routes, ILoggerFactory logs)
+    /// <param name="bind">Gives the bound socket to listen on; null makes one.</param>
+    public AdminEndpoint(IPEndPoint listen, string option, IReadOnlyList<AdminRoute> routes, ILoggerFactory logs, Func<EndPoint, Socket>? bind = null)
     {
         (LocalEndPoint, _option, _routes) = (listen, option, routes);
         _hosts = new HostRule(loopbackOnly: IPAddress.IsLoopback(listen.Address));
@@ -50,8 +51,10 @@ public sealed class AdminEndpoint : IDaemonPart, IAsyncDisposable, IHttpApplicat
         options.Limits.MaxRequestBodySize = MaxBodyBytes;
         options.Limits.KeepAliveTimeout = KeepAliveTimeout;
         options.Limits.RequestHeadersTimeout = HeadersTimeout;
+        var sockets = new SocketTransportOptions();
+        sockets.CreateBoundListenSocket = bind ?? sockets.CreateBoundListenSocket;
         options.Listen(listen, http => http.Protocols = HttpProtocols.Http1);
-        _server = new KestrelServer(Options.Create(options), new SocketTransportFactory(Options.Create(new SocketTransportOptions()), logs), logs);
+        _server = new KestrelServer(Options.Create(options), new SocketTransportFactory(Options.Create(sockets), logs), logs);
     }
 
     /// <inheritdoc/>

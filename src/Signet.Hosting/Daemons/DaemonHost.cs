@@ -14,6 +14,9 @@ public sealed record Daemon(string Name, ReadinessBoard Readiness, ServiceManage
 {
     /// <summary>How long parts may drain before they are told to drop what is under way.</summary>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Completes when another process has taken over: the daemon drains and ends, and the service is none the worse. Null: that can't happen.</summary>
+    public Task? Succeeded { get; init; }
 }
 
 /// <summary>Runs a role from its first part's start to its last part's stop. The one way to start any role.</summary>
@@ -35,6 +38,7 @@ public static class DaemonHost
         var log = daemon.Logs.CreateLogger("Signet.Hosting.Daemons");
         var begun = new Stack<IDaemonPart>();
         var exitCode = 0;
+        var isTheService = false;
         daemon.Readiness.Set(ReadinessName, Readiness.NotReady("starting"));
         using var watchdogStop = new CancellationTokenSource();
         var watchdog = WatchdogAsync(daemon, watchdogStop.Token);
@@ -49,12 +53,17 @@ public static class DaemonHost
 
             daemon.Readiness.Set(ReadinessName, Readiness.Ready);
             daemon.ServiceManager.Ready();
+            isTheService = true;
             log.DaemonStarted(daemon.Name);
 
             var told = Task.Delay(Timeout.InfiniteTimeSpan, daemon.Time, termination.Requested);
-            var ended = await Task.WhenAny([told, .. parts.Select(part => part.Completion)]).ConfigureAwait(false);
+            var ended = await Task.WhenAny([told, daemon.Succeeded ?? told, .. parts.Select(part => part.Completion)]).ConfigureAwait(false);
             await ended.ConfigureAwait(false);
-            throw new InvalidOperationException($"{parts.First(part => part.Completion.IsCompleted).Name} ended though nobody stopped it");
+            isTheService = ended != daemon.Succeeded;
+            if (isTheService)
+            {
+                throw new InvalidOperationException($"{parts.First(part => part.Completion.IsCompleted).Name} ended though nobody stopped it");
+            }
         }
         catch (OperationCanceledException) when (termination.Requested.IsCancellationRequested)
         {
@@ -66,8 +75,14 @@ public static class DaemonHost
             log.DaemonFailed(daemon.Name, e.Message, e);
         }
 
-        daemon.Readiness.Set(ReadinessName, Readiness.NotReady("draining"));
-        daemon.ServiceManager.Stopping();
+        // Whoever still asks a process that was succeeded, on an old connection, asks about the service; and only the process that is the service
+        // may tell the service manager that it ends.
+        if (isTheService)
+        {
+            daemon.Readiness.Set(ReadinessName, Readiness.NotReady("draining"));
+            daemon.ServiceManager.Stopping();
+        }
+
         log.DaemonStopping(daemon.Name);
         await StopAsync(daemon, begun, log, termination.Forced).ConfigureAwait(false);
         await watchdogStop.CancelAsync().ConfigureAwait(false);

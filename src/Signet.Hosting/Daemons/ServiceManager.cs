@@ -11,17 +11,19 @@ namespace Signet.Hosting.Daemons;
 public sealed class ServiceManager
 {
     private readonly UnixDomainSocketEndPoint? _socket;
+    private readonly string _processId;
 
     /// <param name="environment">Where <c>NOTIFY_SOCKET</c>, <c>WATCHDOG_USEC</c> and <c>WATCHDOG_PID</c> stand.</param>
     /// <param name="processId">This process: a watchdog set for another is not ours.</param>
     public ServiceManager(IReadOnlyDictionary<string, string> environment, int processId)
     {
+        _processId = processId.ToString(CultureInfo.InvariantCulture);
         if (environment.TryGetValue("NOTIFY_SOCKET", out var path) && path.Length is > 1 and < 108 && path[0] is '/' or '@')
         {
             _socket = new UnixDomainSocketEndPoint(path[0] == '@' ? "\0" + path[1..] : path);
         }
 
-        var meant = !environment.TryGetValue("WATCHDOG_PID", out var pid) || pid == processId.ToString(CultureInfo.InvariantCulture);
+        var meant = !environment.TryGetValue("WATCHDOG_PID", out var pid) || pid == _processId;
         if (_socket is not null && meant && environment.TryGetValue("WATCHDOG_USEC", out var text)
             && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var microseconds) && microseconds is > 0 and < uint.MaxValue)
         {
@@ -32,8 +34,8 @@ public sealed class ServiceManager
     /// <summary>How often to call <see cref="Watchdog"/>: half of what the service manager allows. Null when it does not watch.</summary>
     public TimeSpan? WatchdogInterval { get; }
 
-    /// <summary>Everything started.</summary>
-    public void Ready() => Send("READY=1");
+    /// <summary>Everything started, and this process is the service from now on: another may have been before.</summary>
+    public void Ready() => Send($"READY=1\nMAINPID={_processId}");
 
     /// <summary>It drains and will end.</summary>
     public void Stopping() => Send("STOPPING=1");

@@ -193,7 +193,7 @@ internal sealed class AdminPages(ProxyCore core, IReadOnlyList<Listener> listene
         ["draining"] = core.IsDraining,
         ["rotations"] = core.Identity.Rotations,
         ["certificateSecondsLeft"] = core.Identity.Current is { } identity ? (long)(identity.ExpiresAt - core.Time.GetUtcNow()).TotalSeconds : null,
-        ["handshakeTurnsFree"] = new JsonObject { ["inbound"] = core.InboundHandshakes.CurrentCount, ["outbound"] = core.OutboundHandshakes.CurrentCount },
+        ["handshakeTurnsFree"] = new JsonObject { ["inbound"] = core.InboundHandshakes.Free, ["outbound"] = core.OutboundHandshakes.Free },
     };
 
     private async ValueTask<AdminAnswer> DrainAsync(AdminRequest request, CancellationToken cancellationToken)

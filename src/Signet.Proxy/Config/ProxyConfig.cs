@@ -52,6 +52,9 @@ public sealed record ProxyConfig
     /// <summary>Probes of the application that are answered at <see cref="Ready"/>.</summary>
     public IReadOnlyList<ProbeConfig> Probes { get; init; } = [];
 
+    /// <summary>The Unix socket where the process that is to follow this one asks for its listening sockets; null: nobody can.</summary>
+    public string? Handover { get; init; }
+
     public LogConfig Log { get; init; } = new();
 
     public AccessLogConfig AccessLog { get; init; } = new();
@@ -104,6 +107,7 @@ public sealed record ProxyConfig
             Metrics = root.ListenEndPoint("metrics"),
             Ready = ready,
             Probes = probes,
+            Handover = root.UnixPath("handover"),
             Log = LogConfig.Read(root.Section("log")),
             AccessLog = AccessLogConfig.Read(root.Section("accessLog")),
             Timeouts = ProxyTimeouts.Read(root.Section("timeouts")),

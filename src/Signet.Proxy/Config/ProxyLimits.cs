@@ -8,7 +8,7 @@ public sealed record ProxyLimits
     /// <summary>Connections per listener; further ones wait in the kernel's queue.</summary>
     public int Connections { get; init; } = 10_000;
 
-    /// <summary>Handshakes of the whole proxy, in each direction; further ones wait for their turn, within their deadline.</summary>
+    /// <summary>Handshakes of the whole proxy, in each direction, that are worked on at once; further ones wait for their turn, within their deadline. One that lasts longer than a second no longer counts.</summary>
     public int Handshakes { get; init; } = 256;
 
     /// <summary>Unused connections kept per destination.</summary>

@@ -32,6 +32,15 @@ public sealed record ProxyTimeouts
     /// <summary>How long an unused connection to the application or an endpoint is kept; shorter than common servers keep theirs.</summary>
     public TimeSpan UpstreamIdle { get; init; } = TimeSpan.FromSeconds(4);
 
+    /// <summary>For the process that is to follow this one to become ready.</summary>
+    public TimeSpan Handover { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>For connections to end when the proxy stops or another has taken over; what is left then is closed.</summary>
+    public TimeSpan Drain { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How long a connection may take from its first look at the own identity to the beginning of its handshake.</summary>
+    internal TimeSpan UntilHandshake => Detection + Detection + Connect + Handshake;
+
     internal static ProxyTimeouts Read(ConfigSection section)
     {
         var defaults = new ProxyTimeouts();
@@ -46,6 +55,8 @@ public sealed record ProxyTimeouts
             StreamIdle = Of("streamIdle", defaults.StreamIdle),
             TcpIdle = Of("tcpIdle", defaults.TcpIdle),
             UpstreamIdle = Of("upstreamIdle", defaults.UpstreamIdle),
+            Handover = Of("handover", defaults.Handover),
+            Drain = Of("drain", defaults.Drain),
         };
 
         TimeSpan Of(string key, TimeSpan fallback) => section.Duration(key, fallback, TimeSpan.FromMilliseconds(10), TimeSpan.FromDays(30));

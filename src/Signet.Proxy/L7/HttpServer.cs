@@ -82,7 +82,7 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
 
         try
         {
-            if ((isIdle && core.IsDraining) || !await client.ReadMoreAsync(HttpLimits.MaxHead, live.Token).ConfigureAwait(false))
+            if ((isIdle && core.EndsIdle) || !await client.ReadMoreAsync(HttpLimits.MaxHead, live.Token).ConfigureAwait(false))
             {
                 return false;
             }

@@ -1,10 +1,8 @@
 using System.Net;
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Signet.Hosting.Configuration;
 using Signet.Hosting.Daemons;
-using Signet.Proxy.Capture;
 using Signet.Proxy.Connections;
 using Signet.Proxy.Loop;
 using Signet.Proxy.Native;
@@ -16,19 +14,18 @@ namespace Signet.Proxy.Listeners;
 /// the listener ends after the last of them; beyond the limit, or without descriptors, connections wait in the kernel's queue.
 /// </summary>
 internal sealed class Listener(
-    string name, string option, IPEndPoint listen, Direction direction, ProxyCore core, Func<LoopSocket, LiveConnection, Task> serve, bool isTransparent = false) : IDaemonPart
+    string name, string option, IPEndPoint listen, Direction direction, ProxyCore core, ListeningSockets sockets, Func<LoopSocket, LiveConnection, Task> serve, bool isTransparent = false) : IDaemonPart
 {
-    private const int Backlog = 4096;
     private const int AcceptsPerTurn = 16;
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(100);
 
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
     private readonly List<Door> _doors = [];
-    private Socket? _socket;
-    private EndPoint? _bound;
+    private ListeningSocket? _socket;
     private int _count;
     private bool _isFull;
+    private volatile bool _isPaused;
     private volatile bool _hasStopped;
     private TaskCompletionSource? _whenEmpty;
 
@@ -37,39 +34,39 @@ internal sealed class Listener(
     public Direction Direction => direction;
 
     /// <summary>Where it listens; the real port once it started.</summary>
-    public IPEndPoint LocalEndPoint => (IPEndPoint?)_bound ?? listen;
+    public IPEndPoint LocalEndPoint => (IPEndPoint?)_socket?.Place ?? listen;
 
-    public bool IsAccepting => !_hasStopped && _socket is not null;
+    public bool IsAccepting => _socket is not null && !_isPaused && !_hasStopped;
 
     public Task Completion => _completion.Task;
 
     /// <summary>Connections under way.</summary>
     public int Count => Volatile.Read(ref _count);
 
+    /// <summary>Takes its place, so that connections wait there.</summary>
+    /// <exception cref="CannotListenException">It cannot be had.</exception>
+    public void Bind() => _socket ??= sockets.Open(listen, option, isTransparent);
+
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        var socket = new Socket(listen.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
-        try
-        {
-            if (isTransparent)
-            {
-                OriginalDestination.MakeTransparent(socket);
-            }
-
-            socket.Bind(listen);
-            socket.Listen(Backlog);
-        }
-        catch (SocketException e)
-        {
-            socket.Dispose();
-            throw new CannotListenException(listen, option, e);
-        }
-
-        _socket = socket;
-        _bound = socket.LocalEndPoint;
+        Bind();
         _doors.AddRange(core.Loops.All.Select(loop => new Door(this, loop)));
         await OnEveryLoopAsync(door => door.Open()).ConfigureAwait(false);
         Log.Listening(core.Logger, LocalEndPoint.ToString(), name);
+    }
+
+    /// <summary>Leaves new connections where they wait, until <see cref="ResumeAsync"/>.</summary>
+    public Task PauseAsync()
+    {
+        _isPaused = true;
+        return OnEveryLoopAsync(door => door.Close());
+    }
+
+    /// <summary>Takes connections again.</summary>
+    public Task ResumeAsync()
+    {
+        _isPaused = false;
+        return OnEveryLoopAsync(door => door.OpenIfWanted());
     }
 
     /// <summary>Takes no new connection.</summary>
@@ -82,7 +79,7 @@ internal sealed class Listener(
 
         _hasStopped = true;
         await OnEveryLoopAsync(door => door.Close()).ConfigureAwait(false);
-        _socket.Dispose();
+        sockets.Close(_socket);
     }
 
     /// <summary>Waits for every owner. Whoever wants them to hurry closes their connections.</summary>
@@ -125,7 +122,7 @@ internal sealed class Listener(
         for (var i = 0; i < AcceptsPerTurn && TryTakePlace(); i++)
         {
             var length = Libc.MaxAddress;
-            var fd = Libc.Accept((int)_socket!.Handle, address, &length, Libc.SockNonBlock | Libc.SockCloseOnExec);
+            var fd = Libc.Accept(_socket!.Descriptor, address, &length, Libc.SockNonBlock | Libc.SockCloseOnExec);
             if (fd >= 0)
             {
                 var source = SocketAddresses.Read(new ReadOnlySpan<byte>(address, Math.Min(length, Libc.MaxAddress))) ?? new IPEndPoint(IPAddress.None, 0);
@@ -229,12 +226,12 @@ internal sealed class Listener(
         public EventLoop Loop => loop;
 
         /// <exception cref="IOException">It cannot be watched.</exception>
-        public void Open() => _slot ??= loop.Watch(this, (int)listener._socket!.Handle, Libc.EpollIn | Libc.EpollExclusive);
+        public void Open() => _slot ??= loop.Watch(this, listener._socket!.Descriptor, Libc.EpollIn | Libc.EpollExclusive);
 
         /// <summary>Opens again, unless nobody should come in any more.</summary>
         public void OpenIfWanted()
         {
-            if (!listener._hasStopped)
+            if (listener is { _hasStopped: false, _isPaused: false })
             {
                 Open();
             }
@@ -245,13 +242,13 @@ internal sealed class Listener(
             if (_slot is { } slot)
             {
                 _slot = null;
-                loop.Unwatch(slot, (int)listener._socket!.Handle);
+                loop.Unwatch(slot, listener._socket!.Descriptor);
             }
         }
 
         public void OnEvents(uint events)
         {
-            if (!listener._hasStopped)
+            if (listener is { _hasStopped: false, _isPaused: false })
             {
                 listener.Accept(this);
             }

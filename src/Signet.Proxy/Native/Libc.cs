@@ -7,7 +7,7 @@ namespace Signet.Proxy.Native;
 
 /// <summary>
 /// The system calls of the loop, as Linux defines them on x86-64 and arm64. Each returns what the kernel returned; errno is read with
-/// <see cref="Marshal.GetLastPInvokeError"/> right after. Only <c>Loop</c> calls these.
+/// <see cref="Marshal.GetLastPInvokeError"/> right after. Only <c>Loop</c>, and <c>Handover</c> where sockets go to another process, call these.
 /// </summary>
 internal static unsafe partial class Libc
 {
@@ -16,6 +16,7 @@ internal static unsafe partial class Libc
     public const int SockStream = 1;
     public const int SockNonBlock = 0x800;
     public const int SockCloseOnExec = 0x80000;
+    public const int DuplicateCloseOnExec = 1030;
 
     public const int SolIp = 0;
     public const int SoOriginalDestination = 80;
@@ -28,7 +29,11 @@ internal static unsafe partial class Libc
     public const int IpProtoTcp = 6;
     public const int TcpNoDelay = 1;
 
+    public const int MsgControlTruncated = 8;
+    public const int MsgDontWait = 0x40;
     public const int MsgNoSignal = 0x4000;
+    public const int MsgCloseOnExec = 0x40000000;
+    public const int ScmRights = 1;
     public const int ShutWrite = 1;
 
     public const int EpollCloseOnExec = 0x80000;
@@ -84,6 +89,15 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "send", SetLastError = true)]
     public static partial nint Send(int fd, byte* buffer, nint length, int flags);
 
+    [LibraryImport("libc", EntryPoint = "sendmsg", SetLastError = true)]
+    private static partial nint SendMessage(int fd, MessageHeader* message, int flags);
+
+    [LibraryImport("libc", EntryPoint = "recvmsg", SetLastError = true)]
+    private static partial nint ReceiveMessage(int fd, MessageHeader* message, int flags);
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    private static partial int Control(int fd, int command, nint argument);
+
     [LibraryImport("libc", EntryPoint = "shutdown", SetLastError = true)]
     public static partial int Shutdown(int fd, int how);
 
@@ -108,6 +122,89 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     public static partial nint Write(int fd, void* buffer, nint length);
 
+    /// <summary>A second descriptor for what a descriptor stands for.</summary>
+    public static int Duplicate(int fd) => Control(fd, DuplicateCloseOnExec, 0);
+
+    /// <summary>Sends bytes over a Unix socket, and with the first of them descriptors (unix(7), SCM_RIGHTS).</summary>
+    public static nint SendWithDescriptors(int fd, ReadOnlySpan<byte> bytes, ReadOnlySpan<int> descriptors)
+    {
+        var control = stackalloc byte[ControlSpace(descriptors.Length)];
+        fixed (byte* from = bytes)
+        {
+            var part = new MessagePart { Start = from, Length = bytes.Length };
+            var message = new MessageHeader { Parts = &part, PartCount = 1 };
+            if (!descriptors.IsEmpty)
+            {
+                *(ControlHeader*)control = new ControlHeader { Length = sizeof(ControlHeader) + (sizeof(int) * descriptors.Length), Level = SolSocket, Type = ScmRights };
+                descriptors.CopyTo(new Span<int>(control + sizeof(ControlHeader), descriptors.Length));
+                message.Control = control;
+                message.ControlLength = ControlSpace(descriptors.Length);
+            }
+
+            return SendMessage(fd, &message, MsgNoSignal | MsgDontWait);
+        }
+    }
+
+    /// <summary>Receives bytes over a Unix socket, and the descriptors that came with them; those are the caller's to close.</summary>
+    /// <param name="fd">The socket.</param>
+    /// <param name="into">Room for bytes.</param>
+    /// <param name="descriptors">Room for descriptors; the kernel closes those for which there is none.</param>
+    /// <param name="count">How many came.</param>
+    /// <param name="wasTruncated">Whether there were more than that.</param>
+    public static nint ReceiveWithDescriptors(int fd, Span<byte> into, Span<int> descriptors, out int count, out bool wasTruncated)
+    {
+        var control = stackalloc byte[ControlSpace(descriptors.Length)];
+        fixed (byte* to = into)
+        {
+            var part = new MessagePart { Start = to, Length = into.Length };
+            var message = new MessageHeader { Parts = &part, PartCount = 1, Control = control, ControlLength = ControlSpace(descriptors.Length) };
+            var received = ReceiveMessage(fd, &message, MsgDontWait | MsgCloseOnExec);
+            (count, wasTruncated) = (0, received >= 0 && (message.Flags & MsgControlTruncated) != 0);
+            if (received < 0 || message.ControlLength < sizeof(ControlHeader))
+            {
+                return received;
+            }
+
+            // No other kind is switched on for the socket, and one call never brings the descriptors of two sends.
+            var header = *(ControlHeader*)control;
+            if (header is { Level: SolSocket, Type: ScmRights })
+            {
+                count = (int)(header.Length - sizeof(ControlHeader)) / sizeof(int);
+                new ReadOnlySpan<int>(control + sizeof(ControlHeader), count).CopyTo(descriptors);
+            }
+
+            return received;
+        }
+    }
+
+    // CMSG_SPACE: a header, and the descriptors up to the next multiple of a word.
+    private static int ControlSpace(int descriptors) => sizeof(ControlHeader) + (((sizeof(int) * descriptors) + sizeof(nint) - 1) & ~(sizeof(nint) - 1));
+
     /// <summary>What the kernel says about the last failed call, in words.</summary>
     public static string Words(int errno) => Marshal.GetPInvokeErrorMessage(errno);
+
+    // struct iovec, struct msghdr and struct cmsghdr of 64-bit Linux.
+    private struct MessagePart
+    {
+        public byte* Start;
+        public nint Length;
+    }
+
+    private struct MessageHeader
+    {
+        public void* Name;
+        public uint NameLength;
+        public MessagePart* Parts;
+        public nint PartCount;
+        public void* Control;
+        public nint ControlLength;
+        public int Flags;
+    }
+
+    private struct ControlHeader
+    {
+        public nint Length;
+        public int Level;
+        public int Type;
+    }
 }

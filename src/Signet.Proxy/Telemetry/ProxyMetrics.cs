@@ -28,6 +28,7 @@ public sealed class ProxyMetrics : IDisposable
     private readonly Counter<long> _checks;
     private readonly Counter<long> _keyFetches;
     private readonly Counter<long> _passedThrough;
+    private readonly Counter<long> _handovers;
 
     public ProxyMetrics()
     {
@@ -41,6 +42,7 @@ public sealed class ProxyMetrics : IDisposable
         _recordsDropped = _meter.CreateCounter<long>("signet.proxy.access_records.dropped", description: "Access log lines lost because the log could not keep up.");
         _checks = _meter.CreateCounter<long>("signet.proxy.authoriser.checks", description: "Questions to external authorisers, by provider and how they ended.");
         _passedThrough = _meter.CreateCounter<long>("signet.proxy.passthrough.connections", description: "Captured connections to places outside the mesh, carried on as they were.");
+        _handovers = _meter.CreateCounter<long>("signet.proxy.handovers", description: "Handovers to another process, by result: \"taken\" by this one, \"given\" or \"refused\" by it.");
         _keyFetches = _meter.CreateCounter<long>("signet.proxy.token_keys.fetches", description: "Fetches of token issuers' keys; result is \"ok\" or \"failed\".");
     }
 
@@ -94,6 +96,8 @@ public sealed class ProxyMetrics : IDisposable
     internal void Checked(string provider, CheckResult result) => _checks.Add(1, new("provider", provider), new("result", result.ToString()));
 
     internal void KeysFetched(bool ok) => _keyFetches.Add(1, new KeyValuePair<string, object?>("result", ok ? "ok" : "failed"));
+
+    internal void HandedOver(string result) => _handovers.Add(1, new KeyValuePair<string, object?>("result", result));
 
     internal void PassedThrough() => _passedThrough.Add(1);
 

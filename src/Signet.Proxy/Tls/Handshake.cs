@@ -15,15 +15,8 @@ internal static class Handshake
         TlsOutcome outcome;
         try
         {
-            await turns.WaitAsync(both.Token).ConfigureAwait(false);
-            try
-            {
-                outcome = await handshake(both.Token).ConfigureAwait(false);
-            }
-            finally
-            {
-                turns.Release();
-            }
+            using var turn = await turns.TakeAsync(both.Token).ConfigureAwait(false);
+            outcome = await handshake(both.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {

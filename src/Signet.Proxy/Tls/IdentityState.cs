@@ -6,7 +6,7 @@ namespace Signet.Proxy.Tls;
 
 /// <summary>
 /// The proxy's current identity: follows its source, replaces the whole snapshot on each change, and says why there is none. Handshakes
-/// that began with the previous snapshot finish with it. Thread-safe.
+/// that began with the previous snapshot finish with it, and only then is it let go of. Thread-safe.
 /// </summary>
 internal sealed class IdentityState : IDisposable
 {
@@ -15,12 +15,19 @@ internal sealed class IdentityState : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Lock _gate = new();
+    private readonly TimeSpan _grace;
+    private readonly Queue<(OwnIdentity Identity, long Since)> _replaced = new();
     private readonly IDisposable _subscription;
     private OwnIdentity? _current;
 
-    public IdentityState(IX509Source source, TlsConfig tls, TimeProvider time, ILogger logger)
+    /// <param name="source">Where it comes from.</param>
+    /// <param name="tls">How handshakes are made.</param>
+    /// <param name="grace">How long somebody who has taken a snapshot may still want to begin a handshake with it.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="logger">Where it logs.</param>
+    public IdentityState(IX509Source source, TlsConfig tls, TimeSpan grace, TimeProvider time, ILogger logger)
     {
-        (_source, _tls, _time, _logger) = (source, tls, time, logger);
+        (_source, _tls, _grace, _time, _logger) = (source, tls, grace, time, logger);
         _subscription = source.OnChange(Update);
         Update();
     }
@@ -57,7 +64,31 @@ internal sealed class IdentityState : IDisposable
         return true;
     }
 
-    public void Dispose() => _subscription.Dispose();
+    /// <summary>Lets go of identities that were replaced long enough ago.</summary>
+    public void Sweep()
+    {
+        lock (_gate)
+        {
+            while (_replaced.TryPeek(out var oldest) && _time.GetElapsedTime(oldest.Since) >= _grace)
+            {
+                _replaced.Dequeue().Identity.Retire();
+            }
+        }
+    }
+
+    /// <summary>When no connection needs an identity any more.</summary>
+    public void Dispose()
+    {
+        _subscription.Dispose();
+        lock (_gate)
+        {
+            SetCurrent_NeedsLock(null);
+            while (_replaced.TryDequeue(out var replaced))
+            {
+                replaced.Identity.Retire();
+            }
+        }
+    }
 
     private void Update()
     {
@@ -71,7 +102,7 @@ internal sealed class IdentityState : IDisposable
 
             if (context is null)
             {
-                Volatile.Write(ref _current, null);
+                SetCurrent_NeedsLock(null);
                 Log.IdentityWithdrawn(_logger, _source.Problem ?? "");
             }
             else
@@ -101,7 +132,17 @@ internal sealed class IdentityState : IDisposable
             Rotations++;
         }
 
-        Volatile.Write(ref _current, next);
+        SetCurrent_NeedsLock(next);
         Log.IdentityChanged(_logger, next.Id.Uri, next.SerialHex, next.ExpiresAt);
+    }
+
+    private void SetCurrent_NeedsLock(OwnIdentity? next)
+    {
+        if (_current is { } replaced)
+        {
+            _replaced.Enqueue((replaced, _time.GetTimestamp()));
+        }
+
+        Volatile.Write(ref _current, next);
     }
 }

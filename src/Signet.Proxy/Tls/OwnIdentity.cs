@@ -26,6 +26,9 @@ public sealed class OwnIdentity
     /// <summary>What handshakes present.</summary>
     internal LocalCertificate Certificate { get; }
 
+    /// <summary>Nothing begins with this identity any more; connections that began with it go on.</summary>
+    internal void Retire() => Certificate.Dispose();
+
     /// <summary>Who peers are, under this identity's bundles.</summary>
     internal PeerVerdicts Verdicts { get; }
 }

@@ -7,8 +7,8 @@ using Signet.Proxy.Native;
 namespace Signet.Proxy.Tls;
 
 /// <summary>
-/// Settings of one side's handshakes with one certificate: an <c>SSL_CTX</c>. Immutable once made; connections hold it too, so it is freed
-/// with the last of them. Thread-safe.
+/// Settings of one side's handshakes with one certificate: an <c>SSL_CTX</c>. Immutable once made; connections hold it too, so after
+/// <see cref="System.Runtime.InteropServices.SafeHandle.Dispose()"/> it is freed with the last of them. Thread-safe.
 /// </summary>
 internal sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
 {
@@ -21,10 +21,13 @@ internal sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
     internal const int SessionSeconds = 3600;
     private const int TicketsPerHandshake = 1;
 
+    private static int s_count;
+
     private TlsContext()
-        : base(ownsHandle: true)
-    {
-    }
+        : base(ownsHandle: true) => Interlocked.Increment(ref s_count);
+
+    /// <summary>Those of this process that are not disposed of.</summary>
+    internal static int Count => Volatile.Read(ref s_count);
 
     /// <exception cref="CryptographicException">OpenSSL does not take the certificate or the key.</exception>
     public static unsafe TlsContext ForServer(IReadOnlyList<Certificate> chain, AsymmetricAlgorithm key, TlsConfig config)
@@ -69,15 +72,33 @@ internal sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
     }
 
     /// <summary>A new connection with these settings, to be freed by the caller.</summary>
+    /// <exception cref="IOException">These settings are of the past.</exception>
     public nint NewConnection()
     {
-        var ssl = LibSsl.New(handle);
-        return ssl != 0 ? ssl : throw Failed("a TLS connection cannot be made");
+        var isHeld = false;
+        try
+        {
+            DangerousAddRef(ref isHeld);
+            var ssl = LibSsl.New(handle);
+            return ssl != 0 ? ssl : throw Failed("a TLS connection cannot be made");
+        }
+        catch (ObjectDisposedException)
+        {
+            throw new IOException("this proxy's identity was replaced before the handshake began");
+        }
+        finally
+        {
+            if (isHeld)
+            {
+                DangerousRelease();
+            }
+        }
     }
 
     protected override bool ReleaseHandle()
     {
         LibSsl.FreeContext(handle);
+        Interlocked.Decrement(ref s_count);
         return true;
     }
 

@@ -25,10 +25,11 @@ internal static class TlsEngine
     private static async ValueTask<TlsOutcome> HandshakeAsync(LoopSocket socket, TlsNegotiation negotiation, ReadOnlyMemory<byte> received, CancellationToken cancellationToken)
     {
         await socket.Loop.EnterAsync();
-        var transport = new TlsTransport(socket, negotiation, received.Span);
+        TlsTransport? transport = null;
         TlsOutcome? outcome = null;
         try
         {
+            transport = new TlsTransport(socket, negotiation, received.Span);
             outcome = await transport.HandshakeAsync(cancellationToken).ConfigureAwait(false);
             return outcome;
         }
@@ -40,7 +41,7 @@ internal static class TlsEngine
         {
             if (outcome is not TlsOutcome.Established)
             {
-                transport.Detach();
+                transport?.Detach();
             }
         }
     }

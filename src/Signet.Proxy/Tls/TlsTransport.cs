@@ -31,11 +31,12 @@ internal sealed class TlsTransport : ITransport
     private string? _failure;
 
     /// <summary>On the loop's thread only.</summary>
+    /// <exception cref="IOException">What this side would present is of the past.</exception>
     public TlsTransport(LoopSocket socket, TlsNegotiation negotiation, ReadOnlySpan<byte> received)
     {
         (_socket, Negotiation) = (socket, negotiation);
-        _received.Append(received);
         _ssl = negotiation.Context.NewConnection();
+        _received.Append(received);
         var bio = LibSsl.NewBio(TlsCallbacks.BioMethod);
         unsafe
         {

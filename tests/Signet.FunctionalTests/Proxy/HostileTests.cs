@@ -237,6 +237,54 @@ public sealed class HostileTests
     }
 
     [Fact]
+    public async Task Peers_that_begin_a_handshake_and_fall_silent_do_not_keep_others_out()
+    {
+        await using var app = App.Echo();
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp, change: config => config with
+        {
+            Limits = new ProxyLimits { Handshakes = 4 },
+            Timeouts = new ProxyTimeouts { Handshake = TimeSpan.FromMinutes(10) },
+        });
+        var answered = 0;
+        var silent = new TaskCompletionSource<byte[]?>();
+        await using var meddler = Meddler.Records(world.Inbound, (toServer, number, record) =>
+        {
+            Interlocked.Add(ref answered, !toServer && number == 0 ? 1 : 0);
+            return toServer && number > 0 ? silent.Task : Task.FromResult<byte[]?>(record);
+        });
+        var stuck = Enumerable.Range(0, 40).Select(_ => OpenSslClient.ConnectAsync(meddler.EndPoint, world.Authority.Svid("/ns/default/sa/other"))).ToList();
+        await Eventually.IsTrueAsync(() => answered == stuck.Count, "all of them have begun: ten times as many as may have a turn at once");
+
+        await using var web = await Wire.TlsAsync(world.Inbound, world.Authority.Svid("/ns/default/sa/web"), ["istio"]);
+        await web.SendAsync("hello");
+        Assert.Equal("hello", await web.ReadUntilAsync("hello"));
+        silent.SetException(new IOException("enough"));
+        foreach (var one in stuck)
+        {
+            (await one).Dispose();
+        }
+    }
+
+    [Fact]
+    public async Task A_handshake_that_lost_its_turn_still_ends_at_its_deadline()
+    {
+        await using var app = App.Echo();
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp, change: config => config with
+        {
+            Limits = new ProxyLimits { Handshakes = 1 },
+            Timeouts = new ProxyTimeouts { Handshake = TimeSpan.FromSeconds(2) },
+        });
+        var silent = new TaskCompletionSource<byte[]?>();
+        await using var meddler = Meddler.Records(world.Inbound, (toServer, number, record) => toServer && number > 0 ? silent.Task : Task.FromResult<byte[]?>(record));
+
+        using var client = await OpenSslClient.ConnectAsync(meddler.EndPoint, world.Authority.Svid("/ns/default/sa/other"));
+
+        await world.RefusedAsync(RefusalReason.HandshakeTimeout);
+        silent.SetException(new IOException("enough"));
+        Assert.Equal(1, (await world.AdminAsync("/stats")).GetProperty("handshakeTurnsFree").GetProperty("inbound").GetInt32());
+    }
+
+    [Fact]
     public async Task Writers_that_send_a_byte_now_and_then_are_served_beside_each_other()
     {
         await using var app = App.Echo();

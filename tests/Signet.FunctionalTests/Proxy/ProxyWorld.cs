@@ -21,6 +21,9 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
     private readonly TestFolder _folder = new();
 
     private readonly ConcurrentQueue<string> _defects = [];
+    private readonly ConcurrentQueue<string?> _events = [];
+    private readonly List<ProxyHost> _others = [];
+    private ProxyConfig _config = null!;
 
     private ProxyWorld(TestAuthority authority, TestIdentity identity) => (Authority, Identity) = (authority, identity);
 
@@ -59,6 +62,38 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
                         (serverIdentities ?? []).Select(SpiffeId.Parse).ToHashSet()),
                 ],
             }));
+
+    /// <summary>Where this world's proxies hand over to each other.</summary>
+    public string HandoverPath => _config.Handover!;
+
+    /// <summary>Names of what was logged, in order.</summary>
+    public IReadOnlyCollection<string?> Events => _events;
+
+    /// <summary>Another proxy of the same configuration, with the ports that this one got; not started.</summary>
+    public ProxyHost Next(Func<ProxyConfig, ProxyConfig>? change = null, IX509Source? identity = null)
+    {
+        var config = _config with
+        {
+            Inbound = [.. _config.Inbound.Select(port => port with { Listen = Proxy.Listening[port.Name] })],
+            Outbound = [.. _config.Outbound.Select(service => service with { Listen = Proxy.Listening[service.Name] })],
+            Admin = Proxy.AdminEndPoint,
+            Ready = Proxy.ReadyEndPoint,
+        };
+        _others.Add(ProxyHost.Build((change ?? (c => c))(config), TimeProvider.System, this, identity ?? Identity));
+        return _others[^1];
+    }
+
+    /// <summary>Another proxy takes the place of this one, which then drains.</summary>
+    /// <returns>The one before, and its end.</returns>
+    public async Task<(ProxyHost Before, Task Drained)> SucceedAsync(Func<ProxyConfig, ProxyConfig>? change = null)
+    {
+        var (before, next) = (Proxy, Next(change));
+        await next.StartAsync(CancellationToken.None);
+        await before.Succeeded!.WaitAsync(TimeSpan.FromSeconds(30));
+        _others.Add(before);
+        Proxy = next;
+        return (before, before.StopAsync(CancellationToken.None));
+    }
 
     public void SetPolicy(string text, string name = "policy.yaml")
     {
@@ -99,6 +134,11 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
     public async ValueTask DisposeAsync()
     {
         await Proxy.DisposeAsync();
+        foreach (var other in _others)
+        {
+            await other.DisposeAsync();
+        }
+
         Admin.Dispose();
         _folder.Dispose();
         Assert.Equal("", string.Join("\n", _defects));
@@ -116,10 +156,11 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
 
     IDisposable? ILogger.BeginScope<TState>(TState state) => null;
 
-    bool ILogger.IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Error;
+    bool ILogger.IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Information;
 
     void ILogger.Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
+        _events.Enqueue(eventId.Name);
         if (exception is not null && logLevel >= LogLevel.Error)
         {
             _defects.Enqueue($"{formatter(state, exception)}: {exception}");
@@ -143,6 +184,7 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
             Admin = new IPEndPoint(IPAddress.Loopback, 0),
             AccessLog = new AccessLogConfig { Path = world.LogPath, Format = AccessLogFormat.Json },
         });
+        world._config = config;
         world.Proxy = ProxyHost.Build(config, time ?? TimeProvider.System, world, world.Identity);
         await world.Proxy.StartAsync(CancellationToken.None);
         return world;

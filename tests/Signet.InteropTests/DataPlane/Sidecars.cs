@@ -90,6 +90,39 @@ internal sealed class Sidecars : IAsyncDisposable
         return process.HasExited ? throw new InvalidOperationException($"{program} ended: {LogOf(process)}") : process;
     }
 
+    /// <summary>The path at which an account's proxies follow each other.</summary>
+    public string HandoverOf(string account) => File($"{account}.sock");
+
+    /// <summary>A second process of a sidecar, as an operator starts it for a hot restart.</summary>
+    public DemoProcess StartNext(Sidecar sidecar, Func<string, string>? change = null)
+    {
+        var config = sidecar.Config;
+        if (change is not null)
+        {
+            config = $"{sidecar.Config}.{Guid.NewGuid():N}.yaml";
+            System.IO.File.WriteAllText(config, change(System.IO.File.ReadAllText(sidecar.Config)));
+        }
+
+        var process = DemoProcess.Start("env", "env", [.. sidecar.Command, config], File($"env-{Guid.NewGuid():N}.log"));
+        _processes.Add(process);
+        return process;
+    }
+
+    /// <summary>A second process takes the place of a sidecar's.</summary>
+    /// <returns>The one before, which drains.</returns>
+    public async Task<DemoProcess> SucceedAsync(Sidecar sidecar)
+    {
+        var (before, next) = (sidecar.Process, StartNext(sidecar));
+        await Eventually.IsTrueAsync(() => next.HasExited || LogOf(next).Contains("took over from process", StringComparison.Ordinal), $"the new process takes over: {LogOf(next)}");
+        if (next.HasExited)
+        {
+            throw new InvalidOperationException($"the new process ended: {LogOf(next)}");
+        }
+
+        sidecar.Process = next;
+        return before;
+    }
+
     public static string LogOf(DemoProcess process)
     {
         using var reader = new StreamReader(new FileStream(process.LogFile, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
@@ -122,11 +155,12 @@ internal sealed class Sidecars : IAsyncDisposable
             policy: {"{"}folder: {File("policy")}{"}"}
             admin: 127.0.0.1:{admin}
             accessLog: {"{"}path: {log}, format: json{"}"}
+            handover: {HandoverOf(account)}
 
             """ + ports);
         string[] assignments = [.. (environment ?? new Dictionary<string, string>()).Select(variable => $"{variable.Key}={variable.Value}")];
-        var process = await StartAsync("env", [.. assignments, DemoLayout.OwnProgram, "proxy", "run", "--config", config], port);
-        return new Sidecar(process, new IPEndPoint(IPAddress.Loopback, port), admin, log);
+        string[] command = [.. assignments, DemoLayout.OwnProgram, "proxy", "run", "--config"];
+        return new Sidecar(await StartAsync("env", [.. command, config], port), new IPEndPoint(IPAddress.Loopback, port), admin, log, config, command);
     }
 
     private static async Task<bool> AnswersAsync(int port)
@@ -143,8 +177,6 @@ internal sealed class Sidecars : IAsyncDisposable
         }
     }
 
-
-
     private static void Replace(string path, string text)
     {
         var next = path + ".next";
@@ -158,17 +190,25 @@ internal sealed class Sidecars : IAsyncDisposable
 }
 
 /// <summary>A proxy's process.</summary>
-internal sealed class Sidecar(DemoProcess process, IPEndPoint endPoint, int admin, string accessLog)
+internal sealed class Sidecar(DemoProcess process, IPEndPoint endPoint, int admin, string accessLog, string config, string[] command)
 {
     /// <summary>Its inbound or outbound port.</summary>
     public IPEndPoint EndPoint => endPoint;
 
-    public DemoProcess Process => process;
+    /// <summary>The one that serves.</summary>
+    public DemoProcess Process { get; set; } = process;
+
+    public IPEndPoint AdminEndPoint { get; } = new(IPAddress.Loopback, admin);
+
+    /// <summary>Its configuration's file, and what it was started with before that.</summary>
+    public string Config => config;
+
+    public string[] Command => command;
 
     /// <summary>Resident memory in bytes.</summary>
-    public long Memory => 1024 * long.Parse(File.ReadLines($"/proc/{process.Pid}/status").First(line => line.StartsWith("VmRSS:")).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]);
+    public long Memory => 1024 * long.Parse(File.ReadLines($"/proc/{Process.Pid}/status").First(line => line.StartsWith("VmRSS:")).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1]);
 
-    public int Descriptors => Directory.GetFileSystemEntries($"/proc/{process.Pid}/fd").Length;
+    public int Descriptors => Directory.GetFileSystemEntries($"/proc/{Process.Pid}/fd").Length;
 
     /// <summary>The access log so far.</summary>
     public IReadOnlyList<JsonElement> Log()

@@ -1,20 +1,30 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
+using System.Text.Json;
 using Signet.Testing;
 
 namespace Signet.InteropTests.DataPlane;
 
 /// <summary>
-/// Hours of a mesh's life in fast motion: load while identities rotate every two seconds, policies flip, the agent is killed and the server is
-/// away. No connection may fail that policy did not refuse, and neither memory nor descriptors may grow. <c>make soak</c>, <c>SOAK=5m make soak</c>.
+/// Hours of a mesh's life in fast motion: load while identities rotate every two seconds, policies flip, proxies follow each other, the agent is
+/// killed and the server is away. No connection may fail that policy did not refuse, and neither memory nor descriptors may grow; what fails says
+/// what the client saw and what both proxies logged. <c>make soak</c>, <c>SOAK=5m make soak</c>.
 /// </summary>
 public sealed class SoakTests
 {
+    private const int Told = 20;
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan BetweenRestarts = TimeSpan.FromSeconds(20);
+
+    /// <summary>When a proxy has drained for this long, connections that still live end: what is configured, less what a busy machine may be late.</summary>
+    private static readonly TimeSpan Drain = TimeSpan.FromSeconds(25);
 
     private readonly ConcurrentQueue<string> _failures = [];
+    private readonly ConcurrentQueue<TimeSpan> _restarted = [];
+    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(30) };
     private readonly Stopwatch _watch = Stopwatch.StartNew();
     private long _connections;
     private long _requests;
@@ -23,6 +33,8 @@ public sealed class SoakTests
     private int _rotations;
     private int _flips;
     private int _outages;
+    private int _restarts;
+    private int _drained;
 
     [Fact(Explicit = true)]
     [Trait("Category", "Soak")]
@@ -34,15 +46,22 @@ public sealed class SoakTests
         await using var echo = new Echo();
         var (web, orders) = await mesh.PairAsync(echo.EndPoint, "tcp", Sidecars.CollectingOften);
         var guest = await mesh.OutboundAsync(orders.EndPoint, "tcp", "guest", Sidecars.CollectingOften);
+
+        // These two are restarted, and so are the proxies of the other mesh; those that are not show whether anything grows.
+        await using var restartedEcho = new Echo();
+        var (caller, called) = await RestartedPairAsync(mesh, restartedEcho);
         using var stop = new CancellationTokenSource(length);
         var samples = new List<(long Memory, int Descriptors)[]>();
 
         Task[] all =
         [
-            .. Enumerable.Range(0, 3).Select(i => UntilAsync(stop.Token, "a short connection", () => ShortAsync(web, i))),
-            .. Enumerable.Range(0, 2).Select(_ => LongAsync(web, stop.Token)),
-            UntilAsync(stop.Token, "a connection that is reset", () => ResetAsync(web)),
-            UntilAsync(stop.Token, "a request through server's and agent's mesh", () => AskAsync(processes)),
+            .. Enumerable.Range(0, 3).Select(i => UntilAsync(stop.Token, () => ShortAsync("a short connection", web, orders, i))),
+            UntilAsync(stop.Token, () => ShortAsync("a short connection through restarts", caller, called, 1)),
+            LongAsync(web, orders, mayEnd: false, stop.Token),
+            LongAsync(caller, called, mayEnd: true, stop.Token),
+            UntilAsync(stop.Token, () => ResetAsync(web)),
+            UntilAsync(stop.Token, () => AskAsync(processes)),
+            RestartAsync(mesh, [caller, called], processes, stop.Token),
             RotateAsync(mesh, stop.Token),
             FlipAsync(mesh, guest, stop.Token),
             OutagesAsync(processes, stop.Token),
@@ -51,9 +70,9 @@ public sealed class SoakTests
         await Task.WhenAll(all);
 
         var report = $"{_watch.Elapsed:hh\\:mm\\:ss}: {_connections} connections, {_bytes >> 20} MiB, {_requests} requests, {_rotations} rotations, {_flips} policy flips, "
-            + $"{_refused} refused by policy, {_outages} outages of server or agent, {_failures.Count} failures\n{Table(samples)}";
+            + $"{_refused} refused by policy, {_outages} outages of server or agent, {_restarts} hot restarts, {_drained} connections that outlived a drain, {_failures.Count} failures\n{Table(samples)}";
         await File.WriteAllTextAsync(Path.Combine(AppContext.BaseDirectory, "soak.txt"), report);
-        Assert.True(_failures.IsEmpty, $"{report}\n{string.Join("\n", _failures.Take(20))}");
+        Assert.True(_failures.IsEmpty, $"{report}\n{string.Join("\n", _failures.Take(Told))}");
         AssertFlat(samples, report);
     }
 
@@ -69,59 +88,117 @@ public sealed class SoakTests
         };
     }
 
-    private async Task UntilAsync(CancellationToken stop, string what, Func<Task> action)
+    private static async Task<(Sidecar Caller, Sidecar Called)> RestartedPairAsync(Sidecars mesh, Echo echo)
+    {
+        var called = await mesh.InboundAsync(echo.EndPoint, "tcp", "called", Sidecars.CollectingOften);
+        return (await mesh.OutboundAsync(called.EndPoint, "tcp", "caller", Sidecars.CollectingOften), called);
+    }
+
+    private async Task UntilAsync(CancellationToken stop, Func<Task> action)
     {
         while (!stop.IsCancellationRequested)
         {
-            try
-            {
-                await action();
-            }
-            catch (Exception e) when (e is IOException or SocketException or TimeoutException or InvalidDataException)
-            {
-                _failures.Enqueue($"{_watch.Elapsed} {what}: {e.Message}");
-            }
+            await action();
         }
     }
 
-    private async Task ShortAsync(Sidecar web, int worker)
+    /// <summary>A failure with everything that is known of it, for the first few.</summary>
+    private async Task FailAsync(string what, Exception e, Func<IEnumerable<string>> lines)
     {
-        using var socket = await web.ConnectAsync();
-        await using var stream = new NetworkStream(socket);
-        var sent = RandomNumberGenerator.GetBytes(RandomNumberGenerator.GetInt32(1, worker == 0 ? 2_000_000 : 20_000));
-        var back = new byte[sent.Length];
-        var sending = stream.WriteAsync(sent).AsTask();
-        await stream.ReadExactlyAsync(back).AsTask().WaitAsync(TimeSpan.FromSeconds(30));
-        await sending;
-        socket.Shutdown(SocketShutdown.Send);
-        if (!sent.AsSpan().SequenceEqual(back) || await stream.ReadAsync(back).AsTask().WaitAsync(TimeSpan.FromSeconds(30)) != 0)
+        var at = _watch.Elapsed;
+        await PauseAsync(TimeSpan.FromSeconds(1), CancellationToken.None);
+        _failures.Enqueue($"{at} {what}: {e.GetType().Name}: {e.Message}{(_failures.Count < Told ? "\n    " + string.Join("\n    ", lines()) : "")}");
+    }
+
+    /// <summary>What the two proxies logged about a connection: the first by the client's port, the second by what went wrong there lately.</summary>
+    private static IEnumerable<string> LinesOf(Sidecar web, Sidecar orders, Socket socket, DateTimeOffset since)
+    {
+        var port = (socket.LocalEndPoint as IPEndPoint)?.Port;
+        return web.Log().Where(line => line.GetProperty("source").GetProperty("port").GetInt32() == port && line.GetProperty("time").GetDateTimeOffset() >= since)
+            .Concat(orders.Log().Where(line => line.GetProperty("time").GetDateTimeOffset() >= since && line.GetProperty("reason").ValueKind == JsonValueKind.String))
+            .TakeLast(10)
+            .Select(line => line.ToString());
+    }
+
+    private async Task ShortAsync(string what, Sidecar web, Sidecar orders, int worker)
+    {
+        var began = DateTimeOffset.UtcNow;
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        try
         {
-            throw new InvalidDataException("other bytes came back");
+            await socket.ConnectAsync(web.EndPoint);
+            await using var stream = new NetworkStream(socket);
+            var sent = RandomNumberGenerator.GetBytes(RandomNumberGenerator.GetInt32(1, worker == 0 ? 2_000_000 : 20_000));
+            var back = new byte[sent.Length];
+            var sending = stream.WriteAsync(sent).AsTask();
+            await stream.ReadExactlyAsync(back).AsTask().WaitAsync(TimeSpan.FromSeconds(30));
+            await sending;
+            socket.Shutdown(SocketShutdown.Send);
+            if (!sent.AsSpan().SequenceEqual(back) || await stream.ReadAsync(back).AsTask().WaitAsync(TimeSpan.FromSeconds(30)) != 0)
+            {
+                throw new InvalidDataException("other bytes came back");
+            }
+
+            Interlocked.Increment(ref _connections);
+            Interlocked.Add(ref _bytes, 2L * sent.Length);
+        }
+        catch (Exception e) when (e is IOException or SocketException or TimeoutException or InvalidDataException)
+        {
+            await FailAsync(what, e, () => LinesOf(web, orders, socket, began));
         }
 
-        Interlocked.Increment(ref _connections);
-        Interlocked.Add(ref _bytes, 2L * sent.Length);
         await PauseAsync(TimeSpan.FromMilliseconds(5), CancellationToken.None);
     }
 
-    /// <summary>One connection for the whole time; rotations are none of its business.</summary>
-    private async Task LongAsync(Sidecar web, CancellationToken stop)
+    /// <summary>One connection for as long as it may last; rotations are none of its business, and restarts only once the drain is over.</summary>
+    private async Task LongAsync(Sidecar web, Sidecar orders, bool mayEnd, CancellationToken stop)
     {
-        using var socket = await web.ConnectAsync();
-        await using var stream = new NetworkStream(socket);
-        var back = new byte[100];
-        try
+        while (!stop.IsCancellationRequested)
         {
-            while (!stop.IsCancellationRequested)
+            var (opened, began) = (_watch.Elapsed, DateTimeOffset.UtcNow);
+            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            try
             {
-                await stream.WriteAsync(back, CancellationToken.None);
-                await stream.ReadExactlyAsync(back, CancellationToken.None).AsTask().WaitAsync(TimeSpan.FromSeconds(30), CancellationToken.None);
-                await PauseAsync(TimeSpan.FromMilliseconds(100), stop);
+                await socket.ConnectAsync(web.EndPoint, CancellationToken.None);
+                await using var stream = new NetworkStream(socket);
+                var back = new byte[100];
+                while (!stop.IsCancellationRequested)
+                {
+                    await stream.WriteAsync(back, CancellationToken.None);
+                    await stream.ReadExactlyAsync(back, CancellationToken.None).AsTask().WaitAsync(TimeSpan.FromSeconds(30), CancellationToken.None);
+                    await PauseAsync(TimeSpan.FromMilliseconds(100), stop);
+                }
+            }
+            catch (Exception e) when (e is IOException or SocketException or TimeoutException)
+            {
+                if (mayEnd && _restarted.Any(restart => restart >= opened && _watch.Elapsed - restart >= Drain))
+                {
+                    _drained++;
+                    continue;
+                }
+
+                await FailAsync("the long connection", e, () => LinesOf(web, orders, socket, began));
             }
         }
-        catch (Exception e) when (e is IOException or TimeoutException)
+    }
+
+    /// <summary>Proxies follow each other, in turns.</summary>
+    private async Task RestartAsync(Sidecars mesh, Sidecar[] sidecars, ProcessMesh processes, CancellationToken stop)
+    {
+        string[] proxies = ["web-proxy", "orders-proxy", "payments-proxy"];
+        while (!stop.IsCancellationRequested)
         {
-            _failures.Enqueue($"{_watch.Elapsed} the long connection: {e.Message}");
+            await PauseAsync(BetweenRestarts, stop);
+            if (stop.IsCancellationRequested)
+            {
+                return;
+            }
+
+            var turn = _restarts / 2;
+            await mesh.SucceedAsync(sidecars[turn % sidecars.Length]);
+            _restarted.Enqueue(_watch.Elapsed);
+            await processes.SucceedAsync(proxies[turn % proxies.Length]);
+            _restarts += 2;
         }
     }
 
@@ -135,13 +212,26 @@ public sealed class SoakTests
 
     private async Task AskAsync(ProcessMesh mesh)
     {
-        var (status, text) = await mesh.Demo.AskAsync(HttpMethod.Get, mesh.Layout.Web.AppPort, "/", CancellationToken.None);
-        if (status != 200)
+        var id = Guid.NewGuid().ToString();
+        try
         {
-            throw new InvalidDataException($"status {status}: {text}");
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{mesh.Layout.Web.AppPort}/");
+            request.Headers.ConnectionClose = true;
+            request.Headers.Add("x-request-id", id);
+            using var response = await _http.SendAsync(request);
+            if ((int)response.StatusCode != 200)
+            {
+                throw new InvalidDataException($"status {(int)response.StatusCode}: {await response.Content.ReadAsStringAsync()}");
+            }
+
+            Interlocked.Increment(ref _requests);
+        }
+        catch (Exception e) when (e is HttpRequestException or OperationCanceledException or InvalidDataException)
+        {
+            await FailAsync("a request through server's and agent's mesh", e, () => mesh.Layout.Workloads.SelectMany(workload =>
+                File.Exists(workload.AccessLog) ? File.ReadLines(workload.AccessLog).Where(line => line.Contains(id, StringComparison.Ordinal)).Select(line => $"{workload.Name}: {line}") : []));
         }
 
-        Interlocked.Increment(ref _requests);
         await PauseAsync(TimeSpan.FromMilliseconds(20), CancellationToken.None);
     }
 

@@ -30,12 +30,44 @@ public sealed class ServiceManagerTests : IDisposable
         using var termination = new Termination();
         var running = DaemonHost.RunAsync(new Daemon("server", new ReadinessBoard(), manager, clock, NullLoggerFactory.Instance), [], termination);
 
-        Assert.Equal("READY=1", Hear());
+        Assert.Equal("READY=1\nMAINPID=42", Hear());
         clock.Advance(TimeSpan.FromSeconds(5));
         Assert.Equal("WATCHDOG=1", Hear());
         termination.Request();
         Assert.Equal("STOPPING=1", Hear());
         Assert.Equal(0, await running);
+    }
+
+    [Fact]
+    public async Task Hears_nothing_of_the_end_of_a_process_that_another_has_succeeded()
+    {
+        var name = _folder.File("notify");
+        _systemd.Bind(new UnixDomainSocketEndPoint(name));
+        var manager = new ServiceManager(new Dictionary<string, string> { ["NOTIFY_SOCKET"] = name }, 42);
+        using var termination = new Termination();
+        var succeeded = new TaskCompletionSource();
+        var readiness = new ReadinessBoard();
+        var running = DaemonHost.RunAsync(new Daemon("proxy", readiness, manager, new ManualTimeProvider(), NullLoggerFactory.Instance) { Succeeded = succeeded.Task }, [], termination);
+        Assert.Equal("READY=1\nMAINPID=42", Hear());
+
+        succeeded.SetResult();
+
+        Assert.Equal(0, await running);
+        Assert.Equal(0, _systemd.Available);
+        Assert.True(readiness.IsReady, "the service is");
+    }
+
+    [Fact]
+    public async Task Hears_nothing_of_a_process_that_could_not_start()
+    {
+        var name = _folder.File("notify");
+        _systemd.Bind(new UnixDomainSocketEndPoint(name));
+        var manager = new ServiceManager(new Dictionary<string, string> { ["NOTIFY_SOCKET"] = name }, 42);
+        using var termination = new Termination();
+
+        Assert.Equal(1, await DaemonHost.RunAsync(new Daemon("proxy", new ReadinessBoard(), manager, new ManualTimeProvider(), NullLoggerFactory.Instance), [new CannotStart()], termination));
+
+        Assert.Equal(0, _systemd.Available);
     }
 
     [Fact]
@@ -49,5 +81,16 @@ public sealed class ServiceManagerTests : IDisposable
     {
         var buffer = new byte[256];
         return Encoding.UTF8.GetString(buffer, 0, _systemd.Receive(buffer));
+    }
+
+    private sealed class CannotStart : IDaemonPart
+    {
+        public string Name => "broken";
+
+        public Task Completion => Task.CompletedTask;
+
+        public Task StartAsync(CancellationToken cancellationToken) => throw new IOException("cannot listen on 127.0.0.1:1");
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }
