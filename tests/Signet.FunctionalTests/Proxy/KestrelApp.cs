@@ -75,6 +75,7 @@ internal sealed class KestrelApp : IAsyncDisposable
         }
 
         await context.Response.StartAsync();
+        await context.Response.Body.FlushAsync();
         var buffer = new byte[16 * 1024];
         var sum = 0L;
         while (await context.Request.Body.ReadAsync(buffer) is > 0 and var read)
