@@ -271,7 +271,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
 
     private InboundRoute AddInbound(InboundConfig port, string option)
     {
-        var pool = new UpstreamPool(new AppDialer(port.App, preface: default, _core), _core);
+        var pool = new UpstreamPool(new AppDialer(port.App, port.Protocol, preface: default, _core), _core);
         _pools.Add(pool);
         if (port.Listen is { } listen)
         {

@@ -41,10 +41,12 @@ public enum RefusalReason
     PeerExpired,
     IdleTimeout,
     Draining,
+    ClientLeft,
 
     // --- HTTP
     MalformedRequest,
     RequestHeadTimeout,
+    DeadlineExceeded,
 
     // --- the other side of the proxy
     UpstreamConnectFailed,

@@ -42,12 +42,12 @@ public abstract record Admission
         (MtlsMode.Strict, TlsSniff.NeedMore) => new Refuse(RefusalReason.DetectionTimeout, "no ClientHello arrived before the deadline"),
         (MtlsMode.Strict, _) => new Refuse(RefusalReason.PlaintextRefused, "PeerAuthentication STRICT takes mutual TLS only"),
 
-        (MtlsMode.Permissive, TlsSniff.ClientHello hello) when MeshAlpn.IsForProxy(hello.Alpn) || protocol == AppProtocol.Http =>
+        (MtlsMode.Permissive, TlsSniff.ClientHello hello) when MeshAlpn.IsForProxy(hello.Alpn) || protocol.IsHttp() =>
             new Terminate(hello.Sni, hello.Alpn),
         (MtlsMode.Permissive, TlsSniff.ClientHello hello) =>
             new Anonymous(MayBeHttp: false, hello.Sni, "PeerAuthentication PERMISSIVE: TLS without a mesh protocol name is the application's"),
         (MtlsMode.Permissive, TlsSniff.NotTls) => new Anonymous(MayBeHttp: true, null, "PeerAuthentication PERMISSIVE: plaintext"),
-        (MtlsMode.Permissive, TlsSniff.NeedMore) when protocol != AppProtocol.Http =>
+        (MtlsMode.Permissive, TlsSniff.NeedMore) when !protocol.IsHttp() =>
             new Anonymous(MayBeHttp: false, null, "PeerAuthentication PERMISSIVE: the client waits for the server to speak first"),
         _ => new Refuse(RefusalReason.DetectionTimeout, "no request arrived before the deadline"),
     };

@@ -30,7 +30,7 @@ internal static class AuthoriserRoute
             }
 
             var dialer = new MeshDialer(service, core);
-            return cancellationToken => DialAsync(core, dialer, forHttp: authoriser.Protocol == AuthoriserProtocol.Http, cancellationToken);
+            return cancellationToken => DialAsync(core, dialer, authoriser.Protocol == AuthoriserProtocol.Http ? UpstreamUse.Http1 : UpstreamUse.Tcp, cancellationToken);
         }
 
         if (LoopbackOf(authoriser.Host) is { } address)
@@ -49,8 +49,8 @@ internal static class AuthoriserRoute
         : IPAddress.TryParse(host, out var address) && IPAddress.IsLoopback(address) ? address
         : null;
 
-    private static async ValueTask<Stream> DialAsync(ProxyCore core, MeshDialer dialer, bool forHttp, CancellationToken cancellationToken) =>
-        await dialer.DialAsync(core.Loops.Any(), forHttp, cancellationToken).ConfigureAwait(false) switch
+    private static async ValueTask<Stream> DialAsync(ProxyCore core, MeshDialer dialer, UpstreamUse use, CancellationToken cancellationToken) =>
+        await dialer.DialAsync(core.Loops.Any(), use, cancellationToken).ConfigureAwait(false) switch
         {
             DialOutcome.Connected connected => new UpstreamStream(connected.Connection),
             DialOutcome.Failed failed => throw new IOException($"{failed.Reason}: {failed.Detail}"),

@@ -315,5 +315,5 @@ public sealed record OutboundConfig(
 
 internal static class ReadProtocol
 {
-    public static (string, AppProtocol)[] Words => [("auto", AppProtocol.Auto), ("http", AppProtocol.Http), ("tcp", AppProtocol.Tcp)];
+    public static (string, AppProtocol)[] Words => [("auto", AppProtocol.Auto), ("http", AppProtocol.Http), ("http2", AppProtocol.Http2), ("grpc", AppProtocol.Http2), ("tcp", AppProtocol.Tcp)];
 }

@@ -14,6 +14,9 @@ public sealed record ProxyLimits
     /// <summary>Unused connections kept per destination.</summary>
     public int IdleUpstreams { get; init; } = 64;
 
+    /// <summary>Requests at once on one HTTP/2 connection; a client that opens more has them refused and may send them again.</summary>
+    public int Streams { get; init; } = 1_000;
+
     /// <summary>Questions to external authorisers under way; further ones wait for their turn, within their timeout.</summary>
     public int Checks { get; init; } = 256;
 
@@ -24,6 +27,7 @@ public sealed record ProxyLimits
         {
             Connections = section.Integer("connections", defaults.Connections, 1, 1_000_000),
             Handshakes = section.Integer("handshakes", defaults.Handshakes, 1, 100_000),
+            Streams = section.Integer("streams", defaults.Streams, 1, 100_000),
             Checks = section.Integer("checks", defaults.Checks, 1, 100_000),
             IdleUpstreams = section.Integer("idleUpstreams", defaults.IdleUpstreams, 0, 100_000),
         };

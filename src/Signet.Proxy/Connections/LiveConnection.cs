@@ -16,12 +16,17 @@ public enum Direction
 /// </summary>
 public sealed class LiveConnection : IDisposable
 {
+    /// <summary>Longer spans count as this: thirty years.</summary>
+    private const double MaxSeconds = 1e9;
+
     private readonly CancellationTokenSource _closed = new();
     private readonly TimeProvider _time;
     private readonly long _opened;
     private long _received;
     private long _sent;
     private long _deadline = long.MaxValue;
+    private long _end = long.MaxValue;
+    private int _endReason;
     private int _deadlineReason;
     private long _idle;
     private Closure? _closure;
@@ -92,14 +97,18 @@ public sealed class LiveConnection : IDisposable
     /// may have changed while the connection was being made. Null while nothing long-lived was decided.
     /// </summary>
     /// <param name="recheck">Answers null when it may go on. Called by one thread at a time, while the owner leaves the facts alone.</param>
-    internal void KeepAsking(Func<Closure?>? recheck)
+    /// <param name="askNow">False when it is known that nothing has changed since it was decided.</param>
+    internal void KeepAsking(Func<Closure?>? recheck, bool askNow = true)
     {
         lock (_asking)
         {
             _recheck = recheck;
         }
 
-        Ask();
+        if (askNow)
+        {
+            Ask();
+        }
     }
 
     /// <summary>Closes the connection if what was decided no longer holds.</summary>
@@ -145,6 +154,20 @@ public sealed class LiveConnection : IDisposable
         Volatile.Write(ref _idle, Ticks(span));
     }
 
+    /// <summary>From now on no deadline closes the connection.</summary>
+    internal void StayOpen()
+    {
+        Volatile.Write(ref _idle, 0);
+        Volatile.Write(ref _deadline, long.MaxValue);
+    }
+
+    /// <summary>Closes the connection with the reason when the time has passed, whatever happens meanwhile.</summary>
+    internal void EndAfter(TimeSpan span, RefusalReason reason)
+    {
+        Volatile.Write(ref _endReason, (int)reason);
+        Volatile.Write(ref _end, _time.GetTimestamp() + Ticks(span));
+    }
+
     /// <summary>Closes the connection; its owner gets an <see cref="OperationCanceledException"/>. Only the first reason counts.</summary>
     internal void Close(RefusalReason reason, string detail)
     {
@@ -168,6 +191,10 @@ public sealed class LiveConnection : IDisposable
         {
             Close(RefusalReason.PeerExpired, $"the certificate of {peer.Id} expired at {peer.ExpiresAt:O}");
         }
+        else if (_time.GetTimestamp() > Volatile.Read(ref _end))
+        {
+            Close((RefusalReason)Volatile.Read(ref _endReason), "the caller's own deadline has passed");
+        }
         else if (_time.GetTimestamp() > Volatile.Read(ref _deadline))
         {
             var reason = (RefusalReason)Volatile.Read(ref _deadlineReason);
@@ -185,5 +212,5 @@ public sealed class LiveConnection : IDisposable
         }
     }
 
-    private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * _time.TimestampFrequency);
+    private long Ticks(TimeSpan span) => (long)(Math.Min(span.TotalSeconds, MaxSeconds) * _time.TimestampFrequency);
 }

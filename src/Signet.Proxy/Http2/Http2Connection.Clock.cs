@@ -74,6 +74,11 @@ public sealed partial class Http2Connection
             _pingDue = null;
         }
 
+        if (IdleDue_NeedsLock() <= now && !_isDraining)
+        {
+            Drain_NeedsLock();
+        }
+
         if (_goAwayDue <= now)
         {
             SayLastStream_NeedsLock();
@@ -95,13 +100,15 @@ public sealed partial class Http2Connection
 
     private void Rearm_NeedsLock()
     {
-        var due = _isClosing ? _closeDue : Earlier(Earlier(_settingsDue, _goAwayDue), Earlier(_pingDue, _keepAliveDue));
+        var due = _isClosing ? _closeDue : Earlier(Earlier(Earlier(_settingsDue, _goAwayDue), Earlier(_pingDue, _keepAliveDue)), _isDraining ? null : IdleDue_NeedsLock());
         if (due is { } at)
         {
             var wait = _options.Time.GetElapsedTime(_options.Time.GetTimestamp(), at);
             _timer.Change(wait > TimeSpan.FromMilliseconds(1) ? wait : TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
         }
     }
+
+    private long? IdleDue_NeedsLock() => IdleSince is { } since && _options.MaxIdle is { } idle ? Later(since, idle) : null;
 
     private static long? Earlier(long? a, long? b) => a is null ? b : b is null ? a : Math.Min(a.Value, b.Value);
 

@@ -16,9 +16,10 @@ public sealed partial class Http2Connection : IAsyncDisposable
     private readonly ITransport _transport;
     private readonly Http2Options _options;
     private readonly Func<Http2Stream, Task>? _serve;
+    private readonly Action<HeadProblem>? _onMalformed;
     private readonly CancellationTokenSource _stop = new();
     private readonly Dictionary<int, Http2Stream> _streams = [];
-    private readonly Queue<Http2Stream> _accepted = [];
+    private readonly Queue<Arrival> _accepted = [];
     private readonly FloodGuard _floods;
     private readonly Waiter<bool> _writer;
     private readonly Waiter<bool> _reader;
@@ -39,11 +40,11 @@ public sealed partial class Http2Connection : IAsyncDisposable
     /// <summary>What a client assumes until the server says how many streams it may open (RFC 9113 §6.5.2 asks servers for no less).</summary>
     private const int AssumedMaxStreams = 100;
 
-    private Http2Connection(ITransport transport, Http2Options options, Func<Http2Stream, Task>? serve)
+    private Http2Connection(ITransport transport, Http2Options options, Func<Http2Stream, Task>? serve, Action<HeadProblem>? onMalformed)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(options.StreamWindow, Http2Options.DefaultWindow);
         ArgumentOutOfRangeException.ThrowIfLessThan(options.ConnectionWindow, Http2Options.DefaultWindow);
-        (_transport, _options, _serve) = (transport, options, serve);
+        (_transport, _options, _serve, _onMalformed) = (transport, options, serve, onMalformed);
         (_writer, _reader, _greeting) = (new(this), new(this), new(this));
         _receiveWindow = options.ConnectionWindow;
         _floods = new FloodGuard(options);
@@ -57,10 +58,12 @@ public sealed partial class Http2Connection : IAsyncDisposable
     /// <param name="transport">Becomes the connection's.</param>
     /// <param name="options">Bounds and clock.</param>
     /// <param name="serve">Handles one stream; when it returns, the stream is disposed of, and reset if its messages had not both ended.</param>
-    public static Http2Connection AsServer(ITransport transport, Http2Options options, Func<Http2Stream, Task> serve) => new(transport, options, serve);
+    /// <param name="onMalformed">Told of a request that was reset because it breaks the rules for messages.</param>
+    public static Http2Connection AsServer(ITransport transport, Http2Options options, Func<Http2Stream, Task> serve, Action<HeadProblem>? onMalformed = null) =>
+        new(transport, options, serve, onMalformed);
 
     /// <summary>The side that connected.</summary>
-    public static Http2Connection AsClient(ITransport transport, Http2Options options) => new(transport, options, serve: null);
+    public static Http2Connection AsClient(ITransport transport, Http2Options options) => new(transport, options, serve: null, onMalformed: null);
 
     /// <summary>Guards everything that changes.</summary>
     internal Lock Gate { get; } = new();
@@ -173,21 +176,7 @@ public sealed partial class Http2Connection : IAsyncDisposable
                 return;
             }
 
-            _isDraining = true;
-            if (IsServer)
-            {
-                _out.GoAway(int.MaxValue, Http2Error.NoError);
-                _out.Ping(DrainPing, isAck: false);
-                _goAwayDue = After(_options.GoAwayGrace);
-                Rearm_NeedsLock();
-            }
-            else
-            {
-                _out.GoAway(0, Http2Error.NoError);
-            }
-
-            CloseWhenDrained_NeedsLock();
-            WantFlush_NeedsLock();
+            Drain_NeedsLock();
         }
 
         Settle();
@@ -226,14 +215,15 @@ public sealed partial class Http2Connection : IAsyncDisposable
         while (true)
         {
             Waiter? waiter;
-            Http2Stream? accepted;
+            Arrival arrival;
+            bool hasArrival;
             lock (Gate)
             {
                 (waiter, _firstToWake, _lastToWake) = (_firstToWake, null, null);
-                _accepted.TryDequeue(out accepted);
+                hasArrival = _accepted.TryDequeue(out arrival);
             }
 
-            if (waiter is null && accepted is null)
+            if (waiter is null && !hasArrival)
             {
                 return;
             }
@@ -246,10 +236,14 @@ public sealed partial class Http2Connection : IAsyncDisposable
                 waiter = next;
             }
 
-            if (accepted is not null)
+            if (arrival.Stream is { } accepted)
             {
                 // Its owner is HandlersEndAsync: RunAsync does not return before it has.
                 _ = ServeAsync(accepted);
+            }
+            else if (hasArrival)
+            {
+                _onMalformed?.Invoke(arrival.Problem);
             }
         }
     }
@@ -268,6 +262,25 @@ public sealed partial class Http2Connection : IAsyncDisposable
             IdleSince = _options.Time.GetTimestamp();
             CloseWhenDrained_NeedsLock();
         }
+    }
+
+    private void Drain_NeedsLock()
+    {
+        _isDraining = true;
+        if (IsServer)
+        {
+            _out.GoAway(int.MaxValue, Http2Error.NoError);
+            _out.Ping(DrainPing, isAck: false);
+            _goAwayDue = After(_options.GoAwayGrace);
+            Rearm_NeedsLock();
+        }
+        else
+        {
+            _out.GoAway(0, Http2Error.NoError);
+        }
+
+        CloseWhenDrained_NeedsLock();
+        WantFlush_NeedsLock();
     }
 
     private OpenRefusal Refusal_NeedsLock() =>
@@ -321,7 +334,7 @@ public sealed partial class Http2Connection : IAsyncDisposable
             return;
         }
 
-        _end = new Http2End(IsOrderly: false, code, reason);
+        _end = new Http2End(IsOrderly: false, code, reason, IsBreach: code != Http2Error.NoError);
         _out.GoAway(_lastPeerStream, code);
         FailStreams_NeedsLock(code);
         Close_NeedsLock();
@@ -384,4 +397,7 @@ public sealed partial class Http2Connection : IAsyncDisposable
 
     /// <summary>Ends pending reads and writes of the transport.</summary>
     private void Stop() => _stop.Cancel();
+
+    /// <summary>A request: its stream, or why it has none.</summary>
+    private readonly record struct Arrival(Http2Stream? Stream, HeadProblem Problem);
 }

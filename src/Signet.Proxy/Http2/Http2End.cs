@@ -4,7 +4,8 @@ namespace Signet.Proxy.Http2;
 /// <param name="IsOrderly">Every stream had ended, and nobody broke a rule.</param>
 /// <param name="Code">The code that was sent, or received, or <see cref="Http2Error.NoError"/>.</param>
 /// <param name="Reason">For the operator.</param>
-public sealed record Http2End(bool IsOrderly, Http2Error Code, string Reason);
+/// <param name="IsBreach">The peer broke a rule or a limit.</param>
+public sealed record Http2End(bool IsOrderly, Http2Error Code, string Reason, bool IsBreach = false);
 
 /// <summary>Why no stream can be opened on a connection.</summary>
 public enum OpenRefusal

@@ -54,6 +54,9 @@ public sealed record Http2Options
     /// <summary>How long last words may take to be read before the connection is broken.</summary>
     public TimeSpan LastWords { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long a connection may have no stream before it is drained, as far as it is noticed when something else falls due; null: for ever.</summary>
+    public TimeSpan? MaxIdle { get; init; }
+
     public required TimeProvider Time { get; init; }
 
     /// <summary>

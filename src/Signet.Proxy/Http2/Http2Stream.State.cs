@@ -132,13 +132,14 @@ public sealed partial class Http2Stream
     }
 
     /// <summary>Tells the peer that the stream is over, unless it is.</summary>
-    internal void Reset_NeedsLock(Http2Error code, string reason)
+    internal void Reset_NeedsLock(Http2Error code, string reason, bool isBreach = false)
     {
         if (_failure is null && !(_isEnded && _isPeerEnded))
         {
+            _onBroken = isBreach ? _onBroken : null;
             _connection.Output.Reset(Id, code);
             _connection.Remove_NeedsLock(this);
-            Fail_NeedsLock(new Http2StreamException(code, reason));
+            Fail_NeedsLock(new Http2StreamException(code, reason, isBreach: isBreach));
         }
     }
 
@@ -156,9 +157,29 @@ public sealed partial class Http2Stream
             Drop_NeedsLock();
         }
 
+        // First, so that whoever finds the stream broken can already know why.
+        if (_onBroken is { } onBroken)
+        {
+            _onBroken = null;
+            _connection.Wake_NeedsLock(new Notice(onBroken, failure));
+        }
+
         _reading.Fail_NeedsLock(failure);
         _writing.Fail_NeedsLock(failure);
         _awaitingHead?.Fail_NeedsLock(failure);
+    }
+
+    /// <summary>Gives back the window of what was taken, and takes what has come since.</summary>
+    private void Take_NeedsLock(ref Inbox taken)
+    {
+        if (taken.Length > 0)
+        {
+            Consume_NeedsLock(taken.Length);
+            _connection.Consumed_NeedsLock(taken.Length);
+        }
+
+        taken.Clear();
+        (taken, _inbox) = (_inbox, taken);
     }
 
     private void End_NeedsLock()

@@ -18,6 +18,7 @@ public sealed partial class Http2Stream : ITransport
     private readonly int _window;
     private Waiter<Http2ResponseHead>? _awaitingHead;
     private Http2StreamException? _failure;
+    private Action<Http2StreamException>? _onBroken;
     private Memory<byte> _readInto;
     private Inbox _inbox;
     private long? _expected;
@@ -45,6 +46,34 @@ public sealed partial class Http2Stream : ITransport
 
     /// <summary>The fields after the peer's message, once its end was read; empty when there are none.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Trailers { get; private set; } = [];
+
+    /// <summary>Whether the peer's message has ended and been read.</summary>
+    public bool IsRead
+    {
+        get
+        {
+            lock (_connection.Gate)
+            {
+                return _isPeerEnded && _inbox.Length == 0;
+            }
+        }
+    }
+
+    /// <summary>Calls back, at most once, when the peer resets the stream, breaks a rule on it, or the connection breaks; at once when that has happened.</summary>
+    public void WhenBroken(Action<Http2StreamException> onBroken)
+    {
+        Http2StreamException? failure;
+        lock (_connection.Gate)
+        {
+            failure = _failure;
+            _onBroken = failure is null ? onBroken : null;
+        }
+
+        if (failure is not null)
+        {
+            onBroken(failure);
+        }
+    }
 
     /// <summary>It waits in the queue of those that send. The connection's.</summary>
     internal bool IsQueued { get; set; }
@@ -158,6 +187,29 @@ public sealed partial class Http2Stream : ITransport
         return new(read);
     }
 
+    /// <summary>Takes all that has arrived, in the buffer that it arrived in; the peer may send as much again when that is given back by the next call.</summary>
+    /// <param name="taken">What the last call gave, all of it done with; afterwards what has arrived since.</param>
+    internal void Take(ref Inbox taken)
+    {
+        lock (_connection.Gate)
+        {
+            Take_NeedsLock(ref taken);
+        }
+
+        _connection.Settle();
+    }
+
+    /// <summary>So many octets that were taken will not be given back.</summary>
+    internal void GiveUp(int count)
+    {
+        lock (_connection.Gate)
+        {
+            _connection.Consumed_NeedsLock(count);
+        }
+
+        _connection.Settle();
+    }
+
     /// <inheritdoc/>
     public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
@@ -241,7 +293,7 @@ public sealed partial class Http2Stream : ITransport
         {
             if (!_isDisposed)
             {
-                _isDisposed = true;
+                (_isDisposed, _onBroken) = (true, null);
 
                 // A response that is complete without the rest of the request is no failure (§8.1).
                 Reset_NeedsLock(_isEnded && _connection.IsServer ? Http2Error.NoError : Http2Error.Cancel, "closed by this side");

@@ -14,6 +14,8 @@ internal struct Inbox
 
     public readonly int Length => _end - _start;
 
+    public readonly ReadOnlyMemory<byte> Memory => _buffer.AsMemory(_start, Length);
+
     public void Write(ReadOnlySpan<byte> bytes)
     {
         if (_buffer is null || _buffer.Length - _end < bytes.Length)

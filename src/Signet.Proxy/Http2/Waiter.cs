@@ -15,6 +15,12 @@ internal abstract class Waiter
     public abstract void Wake();
 }
 
+/// <summary>News for somebody who does not wait for it.</summary>
+internal sealed class Notice(Action<Http2StreamException> onBroken, Http2StreamException failure) : Waiter
+{
+    public override void Wake() => onBroken(failure);
+}
+
 /// <inheritdoc/>
 internal sealed class Waiter<T>(Http2Connection connection) : Waiter, IValueTaskSource<T>, IValueTaskSource
 {

@@ -24,19 +24,15 @@ public readonly record struct BodyStep(BodyStepKind Kind, int Skip, int Length, 
 /// Takes the framing off a body, step by step, without I/O: the caller shows what it has, takes off what the step says, and comes again.
 /// Chunk extensions are dropped; the sender behind frames the payload anew.
 /// </summary>
-public sealed class BodyDecoder(BodyFraming framing)
+public sealed class BodyDecoder
 {
-    private readonly List<KeyValuePair<string, string>> _trailers = [];
+    private List<KeyValuePair<string, string>>? _trailers;
     private HeadScanner _trailerScanner;
-    private State _state = framing.Kind switch
-    {
-        BodyKind.None => State.End,
-        BodyKind.Length => State.Data,
-        BodyKind.Chunked => State.ChunkLine,
-        _ => State.UntilClose,
-    };
+    private BodyKind _kind;
+    private State _state;
+    private long _left;
 
-    private long _left = framing.Length;
+    public BodyDecoder(BodyFraming framing) => Begin(framing);
 
     private enum State
     {
@@ -49,13 +45,27 @@ public sealed class BodyDecoder(BodyFraming framing)
     }
 
     /// <summary>Trailer fields, known once the body has ended.</summary>
-    public IReadOnlyList<KeyValuePair<string, string>> Trailers => _trailers;
+    public IReadOnlyList<KeyValuePair<string, string>> Trailers => _trailers ?? (IReadOnlyList<KeyValuePair<string, string>>)[];
 
     /// <summary>Whether the connection's end is the body's.</summary>
     public bool EndsAtClose => _state == State.UntilClose;
 
     /// <summary>Whether the whole body has been seen.</summary>
     public bool IsComplete => _state == State.End;
+
+    /// <summary>Begins with another body.</summary>
+    public void Begin(BodyFraming framing)
+    {
+        (_trailers, _trailerScanner) = (null, default);
+        (_kind, _left) = (framing.Kind, framing.Length);
+        _state = framing.Kind switch
+        {
+            BodyKind.None => State.End,
+            BodyKind.Length => State.Data,
+            BodyKind.Chunked => State.ChunkLine,
+            _ => State.UntilClose,
+        };
+    }
 
     /// <summary>Judges the front of what has been received and not yet taken off.</summary>
     public BodyStep Next(ReadOnlySpan<byte> received)
@@ -82,7 +92,7 @@ public sealed class BodyDecoder(BodyFraming framing)
                     _left -= length;
                     if (_left == 0)
                     {
-                        _state = framing.Kind == BodyKind.Chunked ? State.ChunkEnd : State.End;
+                        _state = _kind == BodyKind.Chunked ? State.ChunkEnd : State.End;
                     }
 
                     return BodyStep.Data(skip, length);
@@ -146,6 +156,7 @@ public sealed class BodyDecoder(BodyFraming framing)
                 : BodyStep.Need(0);
         }
 
+        _trailers = [];
         if (!FieldLines.TryRead(rest[..length], _trailers, out var fieldProblem))
         {
             return BodyStep.Bad(fieldProblem);

@@ -6,6 +6,8 @@ public enum BodyKind
 {
     None,
     Length,
+
+    /// <summary>It says itself where it ends, and may have trailers: in chunks, or in HTTP/2 as a stream.</summary>
     Chunked,
 
     /// <summary>Responses only: the body ends with the connection.</summary>

@@ -1,4 +1,6 @@
-using Signet.Proxy.Transport;
+using Signet.Proxy.Connections;
+using Signet.Proxy.Http2;
+using Signet.Proxy.Telemetry;
 
 namespace Signet.Proxy.L7;
 
@@ -11,45 +13,64 @@ internal enum PumpEnd
     SinkBroken,
 }
 
-internal readonly record struct PumpResult(PumpEnd End, HttpProblem Problem, string Detail)
+/// <param name="End">How.</param>
+/// <param name="Problem">What is wrong with a malformed one.</param>
+/// <param name="Detail">For the operator.</param>
+/// <param name="Code">What the broken side said, where its version has codes.</param>
+internal readonly record struct PumpResult(PumpEnd End, HttpProblem Problem = default, string Detail = "", Http2Error Code = Http2Error.InternalError)
 {
-    public static PumpResult Complete => new(PumpEnd.Complete, default, "");
+    public static PumpResult Complete => new(PumpEnd.Complete);
+
+    public static PumpResult Broken(PumpEnd end, IOException e) => new(end, default, e.Message, e is Http2StreamException stream ? stream.Code : Http2Error.InternalError);
 }
 
-/// <summary>Moves one body from a reader to a writer, taking its framing off and putting the writer's on.</summary>
+/// <summary>Counts the payload of one direction, for the log and for idle deadlines.</summary>
+internal readonly struct BodyCounter(AccessRecord record, LiveConnection live, bool isRequest)
+{
+    public void Add(int bytes)
+    {
+        if (isRequest)
+        {
+            record.BytesReceived += bytes;
+            live.CountReceived(bytes);
+        }
+        else
+        {
+            record.BytesSent += bytes;
+            live.CountSent(bytes);
+        }
+    }
+}
+
+/// <summary>Moves one body from a reader to a writer.</summary>
 internal static class BodyPump
 {
     /// <param name="from">Where the body is read; exactly the body is taken from it.</param>
-    /// <param name="decoder">How it is framed there.</param>
     /// <param name="to">Where it goes; it may still hold the message's head.</param>
-    /// <param name="asChunks">Whether it is chunked there; otherwise it is delimited by length or by the connection's end.</param>
     /// <param name="withTrailers">Whether trailers go on; those of requests do not, since no policy judged them (RFC 9110 §6.5.1 allows it).</param>
-    /// <param name="moved">Called with the number of bytes, for idle deadlines and counters.</param>
+    /// <param name="counter">Told what was moved.</param>
     /// <param name="cancellationToken">Ends the pump with an exception; both sides are then in doubt.</param>
-    public static async Task<PumpResult> RunAsync(
-        BufferedTransport from, BodyDecoder decoder, OutputBuffer to, bool asChunks, bool withTrailers, Action<int> moved, CancellationToken cancellationToken)
+    public static async ValueTask<PumpResult> RunAsync(IBodySource from, IBodySink to, bool withTrailers, BodyCounter counter, CancellationToken cancellationToken)
     {
         while (true)
         {
-            var step = decoder.Next(from.Available.Span);
-            from.Consume(step.Skip);
+            // Payload is taken before it is sent: whatever becomes of the writing, these bytes must never be read as the next message.
+            var step = from.Next(out var payload, out var problem);
             try
             {
-                switch (step.Kind)
+                switch (step)
                 {
                     case BodyStepKind.Payload:
-                        // Taken before it is sent: whatever becomes of the writing, these bytes must never be read as the next message.
-                        var payload = from.Available[..step.Length];
-                        from.Consume(step.Length);
-                        await to.WritePayloadAsync(payload, asChunks, cancellationToken).ConfigureAwait(false);
-                        moved(step.Length);
+                        await to.WriteAsync(payload, cancellationToken).ConfigureAwait(false);
+                        counter.Add(payload.Length);
                         continue;
 
                     case BodyStepKind.Malformed:
-                        return new(PumpEnd.SourceMalformed, step.Problem, "");
+                        return new(PumpEnd.SourceMalformed, problem);
 
                     case BodyStepKind.End:
-                        return await EndAsync(withTrailers ? decoder.Trailers : [], to, asChunks, cancellationToken).ConfigureAwait(false);
+                        await to.EndAsync(withTrailers ? from.Trailers : [], cancellationToken).ConfigureAwait(false);
+                        return PumpResult.Complete;
 
                     default:
                         await to.FlushAsync(cancellationToken).ConfigureAwait(false);
@@ -58,40 +79,17 @@ internal static class BodyPump
             }
             catch (IOException e)
             {
-                return new(PumpEnd.SinkBroken, default, e.Message);
+                return PumpResult.Broken(PumpEnd.SinkBroken, e);
             }
 
             try
             {
-                if (!await from.ReadMoreAsync(HttpLimits.BodyBuffer, cancellationToken).ConfigureAwait(false))
-                {
-                    return decoder.EndsAtClose
-                        ? await EndAsync(withTrailers ? decoder.Trailers : [], to, asChunks, cancellationToken).ConfigureAwait(false)
-                        : new(PumpEnd.SourceMalformed, HttpProblem.BodyCutShort, "");
-                }
+                await from.WaitAsync(cancellationToken).ConfigureAwait(false);
             }
             catch (IOException e)
             {
-                return new(PumpEnd.SourceBroken, default, e.Message);
+                return PumpResult.Broken(PumpEnd.SourceBroken, e);
             }
-        }
-    }
-
-    private static async Task<PumpResult> EndAsync(IReadOnlyList<KeyValuePair<string, string>> trailers, OutputBuffer to, bool asChunks, CancellationToken cancellationToken)
-    {
-        try
-        {
-            if (asChunks)
-            {
-                await to.WriteLastChunkAsync(trailers, cancellationToken).ConfigureAwait(false);
-            }
-
-            await to.FlushAsync(cancellationToken).ConfigureAwait(false);
-            return PumpResult.Complete;
-        }
-        catch (IOException e)
-        {
-            return new(PumpEnd.SinkBroken, default, e.Message);
         }
     }
 }

@@ -1,19 +1,23 @@
 using Signet.Proxy.Connections;
+using Signet.Proxy.Http2;
 using Signet.Proxy.L4;
 using Signet.Proxy.Telemetry;
-using Signet.Proxy.Transport;
 using Signet.Proxy.Upstreams;
 
 namespace Signet.Proxy.L7;
 
 /// <summary>
-/// One permitted request and its response. The request's body and the response flow at the same time; the answer is whether both ended so
-/// that the client's connection can carry another request. The upstream connection goes back to its pool only under the same condition.
+/// One permitted request and its response, from whatever version of HTTP to whatever other. The request's body and the response flow at the
+/// same time; the answer is whether both ended so that the client's connection can carry another request. The upstream connection goes back
+/// to its pool only under the same condition.
 /// </summary>
 internal sealed class HttpExchange(
-    ProxyCore core, LiveConnection live, BufferedTransport client, OutputBuffer toClient, IHttpRole role, RequestHead head, Forwarding forwarding, AccessRecord record)
+    ProxyCore core, LiveConnection live, IClientMessages client, IHttpRole role, RequestHead head, Forwarding forwarding, AccessRecord record)
 {
-    private readonly BodyDecoder _requestBody = new(head.Body);
+    /// <summary>How often a request is sent that nobody looked at.</summary>
+    private const int MaxAttempts = 3;
+
+    private bool _isAnswered;
 
     private bool HasBody => head.Body.Kind != BodyKind.None;
 
@@ -21,18 +25,18 @@ internal sealed class HttpExchange(
     public async Task<bool> RunAsync()
     {
         forwarding.Clearance.Demand();
-        for (var isRetry = false; ; isRetry = true)
+        for (var attempt = 1; ; attempt++)
         {
-            var (outcome, era) = await role.Pool.TakeAsync(live.Loop, fresh: isRetry, live.Token).ConfigureAwait(false);
-            if (outcome is DialOutcome.Failed failed)
+            var (server, failure) = await role.Pool.OpenAsync(live.Loop, head, fresh: attempt > 1, live.Token).ConfigureAwait(false);
+            await live.Loop.EnterAsync();
+            if (server is null)
             {
-                record.Upstream = failed.Endpoint;
-                return await FailAsync(failed.Reason, failed.Detail).ConfigureAwait(false);
+                record.Upstream = failure!.Endpoint;
+                return await FailAsync(failure.Reason, failure.Detail).ConfigureAwait(false);
             }
 
-            var upstream = ((DialOutcome.Connected)outcome).Connection;
-            Note(upstream);
-            var end = await RunAsync(upstream, era).ConfigureAwait(false);
+            Note(server);
+            var end = await RunAsync(server, mayRetry: attempt < MaxAttempts).ConfigureAwait(false);
             if (end != ExchangeEnd.Retry)
             {
                 return end == ExchangeEnd.Reusable;
@@ -48,64 +52,84 @@ internal sealed class HttpExchange(
         /// <summary>The client's connection must end.</summary>
         Final,
 
-        /// <summary>An unused connection had died before it took the request; nothing was answered, nothing was lost.</summary>
+        /// <summary>Nobody took the request; nothing was answered, nothing was lost.</summary>
         Retry,
     }
 
-    private async Task<ExchangeEnd> RunAsync(UpstreamConnection upstream, object era)
+    private async Task<ExchangeEnd> RunAsync(IServerMessages server, bool mayRetry)
     {
-        var givenBack = false;
+        var isComplete = false;
         using var stopBody = HasBody ? CancellationTokenSource.CreateLinkedTokenSource(live.Token) : null;
-        var body = SendRequestAsync(upstream, stopBody?.Token ?? live.Token);
-        var response = ReceiveHeadAsync(upstream);
+        var sending = SendRequestAsync(server, stopBody?.Token ?? live.Token);
+        var body = sending.IsCompleted ? null : sending.AsTask();
+        var sent = body is null ? await sending.ConfigureAwait(false) : default;
+        Task<Received>? response = null;
         try
         {
             // 1. A body that cannot be read to its end, or a client that left, ends everything; a server that stopped reading may still answer.
-            if (!body.IsCompleted)
+            var receiving = ReceiveHeadAsync(server);
+            if (body is not null)
             {
+                response = receiving.AsTask();
                 await Task.WhenAny(body, response).ConfigureAwait(false);
+                if (!response.IsCompleted)
+                {
+                    sent = await body.ConfigureAwait(false);
+                }
             }
 
-            if (!response.IsCompleted && HasBody && await body.ConfigureAwait(false) is { End: PumpEnd.SourceMalformed or PumpEnd.SourceBroken } broken)
+            if (response is not { IsCompleted: true } && sent.End is PumpEnd.SourceMalformed or PumpEnd.SourceBroken)
             {
-                await upstream.DisposeAsync().ConfigureAwait(false);
+                await server.DisposeAsync().ConfigureAwait(false);
+                response ??= receiving.AsTask();
                 await ((Task)response).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                return await RefuseBodyAsync(broken).ConfigureAwait(false);
+                return await RefuseBodyAsync(sent).ConfigureAwait(false);
             }
 
             // 2. The final head, or the reason why there is none.
-            var received = await response.ConfigureAwait(false);
+            var received = response is null ? await receiving.ConfigureAwait(false) : await response.ConfigureAwait(false);
             if (received.Head is not { } answer)
             {
-                if (received.NothingCame && upstream.IsReused && !HasBody && head.Method is "GET" or "HEAD" or "OPTIONS" or "PUT" or "DELETE")
+                if (mayRetry && await MayRetryAsync(received.Fate, body, stopBody).ConfigureAwait(false))
                 {
                     return ExchangeEnd.Retry;
                 }
 
-                return await FailAsync(received.Reason, $"{upstream.Endpoint}: {received.Detail}").ConfigureAwait(false) ? ExchangeEnd.Reusable : ExchangeEnd.Final;
+                if (received.Fate == RequestFate.Unprocessed && client.TryRefuse())
+                {
+                    record.Refuse(received.Reason, $"{server.Endpoint}: {received.Detail}");
+                    return ExchangeEnd.Final;
+                }
+
+                return await FailAsync(received.Reason, $"{server.Endpoint}: {received.Detail}").ConfigureAwait(false) ? ExchangeEnd.Reusable : ExchangeEnd.Final;
             }
 
             if (answer.Status == 101)
             {
-                await TunnelAsync(upstream, answer).ConfigureAwait(false);
+                await TunnelAsync(server, answer).ConfigureAwait(false);
                 return ExchangeEnd.Final;
             }
 
-            // 3. The response, framed for the client. It can only send another request once all of this one's body was taken from it.
-            var clientGoesOn = head.KeepAlive && !core.IsDraining && _requestBody.IsComplete;
-            var pumped = await SendResponseAsync(upstream, answer, clientGoesOn).ConfigureAwait(false);
+            // 3. The response, framed for the client.
+            var clientGoesOn = client.MayGoOn;
+            var pumped = await SendResponseAsync(server, answer, clientGoesOn).ConfigureAwait(false);
             if (pumped.End != PumpEnd.Complete)
             {
-                return CutShort(upstream, pumped);
+                return CutShort(server, pumped);
             }
 
             // 4. The upstream connection is only reused when both messages have ended in certainty.
-            stopBody?.Cancel();
-            await ((Task)body).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (answer.KeepAlive && body.IsCompletedSuccessfully && (await body.ConfigureAwait(false)).End == PumpEnd.Complete)
+            if (body is not null)
             {
-                givenBack = true;
-                await role.Pool.GiveBackAsync(upstream, era).ConfigureAwait(false);
+                stopBody!.Cancel();
+                await ((Task)body).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                sent = body.IsCompletedSuccessfully ? await body.ConfigureAwait(false) : new(PumpEnd.SourceBroken);
+            }
+
+            if (sent.End == PumpEnd.Complete)
+            {
+                isComplete = true;
+                await server.CompleteAsync(answer).ConfigureAwait(false);
             }
 
             return clientGoesOn ? ExchangeEnd.Reusable : ExchangeEnd.Final;
@@ -113,160 +137,122 @@ internal sealed class HttpExchange(
         finally
         {
             stopBody?.Cancel();
-            if (!givenBack)
+            if (!isComplete)
             {
-                await upstream.DisposeAsync().ConfigureAwait(false);
+                await server.DisposeAsync().ConfigureAwait(false);
             }
 
-            await ((Task)body).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await ((Task)response).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await ((Task?)body ?? Task.CompletedTask).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await ((Task?)response ?? Task.CompletedTask).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    /// <summary>A request is sent again when nobody took it and all of it is still there to be sent.</summary>
+    private async ValueTask<bool> MayRetryAsync(RequestFate fate, Task<PumpResult>? body, CancellationTokenSource? stopBody)
+    {
+        switch (fate)
+        {
+            case RequestFate.ProbablyUnread:
+                return !HasBody && head.Method is "GET" or "HEAD" or "OPTIONS" or "PUT" or "DELETE";
+
+            case RequestFate.Unprocessed:
+                stopBody?.Cancel();
+                await ((Task?)body ?? Task.CompletedTask).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                return !HasBody || client.Body.IsUntouched;
+
+            default:
+                return false;
         }
     }
 
     /// <summary>Half a response must not look like a whole one.</summary>
-    private ExchangeEnd CutShort(UpstreamConnection upstream, PumpResult pumped)
+    private ExchangeEnd CutShort(IServerMessages server, PumpResult pumped)
     {
-        client.Abort();
         switch (pumped.End)
         {
             case PumpEnd.SourceMalformed:
-                record.Refuse(RefusalReason.UpstreamMalformed, $"{upstream.Endpoint}: {pumped.Problem}");
+                client.Abort(Http2Error.InternalError);
+                record.Refuse(RefusalReason.UpstreamMalformed, $"{server.Endpoint}: {pumped.Problem}");
                 break;
             case PumpEnd.SourceBroken:
-                record.Refuse(RefusalReason.UpstreamClosed, $"{upstream.Endpoint}: {pumped.Detail}");
+                client.Abort(pumped.Code is Http2Error.Cancel or Http2Error.EnhanceYourCalm ? pumped.Code : Http2Error.InternalError);
+                record.Refuse(RefusalReason.UpstreamClosed, $"{server.Endpoint}: {pumped.Detail}");
                 break;
             default:
-                record.Detail = $"the client left: {pumped.Detail}";
+                live.Token.ThrowIfCancellationRequested();
+                client.Abort(Http2Error.Cancel);
+                record.Refuse(RefusalReason.ClientLeft, pumped.Detail);
                 break;
         }
 
         return ExchangeEnd.Final;
     }
 
-    private async Task<PumpResult> SendRequestAsync(UpstreamConnection upstream, CancellationToken cancellationToken)
+    private async ValueTask<PumpResult> SendRequestAsync(IServerMessages server, CancellationToken cancellationToken)
     {
-        using var toUpstream = new OutputBuffer(upstream.Transport);
-        var fields = forwarding.Fields;
-        if (head.Body.Kind == BodyKind.Chunked)
-        {
-            fields = [.. fields, new("transfer-encoding", "chunked")];
-        }
-
-        if (head.IsWebSocketUpgrade)
-        {
-            fields = [.. fields, new("connection", "upgrade"), new("upgrade", "websocket")];
-        }
-
         try
         {
-            await toUpstream.WriteRequestHeadAsync(head.Method, forwarding.Path, fields, cancellationToken).ConfigureAwait(false);
-            if (!HasBody || head.ExpectsContinue)
-            {
-                await toUpstream.FlushAsync(cancellationToken).ConfigureAwait(false);
-            }
+            await server.WriteHeadAsync(head, forwarding, cancellationToken).ConfigureAwait(false);
         }
         catch (IOException e)
         {
-            return new(PumpEnd.SinkBroken, default, e.Message);
+            return PumpResult.Broken(PumpEnd.SinkBroken, e);
         }
 
-        return HasBody
-            ? await BodyPump.RunAsync(client, _requestBody, toUpstream, head.Body.Kind == BodyKind.Chunked, withTrailers: false, CountReceived, cancellationToken).ConfigureAwait(false)
-            : PumpResult.Complete;
+        if (!HasBody)
+        {
+            return PumpResult.Complete;
+        }
+
+        var end = await BodyPump.RunAsync(client.Body, server, withTrailers: false, new(record, live, isRequest: true), cancellationToken).ConfigureAwait(false);
+        if (end.End == PumpEnd.SourceMalformed && _isAnswered)
+        {
+            // The server waits for the rest of a request that has none.
+            live.Close(RefusalReason.MalformedRequest, end.Problem.ToString());
+        }
+
+        return end;
     }
 
-    private readonly record struct Received(ResponseHead? Head, bool NothingCame, RefusalReason Reason, string Detail);
-
     /// <summary>Reads heads up to the final one; interim ones are passed on.</summary>
-    private async Task<Received> ReceiveHeadAsync(UpstreamConnection upstream)
+    private async ValueTask<Received> ReceiveHeadAsync(IServerMessages server)
     {
         for (var interim = 0; ; interim++)
         {
-            var scanner = default(HeadScanner);
-            var length = 0;
-            HttpProblem? problem = null;
-
-            // A pooled connection is empty, and the read that watched over its rest still owns the buffer: nobody looks before it ended.
-            while (upstream.IsResting || !scanner.TryFindEnd(upstream.Transport.Available.Span, out length, out problem))
+            var received = await server.ReadHeadAsync(head, isFirst: interim == 0, live.Token).ConfigureAwait(false);
+            if (received.Head is not { IsInterim: true } announced)
             {
-                var nothingCame = interim == 0 && (upstream.IsResting || upstream.Transport.Available.IsEmpty);
-                if (upstream.IsResting)
-                {
-                    problem = null;
-                }
-                else if (problem is not null || upstream.Transport.Available.Length >= HttpLimits.MaxHead)
-                {
-                    return new(null, false, RefusalReason.UpstreamMalformed, (problem ?? HttpProblem.HeadTooLarge).ToString());
-                }
-
-                try
-                {
-                    if (!await upstream.ReadMoreAsync(HttpLimits.MaxHead, live.Token).ConfigureAwait(false))
-                    {
-                        return new(null, nothingCame, RefusalReason.UpstreamClosed, "ended the connection before a response; its own log may say why");
-                    }
-                }
-                catch (IOException e)
-                {
-                    return new(null, nothingCame, RefusalReason.UpstreamClosed, e.Message);
-                }
-            }
-
-            if (!ResponseHead.TryParse(upstream.Transport.Available.Span[..length], head.Method, out var response, out var malformed))
-            {
-                return new(null, false, RefusalReason.UpstreamMalformed, malformed.ToString());
-            }
-
-            upstream.Transport.Consume(length);
-            if (response.Status == 101 && !head.IsWebSocketUpgrade)
-            {
-                return new(null, false, RefusalReason.UpstreamMalformed, nameof(HttpProblem.UpgradeUnasked));
-            }
-
-            if (!response.IsInterim)
-            {
-                return new(response, false, default, "");
+                return received;
             }
 
             if (interim == HttpLimits.MaxInterimResponses)
             {
-                return new(null, false, RefusalReason.UpstreamMalformed, $"more than {HttpLimits.MaxInterimResponses} interim responses");
+                return new(null, RefusalReason.UpstreamMalformed, $"more than {HttpLimits.MaxInterimResponses} interim responses");
             }
 
-            if (head.MinorVersion == 1)
-            {
-                await toClient.WriteResponseHeadAsync(response.Status, response.Phrase, ForwardedHeaders.EndToEnd(response.Headers), live.Token).ConfigureAwait(false);
-                await toClient.FlushAsync(live.Token).ConfigureAwait(false);
-            }
+            await client.WriteInterimAsync(announced, ForwardedHeaders.EndToEnd(announced.Headers), live.Token).ConfigureAwait(false);
         }
     }
 
-    private async Task<PumpResult> SendResponseAsync(UpstreamConnection upstream, ResponseHead answer, bool clientGoesOn)
+    private async ValueTask<PumpResult> SendResponseAsync(IServerMessages server, ResponseHead answer, bool clientGoesOn)
     {
-        var fields = FieldsOf(answer);
-        var isOpenEnded = answer.Body.Kind is BodyKind.Chunked or BodyKind.UntilClose;
-        var asChunks = isOpenEnded && head.MinorVersion == 1;
-        if (asChunks)
-        {
-            fields.Add(new("transfer-encoding", "chunked"));
-        }
-
-        if (!clientGoesOn)
-        {
-            fields.Add(new("connection", "close"));
-        }
-
-        record.Code = answer.Status;
+        (record.Code, _isAnswered) = (answer.Status, true);
         try
         {
-            await toClient.WriteResponseHeadAsync(answer.Status, answer.Phrase, fields, live.Token).ConfigureAwait(false);
+            await client.WriteHeadAsync(answer.Status, answer.Phrase, FieldsOf(answer), answer.Body, clientGoesOn, live.Token).ConfigureAwait(false);
         }
         catch (IOException e)
         {
-            return new(PumpEnd.SinkBroken, default, e.Message);
+            return PumpResult.Broken(PumpEnd.SinkBroken, e);
         }
 
-        return await BodyPump.RunAsync(upstream.Transport, new BodyDecoder(answer.Body), toClient, asChunks, withTrailers: true, CountSent, live.Token).ConfigureAwait(false);
+        var end = await BodyPump.RunAsync(server.Body, client, withTrailers: true, new(record, live, isRequest: false), live.Token).ConfigureAwait(false);
+        if (head.Version == ProtocolVersion.Http2 && end.End == PumpEnd.Complete)
+        {
+            record.GrpcStatus = GrpcStatus.Read(answer.Headers) ?? GrpcStatus.Read(server.Body.Trailers);
+        }
+
+        return end;
     }
 
     /// <summary>The final response's fields, as they go on.</summary>
@@ -278,18 +264,18 @@ internal sealed class HttpExchange(
     }
 
     /// <summary>After 101 the connection is a tunnel; the decision that let it begin is asked again whenever policies change.</summary>
-    private async Task TunnelAsync(UpstreamConnection upstream, ResponseHead answer)
+    private async Task TunnelAsync(IServerMessages server, ResponseHead answer)
     {
         record.Code = 101;
         List<KeyValuePair<string, string>> fields = [.. FieldsOf(answer), new("connection", "upgrade"), new("upgrade", "websocket")];
-        await toClient.WriteResponseHeadAsync(101, answer.Phrase, fields, live.Token).ConfigureAwait(false);
-        await toClient.FlushAsync(live.Token).ConfigureAwait(false);
+        await client.WriteHeadAsync(101, answer.Phrase, fields, BodyFraming.None, goesOn: true, live.Token).ConfigureAwait(false);
+        await client.FlushAsync(live.Token).ConfigureAwait(false);
         live.CloseWhenIdleFor(core.Config.Timeouts.TcpIdle);
-        role.KeepAsking(upstream.Session?.Peer, isTunnel: true);
+        role.KeepAsking(server.Session?.Peer, isTunnel: true);
         var (receivedBefore, sentBefore) = (live.Received, live.Sent);
         try
         {
-            if (await Relay.RunAsync(forwarding.Clearance, client, upstream.Transport, live, live.Token).ConfigureAwait(false) is { } broken)
+            if (await Relay.RunAsync(forwarding.Clearance, client.Upgraded, server.Upgraded, live, live.Token).ConfigureAwait(false) is { } broken)
             {
                 record.Detail = broken;
             }
@@ -308,11 +294,12 @@ internal sealed class HttpExchange(
         if (body.End == PumpEnd.SourceMalformed)
         {
             record.Refuse(RefusalReason.MalformedRequest, body.Problem.ToString());
-            await OwnResponse.WriteAsync(toClient, record, body.Problem.Status(), head.Method == "HEAD", close: true, live.Token).ConfigureAwait(false);
+            await OwnResponse.WriteAsync(client, record, body.Problem.Status(), close: true, live.Token).ConfigureAwait(false);
         }
         else
         {
-            record.Detail = $"the client left: {body.Detail}";
+            live.Token.ThrowIfCancellationRequested();
+            record.Refuse(RefusalReason.ClientLeft, body.Detail);
         }
 
         return ExchangeEnd.Final;
@@ -322,29 +309,17 @@ internal sealed class HttpExchange(
     private async Task<bool> FailAsync(RefusalReason reason, string detail)
     {
         record.Refuse(reason, detail);
-        var close = HasBody || !head.KeepAlive || core.IsDraining;
-        await OwnResponse.WriteAsync(toClient, record, Refusals.Status(reason), head.Method == "HEAD", close, live.Token).ConfigureAwait(false);
+        var close = HasBody || !client.MayGoOn;
+        await OwnResponse.WriteAsync(client, record, Refusals.Status(reason), close, live.Token).ConfigureAwait(false);
         return !close;
     }
 
-    private void Note(UpstreamConnection upstream)
+    private void Note(IServerMessages server)
     {
-        record.Upstream = upstream.Endpoint;
-        if (upstream.Session is { } session)
+        record.Upstream = server.Endpoint;
+        if (server.Session is { } session)
         {
             record.Note(session);
         }
-    }
-
-    private void CountReceived(int bytes)
-    {
-        record.BytesReceived += bytes;
-        live.CountReceived(bytes);
-    }
-
-    private void CountSent(int bytes)
-    {
-        record.BytesSent += bytes;
-        live.CountSent(bytes);
     }
 }

@@ -1,4 +1,5 @@
 using Signet.Proxy.Connections;
+using Signet.Proxy.Http2;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Transport;
 
@@ -6,34 +7,48 @@ namespace Signet.Proxy.L7;
 
 /// <summary>
 /// Serves the requests of one connection, one after the other: read a head within its deadline, decide, exchange, log. Whatever leaves the
-/// place where the next request begins in doubt ends the connection.
+/// place where the next request begins in doubt ends the connection. A client that begins with HTTP/2's preface is served by that.
 /// </summary>
 internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTransport client, IHttpRole role)
 {
+    private bool _isFirst = true;
+    private bool _isHttp2;
+
     /// <summary>Returns when the connection is over; disposing the transport is the caller's.</summary>
     public async Task RunAsync()
     {
-        using var output = new OutputBuffer(client);
+        using var messages = new Http1Client(core, client);
         var goesOn = true;
         while (goesOn)
         {
             var (head, problem) = await ReadHeadAsync().ConfigureAwait(false);
+            if (_isHttp2)
+            {
+                await new HttpStreams(core, live, client, role).RunAsync().ConfigureAwait(false);
+                return;
+            }
+
+            messages.Begin(head);
             if (head is null)
             {
                 if (problem is { } malformed)
                 {
-                    await RefuseHeadAsync(output, malformed).ConfigureAwait(false);
+                    await RefuseHeadAsync(messages, malformed).ConfigureAwait(false);
                 }
 
                 break;
             }
 
-            goesOn = await ServeAsync(head, output).ConfigureAwait(false);
+            _isFirst = false;
+            goesOn = await HttpRequests.ServeAsync(core, live, messages, role, head).ConfigureAwait(false);
             client.ReleaseIfEmpty();
         }
 
         await Parting.LingerAsync(client, core.Time).ConfigureAwait(false);
     }
+
+    /// <summary>How the preface begins, which has the form of a request so that servers of HTTP/1 refuse it (RFC 9113 §3.4).</summary>
+    private static ReadOnlySpan<byte> PrefaceHead => FrameHeader.Preface[..18];
 
     /// <summary>Waits for a request and reads its head. Neither a head nor a problem: there is nothing more to say on the connection.</summary>
     private async Task<(RequestHead? Head, HttpProblem? Problem)> ReadHeadAsync()
@@ -51,6 +66,12 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
                     (skippedEmptyLine, scanner) = (true, default);
                     client.Consume(length);
                     continue;
+                }
+
+                if (_isFirst && client.Available.Span[..length].SequenceEqual(PrefaceHead))
+                {
+                    _isHttp2 = true;
+                    return (null, null);
                 }
 
                 var isGood = RequestHead.TryParse(client.Available.Span[..length], out var head, out var malformed);
@@ -106,50 +127,11 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
         return true;
     }
 
-    /// <summary>One request from decision to log line. True when another may follow on the connection.</summary>
-    private async Task<bool> ServeAsync(RequestHead head, OutputBuffer output)
-    {
-        live.CloseWhenIdleFor(core.Config.Timeouts.StreamIdle);
-        var started = core.Time.GetTimestamp();
-        var record = role.NewRecord();
-        var fields = ForwardedHeaders.EndToEnd(head.Headers);
-        (record.Method, record.Host, record.Path) = (head.Method, head.Host, head.Path);
-        record.RequestId = RequestId.Take(fields);
-        try
-        {
-            var ruling = await role.JudgeAsync(head, fields, record).ConfigureAwait(false);
-            await live.Loop.EnterAsync();
-            if (ruling.Forwarding is { } forwarding)
-            {
-                return await new HttpExchange(core, live, client, output, role, head, forwarding, record).RunAsync().ConfigureAwait(false);
-            }
-
-            // The body of a refused request is not read: the connection ends instead.
-            var close = !head.KeepAlive || head.Body.Kind != BodyKind.None || core.IsDraining;
-            await OwnResponse.WriteAsync(output, record, ruling.Reply ?? OwnResponse.Plain(record.Refusal!.Value), head.Method == "HEAD", close, live.Token).ConfigureAwait(false);
-            return !close;
-        }
-        catch (IOException)
-        {
-            return false;
-        }
-        catch (OperationCanceledException) when (live.Closed is { } closed)
-        {
-            record.Refuse(closed.Reason, closed.Detail);
-            return false;
-        }
-        finally
-        {
-            record.Duration = core.Time.GetElapsedTime(started);
-            core.AccessLog.Write(record);
-        }
-    }
-
-    private async Task RefuseHeadAsync(OutputBuffer output, HttpProblem problem)
+    private async Task RefuseHeadAsync(Http1Client messages, HttpProblem problem)
     {
         var record = role.NewRecord();
         record.Refuse(RefusalReason.MalformedRequest, problem.ToString());
-        await LastWordsAsync(output, record, problem.Status()).ConfigureAwait(false);
+        await LastWordsAsync(messages, record, problem.Status()).ConfigureAwait(false);
     }
 
     /// <summary>A head that is late is answered, an authentication that ended is logged, and the end of idleness is no event.</summary>
@@ -164,8 +146,8 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
         record.Refuse(closed.Reason, closed.Detail);
         if (closed.Reason == RefusalReason.RequestHeadTimeout)
         {
-            using var output = new OutputBuffer(client);
-            await LastWordsAsync(output, record, Refusals.Status(closed.Reason)).ConfigureAwait(false);
+            using var messages = new Http1Client(core, client);
+            await LastWordsAsync(messages, record, Refusals.Status(closed.Reason)).ConfigureAwait(false);
         }
         else
         {
@@ -174,12 +156,12 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
     }
 
     /// <summary>A response after which the connection ends; the client gets a moment to take it.</summary>
-    private async Task LastWordsAsync(OutputBuffer output, AccessRecord record, int status)
+    private async Task LastWordsAsync(Http1Client messages, AccessRecord record, int status)
     {
         using var moment = new CancellationTokenSource(Parting.Moment, core.Time);
         try
         {
-            await OwnResponse.WriteAsync(output, record, status, isHead: false, close: true, moment.Token).ConfigureAwait(false);
+            await OwnResponse.WriteAsync(messages, record, status, close: true, moment.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or OperationCanceledException)
         {

@@ -1,4 +1,5 @@
 using Signet.Proxy.Authorization;
+using Signet.Proxy.Connections;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Upstreams;
 using Signet.Proxy.Tls;
@@ -6,7 +7,7 @@ using Signet.Proxy.Tls;
 namespace Signet.Proxy.L7;
 
 /// <summary>What differs between requests from peers to the own application and requests from it to a service.</summary>
-internal interface IHttpRole
+internal interface IHttpRole : IDisposable
 {
     UpstreamPool Pool { get; }
 
@@ -16,6 +17,9 @@ internal interface IHttpRole
     /// <summary>Decides about a request, by exactly the fields that would be forwarded, and notes the verdict in the record.</summary>
     /// <returns>Leave to forward, and the request line and fields to forward; or what the client gets instead.</returns>
     ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record);
+
+    /// <summary>The same for a stream beside others, with a life of its own. Dispose of it when the stream is over.</summary>
+    IHttpRole ForStream(LiveConnection stream);
 
     /// <summary>Lets a connection that is about to stop being HTTP be asked again about its last request; null asks no more.</summary>
     void KeepAsking(Peer? upstream, bool isTunnel);

@@ -66,10 +66,15 @@ internal sealed class OutputBuffer(ITransport to) : IDisposable
         }
     }
 
-    /// <summary>Writes the last chunk and the trailer fields.</summary>
-    public async ValueTask WriteLastChunkAsync(IReadOnlyList<KeyValuePair<string, string>> trailers, CancellationToken cancellationToken)
+    /// <summary>Ends a message, in chunks with the last one and the trailer fields, and hands it over.</summary>
+    public async ValueTask EndAsync(bool asChunks, IReadOnlyList<KeyValuePair<string, string>> trailers, CancellationToken cancellationToken)
     {
-        await WriteHeadAsync("0\r\n", trailers, cancellationToken).ConfigureAwait(false);
+        if (asChunks)
+        {
+            await WriteHeadAsync("0\r\n", trailers, cancellationToken).ConfigureAwait(false);
+        }
+
+        await FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Hands over what was gathered.</summary>

@@ -7,8 +7,8 @@ using Signet.Proxy.Telemetry;
 namespace Signet.Proxy.L7;
 
 /// <summary>
-/// Responses that the proxy itself makes (RFC 9457): a stable code and the request's ID, by which an operator finds the reason in the
-/// access log. Policies and identities are not the client's business.
+/// Responses that the proxy itself makes (RFC 9457, and for gRPC a response that is trailers only): a stable code and the request's ID, by
+/// which an operator finds the reason in the access log. Policies and identities are not the client's business.
 /// </summary>
 internal static class OwnResponse
 {
@@ -16,16 +16,28 @@ internal static class OwnResponse
     public static Reply Plain(RefusalReason refusal) => new(Refusals.Status(refusal), []);
 
     /// <summary>Writes the response for the record's refusal in the proxy's own words.</summary>
-    public static ValueTask WriteAsync(OutputBuffer to, AccessRecord record, int status, bool isHead, bool close, CancellationToken cancellationToken) =>
-        WriteAsync(to, record, new Reply(status, []), isHead, close, cancellationToken);
+    public static ValueTask WriteAsync(IClientMessages to, AccessRecord record, int status, bool close, CancellationToken cancellationToken) =>
+        WriteAsync(to, record, new Reply(status, []), close, cancellationToken);
 
     /// <summary>Writes the response for the record's refusal.</summary>
-    public static async ValueTask WriteAsync(OutputBuffer to, AccessRecord record, Reply reply, bool isHead, bool close, CancellationToken cancellationToken)
+    public static ValueTask WriteAsync(IClientMessages to, AccessRecord record, Reply reply, bool close, CancellationToken cancellationToken)
     {
-        var status = reply.Status;
-        var phrase = ReasonPhrases.GetReasonPhrase(status) is { Length: > 0 } known ? known : "Refused";
         var fields = new List<KeyValuePair<string, string>>(reply.Fields);
-        var body = reply.Body ?? Problem(record, status, phrase);
+        if (record.RequestId is { } id)
+        {
+            fields.Add(new(ForwardedHeaders.RequestId, id));
+        }
+
+        return to.Head is { IsGrpc: true } ? WriteGrpcAsync(to, record, reply.Status, fields, close, cancellationToken) : WriteProblemAsync(to, record, reply, fields, close, cancellationToken);
+    }
+
+    /// <summary>The words for a status.</summary>
+    public static string PhraseOf(int status) => ReasonPhrases.GetReasonPhrase(status) is { Length: > 0 } known ? known : "Refused";
+
+    private static async ValueTask WriteProblemAsync(
+        IClientMessages to, AccessRecord record, Reply reply, List<KeyValuePair<string, string>> fields, bool close, CancellationToken cancellationToken)
+    {
+        var body = reply.Body ?? Problem(record, reply.Status);
         if (reply.Body is null)
         {
             fields.RemoveAll(field => field.Key.StartsWith("content-", StringComparison.OrdinalIgnoreCase));
@@ -34,28 +46,33 @@ internal static class OwnResponse
         }
 
         fields.Add(new("content-length", body.Length.ToString(CultureInfo.InvariantCulture)));
-        if (record.RequestId is { } id)
+        record.Code = reply.Status;
+        var framing = to.Head is { Method: "HEAD" } || body.Length == 0 ? BodyFraming.None : new BodyFraming(BodyKind.Length, body.Length);
+        await to.WriteHeadAsync(reply.Status, PhraseOf(reply.Status), fields, framing, goesOn: !close, cancellationToken).ConfigureAwait(false);
+        if (framing.Kind != BodyKind.None)
         {
-            fields.Add(new(ForwardedHeaders.RequestId, id));
+            await to.WriteAsync(body, cancellationToken).ConfigureAwait(false);
         }
 
-        if (close)
-        {
-            fields.Add(new("connection", "close"));
-        }
-
-        record.Code = status;
-        await to.WriteResponseHeadAsync(status, phrase, fields, cancellationToken).ConfigureAwait(false);
-        if (!isHead)
-        {
-            await to.WritePayloadAsync(body, asChunks: false, cancellationToken).ConfigureAwait(false);
-        }
-
-        await to.FlushAsync(cancellationToken).ConfigureAwait(false);
+        await to.EndAsync([], cancellationToken).ConfigureAwait(false);
     }
 
-    private static byte[] Problem(AccessRecord record, int status, string phrase) => Encoding.UTF8.GetBytes(
-        $$"""{"type":"about:blank","title":"{{phrase}}","status":{{status.ToString(CultureInfo.InvariantCulture)}},"code":"{{Refusals.PublicCode(record.Refusal!.Value)}}","requestId":{{Id(record)}}}""" + "\n");
+    /// <summary>Whoever calls by gRPC looks at these two fields; HTTP's own status would hide them.</summary>
+    private static async ValueTask WriteGrpcAsync(
+        IClientMessages to, AccessRecord record, int status, List<KeyValuePair<string, string>> fields, bool close, CancellationToken cancellationToken)
+    {
+        fields.RemoveAll(field => field.Key.StartsWith("content-", StringComparison.OrdinalIgnoreCase) || field.Key.StartsWith("grpc-", StringComparison.OrdinalIgnoreCase));
+        var grpc = record.Refusal == RefusalReason.DeadlineExceeded ? GrpcStatus.DeadlineExceeded : GrpcStatus.Of(status);
+        fields.Add(new("content-type", "application/grpc"));
+        fields.Add(new(GrpcStatus.StatusField, grpc.ToString(CultureInfo.InvariantCulture)));
+        fields.Add(new(GrpcStatus.MessageField, Refusals.PublicCode(record.Refusal!.Value)));
+        (record.Code, record.GrpcStatus) = (200, grpc);
+        await to.WriteHeadAsync(200, PhraseOf(200), fields, BodyFraming.None, goesOn: !close, cancellationToken).ConfigureAwait(false);
+        await to.EndAsync([], cancellationToken).ConfigureAwait(false);
+    }
+
+    private static byte[] Problem(AccessRecord record, int status) => Encoding.UTF8.GetBytes(
+        $$"""{"type":"about:blank","title":"{{PhraseOf(status)}}","status":{{status.ToString(CultureInfo.InvariantCulture)}},"code":"{{Refusals.PublicCode(record.Refusal!.Value)}}","requestId":{{Id(record)}}}""" + "\n");
 
     private static string Id(AccessRecord record) => record.RequestId is null ? "null" : $"\"{JsonEncodedText.Encode(record.RequestId)}\"";
 }

@@ -1,21 +1,36 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
+using Signet.Proxy.Http2;
 
 namespace Signet.Proxy.L7;
 
+/// <summary>The versions of HTTP that are understood.</summary>
+public enum ProtocolVersion
+{
+    Http10,
+    Http11,
+    Http2,
+}
+
 /// <summary>
-/// A request's start line and headers, checked to mean one thing only (RFC 9112 §3, §5, §6). What two readers could read differently is
-/// not a request. Immutable.
+/// What a request says before its body, in whatever version it came, checked to mean one thing only (RFC 9112 §3, §5, §6; RFC 9113 §8). What
+/// two readers could read differently is not a request. Immutable.
 /// </summary>
 public sealed class RequestHead
 {
-    private RequestHead(string method, string path, string host, int minorVersion, IReadOnlyList<KeyValuePair<string, string>> headers, BodyFraming body)
+    private RequestHead(string method, string path, string host, ProtocolVersion version, IReadOnlyList<KeyValuePair<string, string>> headers, BodyFraming body)
     {
-        (Method, Path, Host, MinorVersion, Headers, Body) = (method, path, host, minorVersion, headers, body);
+        (Method, Path, Host, Version, Headers, Body) = (method, path, host, version, headers, body);
+        ExpectsContinue = version != ProtocolVersion.Http10 && FieldLines.ListOf(headers, "Expect").Count > 0;
+        if (version == ProtocolVersion.Http2)
+        {
+            KeepAlive = true;
+            return;
+        }
+
         var connection = FieldLines.ListOf(headers, "Connection");
-        KeepAlive = minorVersion == 1 && !connection.Contains("close");
-        ExpectsContinue = minorVersion == 1 && FieldLines.ListOf(headers, "Expect").Count > 0;
-        IsWebSocketUpgrade = minorVersion == 1 && method == "GET" && body.Kind == BodyKind.None && connection.Contains("upgrade")
+        KeepAlive = version == ProtocolVersion.Http11 && !connection.Contains("close");
+        IsWebSocketUpgrade = version == ProtocolVersion.Http11 && method == "GET" && body.Kind == BodyKind.None && connection.Contains("upgrade")
             && FieldLines.ListOf(headers, "Upgrade").SequenceEqual(["websocket"]);
     }
 
@@ -28,10 +43,9 @@ public sealed class RequestHead
     /// <summary>The host, with its port if one was given.</summary>
     public string Host { get; }
 
-    /// <summary>0 or 1.</summary>
-    public int MinorVersion { get; }
+    public ProtocolVersion Version { get; }
 
-    /// <summary>All fields as received, in order.</summary>
+    /// <summary>All fields as received, in order. Of HTTP/2 the host is the first of them, and cookies are one field.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> Headers { get; }
 
     public BodyFraming Body { get; }
@@ -43,6 +57,26 @@ public sealed class RequestHead
 
     /// <summary>Whether the client asks to speak WebSocket (RFC 6455 §4.1); other upgrades are not offered to the application.</summary>
     public bool IsWebSocketUpgrade { get; }
+
+    /// <summary>Whether it is a call by gRPC, whatever its messages are encoded in.</summary>
+    public bool IsGrpc
+    {
+        get
+        {
+            for (var i = 0; i < Headers.Count; i++)
+            {
+                if (Headers[i].Key.Equals("content-type", StringComparison.OrdinalIgnoreCase))
+                {
+                    return Headers[i].Value.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase);
+                }
+            }
+
+            return false;
+        }
+    }
+
+    /// <summary>Whether the client says that it understands trailers; only in HTTP/2 that goes on to the next hop.</summary>
+    public bool TakesTrailers => FieldLines.ListOf(Headers, "TE").Contains("trailers");
 
     /// <summary>Reads a head that the scanner found the end of. Never throws.</summary>
     public static bool TryParse(ReadOnlySpan<byte> head, [NotNullWhen(true)] out RequestHead? request, out HttpProblem problem)
@@ -73,7 +107,54 @@ public sealed class RequestHead
             return false;
         }
 
-        request = new RequestHead(method, path, host, minorVersion, headers, body ?? BodyFraming.None);
+        request = new RequestHead(method, path, host, minorVersion == 1 ? ProtocolVersion.Http11 : ProtocolVersion.Http10, headers, body ?? BodyFraming.None);
+        return true;
+    }
+
+    /// <summary>Reads a head that HTTP/2 found well-formed. Never throws.</summary>
+    /// <param name="head">The head.</param>
+    /// <param name="hasEnded">Whether the message ends with it.</param>
+    /// <param name="request">The request.</param>
+    /// <param name="problem">Why there is none.</param>
+    public static bool TryRead(Http2RequestHead head, bool hasEnded, [NotNullWhen(true)] out RequestHead? request, out HttpProblem problem)
+    {
+        request = null;
+        problem = HttpProblem.MethodUnsupported;
+        if (head.IsConnect || head.Method == "TRACE")
+        {
+            return false;
+        }
+
+        var headers = new List<KeyValuePair<string, string>>(head.Fields.Count + 3) { new("host", head.Authority) };
+        var cookie = -1;
+        foreach (var field in head.Fields)
+        {
+            // A browser may send its cookies one by one; an application that sees them apart may see only the first (RFC 9113 §8.2.3).
+            if (field.Key == "cookie" && cookie >= 0)
+            {
+                headers[cookie] = new("cookie", $"{headers[cookie].Value}; {field.Value}");
+                continue;
+            }
+
+            cookie = field.Key == "cookie" ? headers.Count : cookie;
+            headers.Add(field);
+        }
+
+        if (!ForwardedHeaders.TryCheck(headers, out problem))
+        {
+            return false;
+        }
+
+        if (FieldLines.ListOf(headers, "Expect").Any(expectation => expectation != "100-continue"))
+        {
+            problem = HttpProblem.ExpectationUnsupported;
+            return false;
+        }
+
+        var body = hasEnded || head.ContentLength == 0 ? BodyFraming.None
+            : head.ContentLength is { } length ? new BodyFraming(BodyKind.Length, length)
+            : BodyFraming.Chunked;
+        request = new RequestHead(head.Method, head.Path!, head.Authority, ProtocolVersion.Http2, headers, body);
         return true;
     }
 

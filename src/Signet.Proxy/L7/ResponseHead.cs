@@ -1,9 +1,10 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
+using Signet.Proxy.Http2;
 
 namespace Signet.Proxy.L7;
 
-/// <summary>A response's status line and headers (RFC 9112 §4, §6.3), read as strictly as a request. Immutable.</summary>
+/// <summary>What a response says before its body (RFC 9112 §4, §6.3; RFC 9113 §8.3.2), read as strictly as a request. Immutable.</summary>
 public sealed class ResponseHead
 {
     private ResponseHead(int status, string phrase, bool keepAlive, IReadOnlyList<KeyValuePair<string, string>> headers, BodyFraming body) =>
@@ -12,6 +13,7 @@ public sealed class ResponseHead
     /// <summary>100 to 599.</summary>
     public int Status { get; }
 
+    /// <summary>Empty in HTTP/2.</summary>
     public string Phrase { get; }
 
     public bool KeepAlive { get; }
@@ -60,5 +62,17 @@ public sealed class ResponseHead
         var keepAlive = body.Kind != BodyKind.UntilClose && (minorVersion == 1 ? !connection.Contains("close") : connection.Contains("keep-alive"));
         response = new ResponseHead(status, Encoding.Latin1.GetString(phrase), keepAlive, headers, body);
         return true;
+    }
+
+    /// <summary>Takes over a head that HTTP/2 found well-formed.</summary>
+    /// <param name="head">The head.</param>
+    /// <param name="method">The request's.</param>
+    /// <param name="hasEnded">Whether the message ends with it.</param>
+    public static ResponseHead Of(Http2ResponseHead head, string method, bool hasEnded)
+    {
+        var body = hasEnded || method == "HEAD" || head.Status is < 200 or 204 or 304 ? BodyFraming.None
+            : head.ContentLength is { } length ? new BodyFraming(BodyKind.Length, length)
+            : BodyFraming.Chunked;
+        return new ResponseHead(head.Status, "", keepAlive: true, head.Fields, body);
     }
 }

@@ -1,7 +1,6 @@
 using System.Net;
 using Signet.Identity.X509;
 using Signet.Policy;
-using Signet.Policy.Jwt;
 using Signet.Proxy.Authorization;
 using Signet.Proxy.Config;
 using Signet.Proxy.Connections;
@@ -29,15 +28,13 @@ namespace Signet.Proxy.Listeners;
 /// <param name="live">Its life.</param>
 /// <param name="destination">Where it was going when it was captured; null when it came to a port of the proxy.</param>
 internal sealed class InboundConnection(
-    InboundConfig port, UpstreamPool? shared, Authorisers authorisers, ProxyCore core, LoopSocket socket, LiveConnection live, IPEndPoint? destination = null) : IHttpRole
+    InboundConfig port, UpstreamPool? shared, Authorisers authorisers, ProxyCore core, LoopSocket socket, LiveConnection live, IPEndPoint? destination = null)
 {
-    private static readonly Reply InvalidToken = new(401, [new("www-authenticate", "Bearer error=\"invalid_token\"")]);
-
-    private readonly RequestFacts _facts = new();
+    private readonly Stack<InboundRequests> _unused = [];
     private TlsSession? _session;
     private string? _forwardedPeer;
     private readonly IPEndPoint? _local = destination ?? socket.LocalEndPoint();
-    private AppDialer _app = new(port.App, default, core);
+    private AppDialer _app = new(port.App, port.Protocol, default, core);
     private ProxyHeader? _header;
     private string? _sni;
     private string? _why;
@@ -45,6 +42,11 @@ internal sealed class InboundConnection(
 
     /// <summary>Chosen once it is known who the client is.</summary>
     public UpstreamPool Pool { get; private set; } = null!;
+
+    /// <summary>The peer as the application is told about it; null when there is none.</summary>
+    public string? ForwardedPeer => _forwardedPeer;
+
+    public bool IsAuthenticated => _session is not null;
 
     public async Task RunAsync()
     {
@@ -138,7 +140,6 @@ internal sealed class InboundConnection(
                 break;
         }
 
-        SetConnectionFacts(_facts);
         Describe(record);
         await using var own = ChooseApp();
         if (_session is { Alpn: MeshAlpn.Tunnel })
@@ -157,7 +158,8 @@ internal sealed class InboundConnection(
         live.Protocol = record.Protocol = _isHttp ? "http" : "tcp";
         if (_isHttp)
         {
-            await new HttpServer(core, live, stream, this).RunAsync().ConfigureAwait(false);
+            using var requests = new InboundRequests(this, authorisers, core, live, NewFacts());
+            await (MeshAlpn.SaysHttp2(_session?.Alpn) ? new HttpStreams(core, live, stream, requests).RunAsync() : new HttpServer(core, live, stream, requests).RunAsync()).ConfigureAwait(false);
         }
         else
         {
@@ -204,7 +206,7 @@ internal sealed class InboundConnection(
                 UniqueId = _header?.UniqueId,
                 Tls = _session is null ? null : new ProxyTls { HasCertificate = true, IsVerified = true, Version = _session.Version, Cipher = _session.CipherSuite },
             };
-            _app = new AppDialer(port.App, ProxyHeaderWriter.Write(header), core);
+            _app = new AppDialer(port.App, port.Protocol, ProxyHeaderWriter.Write(header), core);
         }
 
         var own = shared is null || port.SendProxyProtocol is not null ? new UpstreamPool(_app, core) : null;
@@ -221,13 +223,13 @@ internal sealed class InboundConnection(
         }
 
         var timeouts = core.Config.Timeouts;
-        var mayServerBeFirst = mode != MtlsMode.Strict && port.Protocol != AppProtocol.Http;
+        var mayServerBeFirst = mode != MtlsMode.Strict && !port.Protocol.IsHttp();
         return Detector.DetectTlsAsync(raw, mayServerBeFirst ? timeouts.ServerFirst : timeouts.Detection, timeouts.Detection, core.Time, live.Token);
     }
 
     private Task<TlsOutcome> HandshakeAsync(BufferedTransport raw, OwnIdentity identity, IReadOnlyList<string> offered)
     {
-        var forHttp = port.Protocol == AppProtocol.Http || (port.Protocol == AppProtocol.Auto && MeshAlpn.SaysHttp(offered) != false);
+        var forHttp = port.Protocol.IsHttp() || (port.Protocol == AppProtocol.Auto && MeshAlpn.SaysHttp(offered) != false);
         var setup = new TlsServerSetup(
             identity.Certificate, MeshAlpn.Select(offered, forHttp, core.Config.Tls.Tunnel),
             presented => identity.Verdicts.Judge(presented, CertificateUsage.Client, expected: null, core.Time.GetUtcNow()), core.Time);
@@ -236,7 +238,7 @@ internal sealed class InboundConnection(
 
     private async Task<bool> IsHttpAsync(BufferedTransport stream, IReadOnlyList<string>? offered) => port.Protocol switch
     {
-        AppProtocol.Http => true,
+        AppProtocol.Http or AppProtocol.Http2 => true,
         AppProtocol.Tcp => false,
         _ => (offered is not null && MeshAlpn.SaysHttp(offered) == true)
             || await Detector.DetectHttpAsync(stream, core.Config.Timeouts.ServerFirst, core.Config.Timeouts.Detection, core.Time, live.Token).ConfigureAwait(false),
@@ -245,10 +247,11 @@ internal sealed class InboundConnection(
     private async Task RelayAsync(BufferedTransport stream, AccessRecord record)
     {
         record.Detail = _why;
-        var relay = new InboundRelay(_app, authorisers, core, live, _facts, record);
+        var facts = NewFacts();
+        var relay = new InboundRelay(_app, authorisers, core, live, facts, record);
         if (await relay.OpenAsync(() => Subject(record, http: null)).ConfigureAwait(false))
         {
-            await relay.RunAsync(stream, () => CheckTrust() ?? CheckPolicy(_facts)).ConfigureAwait(false);
+            await relay.RunAsync(stream, () => CheckTrust() ?? CheckPolicy(facts)).ConfigureAwait(false);
         }
         else
         {
@@ -262,7 +265,7 @@ internal sealed class InboundConnection(
         live.Protocol = record.Protocol = "tunnel";
         live.KeepAsking(CheckTrust);
         var tunnel = new InboundTunnel(
-            _app, authorisers, core, live, NewStreamRecord, () => SetConnectionFacts(new RequestFacts()), of => Subject(of, http: null), facts => CheckTrust() ?? CheckPolicy(facts));
+            _app, authorisers, core, live, NewStreamRecord, NewFacts, of => Subject(of, http: null), facts => CheckTrust() ?? CheckPolicy(facts));
         record.Detail = await tunnel.RunAsync(_session!.Transport).ConfigureAwait(false);
 
         AccessRecord NewStreamRecord()
@@ -273,85 +276,28 @@ internal sealed class InboundConnection(
         }
     }
 
-    /// <summary>
-    /// Judges by the fields that would be forwarded. External authorisers come first, as in Istio: what they do to a request may bring the token
-    /// that is looked at next. Then every other policy decides.
-    /// </summary>
-    public async ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record)
+    /// <summary>The requests on one stream of the connection.</summary>
+    public InboundRequests RequestsOf(LiveConnection stream)
     {
-        var model = core.Model!;
-        var rules = model.Policy.JwtRules;
-        _facts.ResetRequest();
-        (_facts.Protocol, _facts.Method, _facts.Host, _facts.Path, _facts.Headers) = (Signet.Policy.Protocol.Http, head.Method, head.Host, head.Path, fields);
-        record.Path = TokenFields.WithoutSecrets(rules, head.Path);
-
-        // 1. External authorisers.
-        TokenFields.RemoveForged(rules, fields);
-        Hearing? hearing = null;
-        if (model.MayAsk)
+        InboundRequests? unused;
+        lock (_unused)
         {
-            hearing = new Hearing(authorisers, model.Policy, _facts, fields);
-            await hearing.DecideAsync(Subject, live.Token).ConfigureAwait(false);
-            TokenFields.RemoveForged(rules, fields);
-            if (hearing.PassedOver is { } open)
-            {
-                record.Detail = open;
-            }
+            _unused.TryPop(out unused);
         }
 
-        // 2. Tokens; one that is not believed ends the request, unless an authoriser has already done so.
-        if (rules.Count > 0 && hearing is not { Reply: not null })
-        {
-            var token = await core.TokenKeys.VerifyAsync(rules, fields, head.Path, live.Token).ConfigureAwait(false);
-            switch (token.Outcome)
-            {
-                case TokenOutcome.Invalid:
-                    record.Refuse(RefusalReason.TokenInvalid, token.Reason);
-                    return new Ruling(null, InvalidToken);
-                case TokenOutcome.Valid:
-                    _facts.Jwt = token.Jwt;
-                    _facts.Path = TokenFields.Apply(token, fields, head.Path);
-                    break;
-            }
-        }
+        return (unused ?? new InboundRequests(this, authorisers, core, stream, NewFacts())).On(stream);
+    }
 
-        // 3. Decide.
-        var decision = hearing is null ? model.Policy.Decide(_facts) : await hearing.DecideAsync(Subject, live.Token).ConfigureAwait(false);
-        record.Verdict = decision.Verdict;
-        if (decision.Permit is not { } permit)
+    public void GiveBack(InboundRequests unused)
+    {
+        lock (_unused)
         {
-            (record.Refusal, record.Detail) = (RefusalReason.PolicyDenied, null);
-            return decision.Verdict.Stage == Stage.Custom ? new Ruling(null, hearing?.Reply) : Ruling.Refused;
-        }
-
-        live.Policy = permit.Policy;
-        if (_forwardedPeer is not null)
-        {
-            fields.Add(new(ForwardedHeaders.ClientCertificate, _forwardedPeer));
-        }
-
-        return new Ruling(new Forwarding(Clearance.Inbound(permit), JudgedPath(), fields, hearing?.ToDownstream ?? []), null);
-
-        CheckSubject Subject()
-        {
-            List<KeyValuePair<string, string>> seen = _forwardedPeer is not null ? [.. fields, new(ForwardedHeaders.ClientCertificate, _forwardedPeer)] : [.. fields];
-            var size = head.Body.Kind == BodyKind.Chunked ? -1 : head.Body.Length;
-            return this.Subject(record, new CheckedRequest(record.RequestId, head.Method, head.Host, JudgedPath(), size, seen));
+            _unused.Push(unused);
         }
     }
 
-    /// <summary>The path as policy has just judged it, with its query.</summary>
-    private string JudgedPath()
-    {
-        var query = _facts.Path!.IndexOf('?', StringComparison.Ordinal);
-        return query < 0 ? _facts.NormalizedPath.ToString() : string.Concat(_facts.NormalizedPath, _facts.Path.AsSpan(query));
-    }
-
-    private CheckSubject Subject(AccessRecord record, CheckedRequest? http) =>
+    public CheckSubject Subject(AccessRecord record, CheckedRequest? http) =>
         new(record.Began, live.Source, _local, _session?.Peer.Id, core.Identity.Current?.Id, _sni, http);
-
-    public void KeepAsking(Peer? upstream, bool isTunnel) =>
-        live.KeepAsking(isTunnel ? () => CheckTrust() ?? CheckPolicy(_facts) : _session is null ? null : CheckTrust);
 
     public AccessRecord NewRecord()
     {
@@ -380,8 +326,9 @@ internal sealed class InboundConnection(
         }
     }
 
-    private RequestFacts SetConnectionFacts(RequestFacts facts)
+    private RequestFacts NewFacts()
     {
+        var facts = new RequestFacts();
         (facts.Peer, facts.MutualTls) = (_session?.Peer.Id, _session is not null);
         facts.SourceIp = Unmapped(live.Source.Address);
         facts.RemoteIp = _header?.Addresses is { Source.Address: var client } ? Unmapped(client) : facts.SourceIp;
@@ -391,13 +338,13 @@ internal sealed class InboundConnection(
     }
 
     /// <summary>Whether the peer would still be believed in a handshake now.</summary>
-    private LiveConnection.Closure? CheckTrust() =>
+    public LiveConnection.Closure? CheckTrust() =>
         _session is { } session && core.Identity.Current is { } identity
         && identity.Verdicts.Judge(session.Peer, CertificateUsage.Client, expected: null, core.Time.GetUtcNow()) is { Peer: null } no
             ? new(no.Reason == RefusalReason.PeerCertificateExpired ? RefusalReason.PeerExpired : RefusalReason.PeerNoLongerTrusted, no.Detail)
             : null;
 
-    private LiveConnection.Closure? CheckPolicy(RequestFacts facts) =>
+    public LiveConnection.Closure? CheckPolicy(RequestFacts facts) =>
         core.Model?.Policy.Decide(facts) is { Permit: null } denied ? new(RefusalReason.PolicyChanged, denied.Verdict.Reason) : null;
 
     private static IPAddress Unmapped(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;

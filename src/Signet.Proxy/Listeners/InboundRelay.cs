@@ -34,7 +34,7 @@ internal sealed class InboundRelay(IUpstreamDialer app, Authorisers authorisers,
         }
 
         live.Policy = _permit.Policy;
-        var dialled = await app.DialAsync(live.Loop, forHttp: false, live.Token).ConfigureAwait(false);
+        var dialled = await app.DialAsync(live.Loop, UpstreamUse.Tcp, live.Token).ConfigureAwait(false);
         if (dialled is DialOutcome.Failed failed)
         {
             record.Upstream = failed.Endpoint;

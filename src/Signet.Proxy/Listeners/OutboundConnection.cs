@@ -13,7 +13,7 @@ using Signet.Proxy.Upstreams;
 namespace Signet.Proxy.Listeners;
 
 /// <summary>One connection from the workload to a service: plaintext in, mutual TLS out or nothing.</summary>
-internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool pool, MeshDialer dialer, ProxyCore core, LoopSocket socket, LiveConnection live) : IHttpRole
+internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool pool, MeshDialer dialer, ProxyCore core, LoopSocket socket, LiveConnection live)
 {
     private bool _isHttp;
 
@@ -26,12 +26,13 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
         await using var client = new BufferedTransport(socket);
         try
         {
-            _isHttp = service.Protocol == AppProtocol.Http || (service.Protocol == AppProtocol.Auto
+            _isHttp = service.Protocol.IsHttp() || (service.Protocol == AppProtocol.Auto
                 && await Detector.DetectHttpAsync(client, core.Config.Timeouts.ServerFirst, core.Config.Timeouts.Detection, core.Time, live.Token).ConfigureAwait(false));
             live.Protocol = record.Protocol = _isHttp ? "http" : "tcp";
             if (_isHttp)
             {
-                await new HttpServer(core, live, client, this).RunAsync().ConfigureAwait(false);
+                using var requests = new OutboundRequests(this, live);
+                await new HttpServer(core, live, client, requests).RunAsync().ConfigureAwait(false);
             }
             else
             {
@@ -56,7 +57,7 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
 
     private async Task RelayAsync(BufferedTransport client, AccessRecord record)
     {
-        var dialled = await dialer.DialAsync(live.Loop, forHttp: false, live.Token).ConfigureAwait(false);
+        var dialled = await dialer.DialAsync(live.Loop, UpstreamUse.Tcp, live.Token).ConfigureAwait(false);
         if (dialled is DialOutcome.Failed failed)
         {
             record.Upstream = failed.Endpoint;
@@ -78,17 +79,6 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
         record.Detail = await Relay.RunAsync(Clearance.Outbound, client, upstream.Transport, live, live.Token).ConfigureAwait(false);
     }
 
-    /// <summary>The destination decides; this side only takes away what is not the application's to say.</summary>
-    public ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record) =>
-        ValueTask.FromResult(new Ruling(new Forwarding(Clearance.Outbound, head.Path, fields, []), null));
-
-    /// <summary>A tunnel through a pooled connection lasts as long as its server is believed; the destination asks its own policy.</summary>
-    public void KeepAsking(Peer? upstream, bool isTunnel)
-    {
-        live.Peer = upstream;
-        live.KeepAsking(upstream is null ? null : () => CheckTrust(upstream));
-    }
-
     public AccessRecord NewRecord() => new()
     {
         Began = core.Time.GetUtcNow(),
@@ -100,7 +90,7 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
         DestinationPort = service.Port,
     };
 
-    private LiveConnection.Closure? CheckTrust(Peer peer) =>
+    public LiveConnection.Closure? CheckTrust(Peer peer) =>
         core.Identity.Current is { } identity && dialer.Judge(peer, identity) is { Peer: null } no
             ? new(no.Reason == RefusalReason.PeerCertificateExpired ? RefusalReason.PeerExpired : RefusalReason.PeerNoLongerTrusted, no.Detail)
             : null;

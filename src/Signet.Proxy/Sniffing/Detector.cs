@@ -46,7 +46,7 @@ internal static class Detector
             : new ProxyHeaderRead.Malformed(ended ? "the peer ended the connection in the middle of its PROXY header" : "the PROXY header was not complete before the deadline");
     }
 
-    /// <summary>Whether the peer begins with HTTP/1; silence until the deadline is "no".</summary>
+    /// <summary>Whether the peer begins with HTTP; silence until the deadline is "no".</summary>
     /// <inheritdoc cref="DetectTlsAsync"/>
     public static async Task<bool> DetectHttpAsync(
         BufferedTransport from, TimeSpan firstByte, TimeSpan whole, TimeProvider time, CancellationToken cancellationToken)
@@ -56,7 +56,7 @@ internal static class Detector
             from,
             () => (sniff = HttpSniffer.Inspect(from.Available.Span)) != HttpSniff.NeedMore,
             HttpSniffer.MaxLine, firstByte, whole, time, cancellationToken).ConfigureAwait(false);
-        return sniff == HttpSniff.Http1;
+        return sniff is HttpSniff.Http1 or HttpSniff.Http2;
     }
 
     /// <summary>True when the peer ended its direction first.</summary>

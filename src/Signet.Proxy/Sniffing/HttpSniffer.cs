@@ -5,17 +5,20 @@ namespace Signet.Proxy.Sniffing;
 /// <summary>What the first bytes of a plaintext or decrypted stream say about HTTP.</summary>
 public enum HttpSniff
 {
-    /// <summary>So far it could be HTTP/1; more bytes are needed.</summary>
+    /// <summary>So far it could be HTTP; more bytes are needed.</summary>
     NeedMore,
 
     /// <summary>A request line of HTTP/1.0 or 1.1.</summary>
     Http1,
 
-    /// <summary>Anything else, HTTP/2 without TLS among it.</summary>
+    /// <summary>The first line of HTTP/2's preface (RFC 9113 §3.4).</summary>
+    Http2,
+
+    /// <summary>Anything else.</summary>
     NotHttp,
 }
 
-/// <summary>Tells HTTP/1 from other protocols by its request line. Pure and bounded.</summary>
+/// <summary>Tells HTTP from other protocols by its first line. Pure and bounded.</summary>
 public static class HttpSniffer
 {
     /// <summary>A line that is longer and still looks like HTTP counts as HTTP: the strict parser then judges it.</summary>
@@ -46,7 +49,9 @@ public static class HttpSniffer
         {
             var text = line[..end];
             text = text.EndsWith("\r"u8) ? text[..^1] : text;
-            return text.Length > 9 && text[..^1].EndsWith(" HTTP/1."u8) ? HttpSniff.Http1 : HttpSniff.NotHttp;
+            return text.Length > 9 && text[..^1].EndsWith(" HTTP/1."u8) ? HttpSniff.Http1
+                : line.StartsWith("PRI * HTTP/2.0\r\n"u8) ? HttpSniff.Http2
+                : HttpSniff.NotHttp;
         }
 
         return line.IndexOfAnyInRange((byte)0, (byte)'\f') >= 0 ? HttpSniff.NotHttp

@@ -53,6 +53,11 @@ internal static class AccessLine
             json.WriteStartObject("response");
             WriteNumber(json, "code", record.Code);
             json.WriteString("flag", record.Refusal?.ToString());
+            if (record.GrpcStatus is { } grpc)
+            {
+                json.WriteNumber("grpcStatus", grpc);
+            }
+
             json.WriteEndObject();
             json.WriteString("verdict", Verdict(record));
             json.WriteString("stage", StageOf(record));
@@ -125,6 +130,7 @@ internal static class AccessLine
     {
         json.WriteStartObject("request");
         json.WriteString("id", record.RequestId);
+        json.WriteString("version", record.Version);
         json.WriteString("method", record.Method);
         json.WriteString("host", record.Host);
         json.WriteString("path", record.Path is { Length: > MaxPath } path ? path[..MaxPath] : record.Path);
@@ -178,7 +184,7 @@ internal static class AccessLine
         line.Append(CultureInfo.InvariantCulture, $" tls={record.TlsVersion ?? "none"}{(record.IsResumed ? "(resumed)" : "")}");
         if (record.Method is not null)
         {
-            line.Append(CultureInfo.InvariantCulture, $" \"{record.Method} {Printable.Of(record.Path)}\" host={Printable.Of(record.Host)} id={record.RequestId} code={record.Code?.ToString(CultureInfo.InvariantCulture) ?? "-"}");
+            line.Append(CultureInfo.InvariantCulture, $" \"{record.Method} {Printable.Of(record.Path)}\" host={Printable.Of(record.Host)} id={record.RequestId} code={record.Code?.ToString(CultureInfo.InvariantCulture) ?? "-"}{(record.GrpcStatus is { } grpc ? $" grpc={grpc.ToString(CultureInfo.InvariantCulture)}" : "")}");
         }
 
         line.Append(CultureInfo.InvariantCulture, $" verdict={Verdict(record)} stage={StageOf(record)} policy={record.Verdict?.Policy ?? "-"} rule={record.Verdict?.Rule?.ToString(CultureInfo.InvariantCulture) ?? "-"}");

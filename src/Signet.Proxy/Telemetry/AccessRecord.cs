@@ -55,6 +55,9 @@ internal sealed class AccessRecord
 
     public string? RequestId { get; set; }
 
+    /// <summary>The version of HTTP in which the request came: <c>1.0</c>, <c>1.1</c> or <c>2</c>.</summary>
+    public string? Version { get; set; }
+
     public string? Method { get; set; }
 
     public string? Host { get; set; }
@@ -63,6 +66,9 @@ internal sealed class AccessRecord
 
     /// <summary>The status that the client got; null for TCP and when it got none.</summary>
     public int? Code { get; set; }
+
+    /// <summary>The status of a gRPC call; null for other requests and when it got none.</summary>
+    public int? GrpcStatus { get; set; }
 
     public RefusalReason? Refusal { get; set; }
 

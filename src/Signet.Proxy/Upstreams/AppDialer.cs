@@ -1,6 +1,8 @@
 using System.Net;
 using Signet.Hosting.Configuration;
 using Signet.Proxy.Capture;
+using Signet.Proxy.Config;
+using Signet.Proxy.L7;
 using Signet.Proxy.Loop;
 using Signet.Proxy.Transport;
 
@@ -8,14 +10,20 @@ namespace Signet.Proxy.Upstreams;
 
 /// <summary>Connects to the own application, in plaintext: nothing leaves the workload.</summary>
 /// <param name="app">Where it listens.</param>
+/// <param name="protocol">What it speaks, as declared.</param>
 /// <param name="preface">What it is told about the client before anything else; empty: nothing. A connection then serves that client alone.</param>
 /// <param name="core">The proxy.</param>
-internal sealed class AppDialer(EndPoint app, ReadOnlyMemory<byte> preface, ProxyCore core) : IUpstreamDialer
+internal sealed class AppDialer(EndPoint app, AppProtocol protocol, ReadOnlyMemory<byte> preface, ProxyCore core) : IUpstreamDialer
 {
     /// <summary>The application is the same whatever this proxy's identity is.</summary>
     public object Era => this;
 
-    public async Task<DialOutcome> DialAsync(EventLoop loop, bool forHttp, CancellationToken cancellationToken)
+    public int Width => 1;
+
+    /// <summary>Where nothing was declared, a client that speaks HTTP/2 without having been asked knows that the application does (RFC 9113 §3.3).</summary>
+    public bool PrefersHttp2(ProtocolVersion asked) => protocol == AppProtocol.Http2 || (protocol == AppProtocol.Auto && asked == ProtocolVersion.Http2);
+
+    public async Task<DialOutcome> DialAsync(EventLoop loop, UpstreamUse use, CancellationToken cancellationToken)
     {
         var (socket, failure) = await Connector.ConnectAsync(loop, app, Source, core.Config.Timeouts.Connect, core.Time, cancellationToken).ConfigureAwait(false);
         if (socket is null)

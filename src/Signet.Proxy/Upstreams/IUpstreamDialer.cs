@@ -1,3 +1,4 @@
+using Signet.Proxy.L7;
 using Signet.Proxy.Loop;
 
 namespace Signet.Proxy.Upstreams;
@@ -7,10 +8,26 @@ internal interface IUpstreamDialer
 {
     /// <summary>Opens a connection that lives on the given loop, trying every address that there is.</summary>
     /// <exception cref="OperationCanceledException">The caller no longer wants it.</exception>
-    Task<DialOutcome> DialAsync(EventLoop loop, bool forHttp, CancellationToken cancellationToken);
+    Task<DialOutcome> DialAsync(EventLoop loop, UpstreamUse use, CancellationToken cancellationToken);
+
+    /// <summary>Whether a request that came in some version is to go on by HTTP/2.</summary>
+    bool PrefersHttp2(ProtocolVersion asked);
+
+    /// <summary>How many places there are to connect to.</summary>
+    int Width { get; }
 
     /// <summary>Stands for everything that a connection was opened under: own identity, bundles, policies. Another one needs another connection.</summary>
     object Era { get; }
+}
+
+/// <summary>What a connection is wanted for.</summary>
+internal enum UpstreamUse
+{
+    Tcp,
+    Http1,
+
+    /// <summary>HTTP/1 will do where the other side knows no HTTP/2 and says so.</summary>
+    Http2,
 }
 
 internal abstract record DialOutcome

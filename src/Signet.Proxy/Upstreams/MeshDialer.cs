@@ -6,6 +6,8 @@ using Signet.Identity.X509;
 using Signet.Policy;
 using Signet.Proxy.Config;
 using Signet.Proxy.Connections;
+using Signet.Proxy.Http2;
+using Signet.Proxy.L7;
 using Signet.Proxy.Loop;
 using Signet.Proxy.Tls;
 using Signet.Proxy.Transport;
@@ -47,7 +49,11 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
     public static ClientTls TlsFor(OutboundConfig service, Workload client, ProxyModel model) =>
         model.Set.ClientTls(new ClientTlsQuery(client, service.Host, NamespaceOf(service.Host) ?? client.Namespace, service.Port));
 
-    public async Task<DialOutcome> DialAsync(EventLoop loop, bool forHttp, CancellationToken cancellationToken)
+    public int Width => service.Endpoints.Count;
+
+    public bool PrefersHttp2(ProtocolVersion asked) => service.Protocol == AppProtocol.Http2 || asked == ProtocolVersion.Http2;
+
+    public async Task<DialOutcome> DialAsync(EventLoop loop, UpstreamUse use, CancellationToken cancellationToken)
     {
         if (!core.Identity.TryUse(out var identity, out var reason, out var detail))
         {
@@ -76,15 +82,15 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
         for (var i = 0u; i < service.Endpoints.Count && outcome is not DialOutcome.Connected; i++)
         {
             var endpoint = service.Endpoints[(int)((first + i) % (uint)service.Endpoints.Count)];
-            outcome = await DialAsync(loop, endpoint, tls, identity!, forHttp, cancellationToken).ConfigureAwait(false);
+            outcome = await DialAsync(loop, endpoint, tls, identity!, use, cancellationToken).ConfigureAwait(false);
         }
 
         return outcome!;
     }
 
-    private Task<DialOutcome> DialAsync(EventLoop loop, EndPoint endpoint, ClientTls tls, OwnIdentity identity, bool forHttp, CancellationToken cancellationToken) =>
-        forHttp || tls.Mode == ClientTlsMode.Disable || !MayTunnel(EndPointText.Format(endpoint))
-            ? ConnectAsync(loop, endpoint, tls, identity, forHttp ? MeshAlpn.OfferHttp : MeshAlpn.OfferTcp, cancellationToken)
+    private Task<DialOutcome> DialAsync(EventLoop loop, EndPoint endpoint, ClientTls tls, OwnIdentity identity, UpstreamUse use, CancellationToken cancellationToken) =>
+        use != UpstreamUse.Tcp || tls.Mode == ClientTlsMode.Disable || !MayTunnel(EndPointText.Format(endpoint))
+            ? ConnectAsync(loop, endpoint, tls, identity, MeshAlpn.Offer(use), cancellationToken)
             : TunnelAsync(loop, endpoint, tls, identity, cancellationToken);
 
     private bool MayTunnel(string endpoint) =>
@@ -116,23 +122,23 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
         }
     }
 
-    private async Task<TunnelDial> OpenTunnelAsync(EventLoop loop, EndPoint endpoint, ClientTls tls, OwnIdentity identity, OwnSession own, CancellationToken cancellationToken)
+    private async Task<SessionDial> OpenTunnelAsync(EventLoop loop, EndPoint endpoint, ClientTls tls, OwnIdentity identity, OwnSession own, CancellationToken cancellationToken)
     {
         var dialled = await ConnectAsync(loop, endpoint, tls, identity, MeshAlpn.OfferTunnel, cancellationToken).ConfigureAwait(false);
         if (dialled is DialOutcome.Failed failed)
         {
-            return new TunnelDial.Failed(failed.Reason, failed.Detail);
+            return new SessionDial.Failed(failed.Reason, failed.Detail);
         }
 
         var connection = ((DialOutcome.Connected)dialled).Connection;
         if (connection.Session is { Alpn: MeshAlpn.Tunnel } session)
         {
-            return new TunnelDial.Connected(session.Transport, session, loop.Post);
+            return new SessionDial.Connected(session.Transport, session, connection.Endpoint, loop.Post);
         }
 
         _withoutTunnel[connection.Endpoint] = core.Time.GetTimestamp();
         await own.GiveAsync(connection).ConfigureAwait(false);
-        return new TunnelDial.Failed(RefusalReason.UpstreamClosed, $"{connection.Endpoint}: it knows no tunnels");
+        return new SessionDial.Failed(RefusalReason.UpstreamClosed, $"{connection.Endpoint}: it knows no tunnels");
     }
 
     private string ServerName(ClientTls tls) => tls.Settings?.Sni ?? _serverName;

@@ -26,6 +26,9 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
     /// <summary>The handshake's result; null for the plaintext to the own application.</summary>
     public TlsSession? Session => session;
 
+    /// <summary>Its exchanges, once it had one.</summary>
+    public Http1Server? Messages { get; set; }
+
     /// <summary>Whether a request was already answered on it.</summary>
     public bool IsReused { get; private set; }
 

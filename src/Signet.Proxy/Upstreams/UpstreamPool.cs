@@ -1,16 +1,28 @@
+using Signet.Proxy.L7;
 using Signet.Proxy.Loop;
 
 namespace Signet.Proxy.Upstreams;
 
 /// <summary>
-/// Keeps unused connections to one destination for the next request. One is only ever given to requests of the identity that opened it,
+/// The way of requests to one destination: by HTTP/2 many share a session, by HTTP/1 unused connections are kept for the next request. One is only ever given to requests of the identity that opened it,
 /// and only comes back after a message whose end was certain. Thread-safe; dispose to close what is kept.
 /// </summary>
 internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAsyncDisposable
 {
     private readonly Lock _gate = new();
     private readonly List<(UpstreamConnection Connection, object Era)> _unused = [];
+    private readonly UpstreamSessions _sessions = new(dialer, core);
     private bool _isClosed;
+
+    /// <summary>A way for one request, on the loop that wants it.</summary>
+    /// <param name="loop">The loop.</param>
+    /// <param name="head">The request.</param>
+    /// <param name="fresh">Whether a kept connection of HTTP/1 will not do.</param>
+    /// <param name="cancellationToken">The caller no longer wants it.</param>
+    public ValueTask<(IServerMessages? Server, DialOutcome.Failed? Failure)> OpenAsync(EventLoop loop, RequestHead head, bool fresh, CancellationToken cancellationToken) =>
+        !head.IsWebSocketUpgrade && dialer.PrefersHttp2(head.Version) && _sessions.MayTry
+            ? OpenStreamAsync(loop, fresh, cancellationToken)
+            : OpenConnectionAsync(loop, fresh, cancellationToken);
 
     /// <summary>A connection for one request, on the loop that wants it: the one that was used last, or a new one.</summary>
     /// <returns>What came of it, and the era to give the connection back with.</returns>
@@ -27,7 +39,7 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
             await unused.Connection.DisposeAsync().ConfigureAwait(false);
         }
 
-        return (await dialer.DialAsync(loop, forHttp: true, cancellationToken).ConfigureAwait(false), era);
+        return (await dialer.DialAsync(loop, UpstreamUse.Http1, cancellationToken).ConfigureAwait(false), era);
     }
 
     /// <summary>Gives a connection back after a message whose end was certain on both sides.</summary>
@@ -52,6 +64,7 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
     /// <summary>Closes what has ended, is too old, or belongs to an identity of the past.</summary>
     public async ValueTask SweepAsync()
     {
+        _sessions.Sweep();
         var era = dialer.Era;
         List<(UpstreamConnection Connection, object Era)> unfit;
         lock (_gate)
@@ -80,6 +93,29 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
         {
             await connection.DisposeAsync().ConfigureAwait(false);
         }
+
+        await _sessions.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private async ValueTask<(IServerMessages?, DialOutcome.Failed?)> OpenStreamAsync(EventLoop loop, bool fresh, CancellationToken cancellationToken)
+    {
+        var (session, failure) = await _sessions.TakeAsync(loop, GiveBackAsync, cancellationToken).ConfigureAwait(false);
+        return session is not null ? (new Http2Server(session), null)
+            : _sessions.MayTry ? (null, new(failure!.Reason, failure.Detail, failure.Endpoint))
+            : await OpenConnectionAsync(loop, fresh, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async ValueTask<(IServerMessages?, DialOutcome.Failed?)> OpenConnectionAsync(EventLoop loop, bool fresh, CancellationToken cancellationToken)
+    {
+        var (outcome, era) = await TakeAsync(loop, fresh, cancellationToken).ConfigureAwait(false);
+        if (outcome is not DialOutcome.Connected { Connection: var connection })
+        {
+            return (null, (DialOutcome.Failed)outcome);
+        }
+
+        var messages = connection.Messages ??= new Http1Server(connection, this);
+        messages.Begin(era);
+        return (messages, null);
     }
 
     private bool IsFit((UpstreamConnection Connection, object Era) unused, object era) =>

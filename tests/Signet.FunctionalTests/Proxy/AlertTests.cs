@@ -142,7 +142,10 @@ public sealed class AlertTests
     [Theory]
     [InlineData(AppProtocol.Tcp, new[] { "istio-peer-exchange", "istio" }, "istio")]
     [InlineData(AppProtocol.Http, new[] { "istio-http/1.1", "istio", "http/1.1" }, "http/1.1")]
-    [InlineData(AppProtocol.Http, new[] { "h2", "istio-http/1.1" }, "istio-http/1.1")]
+    [InlineData(AppProtocol.Http, new[] { "istio-http/1.1", "h2" }, "h2")]
+    [InlineData(AppProtocol.Http2, new[] { "istio-h2", "istio", "h2" }, "h2")]
+    [InlineData(AppProtocol.Http2, new[] { "http/1.1" }, "http/1.1")]
+    [InlineData(AppProtocol.Auto, new[] { "istio-peer-exchange", "istio", "h2" }, "istio")]
     [InlineData(AppProtocol.Tcp, new[] { "h2", "http/1.1" }, null)]
     [InlineData(AppProtocol.Tcp, null, null)]
     public async Task Selects_only_what_it_will_speak_and_goes_on_without_a_name_otherwise(AppProtocol protocol, string[]? offered, string? selected)

@@ -270,7 +270,7 @@ public sealed class InboundHttpTests
             "GET / HTTP/1.1\r\nHost: a\r\nx_forwarded_client_cert: URI=spiffe://x/y\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\nConnection: x-forwarded-client-cert\r\n\r\n",
             "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n",
-            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            "PRI * HTTP/2.0\r\nHost: a\r\n\r\n",
             "GET / HTTP/1.1\r\nHost: a\r\n" + string.Concat(Enumerable.Range(0, 200).Select(i => $"x{i}: y\r\n")) + "\r\n",
             "GET /" + new string('a', 70_000),
             "\0\0\0\0\r\n\r\n",

@@ -42,6 +42,9 @@ public sealed class RpcTestServer : IAsyncDisposable
 
     public int TlsPort { get; private set; }
 
+    /// <summary>The same in plaintext on loopback, as an application behind a proxy listens.</summary>
+    public IPEndPoint PlainEndPoint { get; private set; } = null!;
+
     /// <summary>Starts a server of its own folder, socket and port.</summary>
     /// <param name="time">Judges deadlines; the system's when null.</param>
     /// <param name="options">Limits; the defaults when null.</param>
@@ -67,6 +70,7 @@ public sealed class RpcTestServer : IAsyncDisposable
                 listen.Protocols = HttpProtocols.Http2;
                 onSocket?.Invoke(listen);
             });
+            kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2);
             kestrel.Listen(IPAddress.Loopback, 0, listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
@@ -83,6 +87,7 @@ public sealed class RpcTestServer : IAsyncDisposable
         await app.StartAsync();
         var addresses = app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses;
         server.TlsPort = new Uri(addresses.Single(address => address.StartsWith("https://", StringComparison.Ordinal))).Port;
+        server.PlainEndPoint = new(IPAddress.Loopback, new Uri(addresses.Single(address => address.StartsWith("http://127", StringComparison.Ordinal))).Port);
         return server;
     }
 

@@ -95,7 +95,9 @@ public sealed class AdmissionTests
         Assert.Equal("istio", MeshAlpn.Select(MeshAlpn.OfferTcp, forHttp: false, mayTunnel: true));
         Assert.Equal("istio", MeshAlpn.Select(["istio-peer-exchange", "istio"], forHttp: false, mayTunnel: true));
         Assert.Null(MeshAlpn.Select(["istio-peer-exchange"], forHttp: false, mayTunnel: true));
-        Assert.Null(MeshAlpn.Select(["h2"], forHttp: true, mayTunnel: true));
+        Assert.Equal("h2", MeshAlpn.Select(MeshAlpn.OfferHttp2, forHttp: true, mayTunnel: true));
+        Assert.Equal("http/1.1", MeshAlpn.Select(["spdy/3", "http/1.1"], forHttp: true, mayTunnel: true));
+        Assert.Null(MeshAlpn.Select(["h2"], forHttp: false, mayTunnel: true));
     }
 
     private static RefusalReason Refused(Admission admission) => Assert.IsType<Admission.Refuse>(admission).Reason;

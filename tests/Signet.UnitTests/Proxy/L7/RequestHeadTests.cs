@@ -12,7 +12,7 @@ public sealed class RequestHeadTests
     {
         var head = Good("POST /a/b?x=1 HTTP/1.1\r\nHost: payments:8080\r\nX-Empty:\r\nX-Trim: \t a b \t\r\nx-trim: ü\r\nContent-Length: 5\r\n\r\n");
 
-        Assert.Equal(("POST", "/a/b?x=1", "payments:8080", 1), (head.Method, head.Path, head.Host, head.MinorVersion));
+        Assert.Equal(("POST", "/a/b?x=1", "payments:8080", ProtocolVersion.Http11), (head.Method, head.Path, head.Host, head.Version));
         Assert.Equal(["Host=payments:8080", "X-Empty=", "X-Trim=a b", "x-trim=ü", "Content-Length=5"], head.Headers.Select(h => $"{h.Key}={h.Value}"));
         Assert.Equal(new BodyFraming(BodyKind.Length, 5), head.Body);
         Assert.True(head.KeepAlive);

@@ -15,6 +15,14 @@ public sealed class HttpSnifferTests
 
     [Theory]
     [InlineData("PRI * HTTP/2.0\r\n")]
+    [InlineData("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04")]
+    public void Knows_the_preface_of_HTTP_2(string text) => Assert.Equal(HttpSniff.Http2, Of(text));
+
+    [Theory]
+    [InlineData("PRI * HTTP/2.0\n")]
+    [InlineData("PRI * HTTP/2.1\r\n")]
+    [InlineData("PRI  * HTTP/2.0\r\n")]
+    [InlineData("GET / HTTP/2.0\r\n")]
     [InlineData("GET key\r\n")]
     [InlineData("get / HTTP/1.1\r\n")]
     [InlineData(" GET / HTTP/1.1\r\n")]

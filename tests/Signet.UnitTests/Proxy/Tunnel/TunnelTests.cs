@@ -18,7 +18,7 @@ public sealed class TunnelTests : IAsyncDisposable
     private readonly List<TunnelRequest> _asked = [];
     private Func<TunnelRequest, ValueTask<TunnelAnswer>> _authorise = _ => new(new TunnelAnswer.Permitted(EchoAsync));
     private Func<Http2Options, Http2Options> _serverOptions = options => options;
-    private TunnelDial.Failed? _failure;
+    private SessionDial.Failed? _failure;
     private TunnelPool? _pool;
 
     private TunnelPool Pool => _pool ??= new TunnelPool(new TunnelOptions { Http2 = new Http2Options { Time = _time }, MaxTunnels = 3 });
@@ -140,7 +140,7 @@ public sealed class TunnelTests : IAsyncDisposable
         {
             var (near, far) = MemoryTransport.Pair();
             await far.WriteAsync("HTTP/1.1 400 Bad Request\r\n\r\n"u8.ToArray(), default);
-            return new TunnelDial.Connected(near, null);
+            return new SessionDial.Connected(near, null, Orders.Endpoint);
         }, "10.0.0.9:8080", [], default);
         var failed = Assert.IsType<TunnelOutcome.Failed>(outcome);
         Assert.Equal(RefusalReason.UpstreamClosed, failed.Reason);
@@ -250,7 +250,7 @@ public sealed class TunnelTests : IAsyncDisposable
     public async Task Whoever_gives_up_leaves_the_dial_to_the_others()
     {
         var dialled = new TaskCompletionSource();
-        Func<CancellationToken, Task<TunnelDial>> dial = async token =>
+        Func<CancellationToken, Task<SessionDial>> dial = async token =>
         {
             await dialled.Task;
             return await DialAsync(token);
@@ -329,11 +329,11 @@ public sealed class TunnelTests : IAsyncDisposable
         return streams;
     }
 
-    private Task<TunnelDial> DialAsync(CancellationToken cancellationToken)
+    private Task<SessionDial> DialAsync(CancellationToken cancellationToken)
     {
         if (_failure is not null)
         {
-            return Task.FromResult<TunnelDial>(_failure);
+            return Task.FromResult<SessionDial>(_failure);
         }
 
         var (near, far) = MemoryTransport.Pair();
@@ -345,7 +345,7 @@ public sealed class TunnelTests : IAsyncDisposable
         _servers.Add(server);
         _transports.Add(far);
         _ends.Add(server.Connection.RunAsync(CancellationToken.None));
-        return Task.FromResult<TunnelDial>(new TunnelDial.Connected(near, null));
+        return Task.FromResult<SessionDial>(new SessionDial.Connected(near, null, Orders.Endpoint));
     }
 
     private static async Task RoundTripAsync(Http2Stream stream, int size)

@@ -1,0 +1,88 @@
+using Signet.Proxy.Http2;
+using Signet.Proxy.Tls;
+using Signet.Proxy.Transport;
+
+namespace Signet.Proxy.L7;
+
+/// <summary>The one exchange of a stream in a session with a server that many exchanges share.</summary>
+internal sealed class Http2Server(SharedSession session) : IServerMessages
+{
+    private Http2Stream? _stream;
+    private Http2Body? _body;
+
+    public string Endpoint => session.Dialled.Endpoint;
+
+    public TlsSession? Session => session.Dialled.Session;
+
+    public IBodySource Body => _body!;
+
+    public ITransport Upgraded => throw new InvalidOperationException("HTTP/2 has no upgrade");
+
+    /// <exception cref="Http2StreamException">The session takes no streams any more.</exception>
+    public ValueTask WriteHeadAsync(RequestHead head, Forwarding forwarding, CancellationToken cancellationToken)
+    {
+        var fields = Http2Fields.Of(forwarding.Fields, extra: 1);
+        if (head.TakesTrailers)
+        {
+            fields.Add(new("te", "trailers"));
+        }
+
+        // The scheme is that of this hop: servers compare it with what they see.
+        var request = new Http2RequestHead(head.Method, head.Host, Session is null ? "http" : "https", forwarding.Path, fields);
+        if (!session.Connection.TryOpen(request, endStream: head.Body.Kind == BodyKind.None, out _stream, out var refusal))
+        {
+            throw new Http2StreamException(Http2Error.RefusedStream, $"the session takes no stream ({refusal})", isUnprocessed: true);
+        }
+
+        _body = new Http2Body(_stream!);
+        return default;
+    }
+
+    public ValueTask WriteAsync(ReadOnlyMemory<byte> payload, CancellationToken cancellationToken) => _stream!.WriteAsync(payload, cancellationToken);
+
+    /// <summary>What streams write leaves together at the end of the turn.</summary>
+    public ValueTask FlushAsync(CancellationToken cancellationToken) => default;
+
+    public ValueTask EndAsync(IReadOnlyList<KeyValuePair<string, string>> trailers, CancellationToken cancellationToken)
+    {
+        if (trailers.Count == 0)
+        {
+            return _stream!.EndWritesAsync(cancellationToken);
+        }
+
+        _stream!.WriteTrailers(Http2Fields.Of(trailers));
+        return default;
+    }
+
+    public async ValueTask<Received> ReadHeadAsync(RequestHead request, bool isFirst, CancellationToken cancellationToken)
+    {
+        if (_stream is null)
+        {
+            return new(null, RefusalReason.UpstreamClosed, "the session takes no streams any more", RequestFate.Unprocessed);
+        }
+
+        try
+        {
+            var head = await _stream.ReadHeadAsync(cancellationToken).ConfigureAwait(false);
+            return new(ResponseHead.Of(head, request.Method, _stream.IsRead && _stream.Trailers.Count == 0));
+        }
+        catch (Http2StreamException e)
+        {
+            return new(
+                null, e.IsBreach ? RefusalReason.UpstreamMalformed : RefusalReason.UpstreamClosed, e.Message, e.IsUnprocessed ? RequestFate.Unprocessed : RequestFate.Unknown);
+        }
+    }
+
+    public ValueTask CompleteAsync(ResponseHead response) => DisposeAsync();
+
+    public ValueTask DisposeAsync()
+    {
+        if (_stream is not { } stream)
+        {
+            return default;
+        }
+
+        _body!.Leave();
+        return stream.DisposeAsync();
+    }
+}

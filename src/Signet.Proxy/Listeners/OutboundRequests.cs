@@ -1,0 +1,33 @@
+using Signet.Proxy.Authorization;
+using Signet.Proxy.Connections;
+using Signet.Proxy.L7;
+using Signet.Proxy.Telemetry;
+using Signet.Proxy.Tls;
+using Signet.Proxy.Upstreams;
+
+namespace Signet.Proxy.Listeners;
+
+/// <summary>The requests of the workload to a service: those of an HTTP/1 connection one after the other, or the one of an HTTP/2 stream.</summary>
+internal sealed class OutboundRequests(OutboundConnection connection, LiveConnection life) : IHttpRole
+{
+    public UpstreamPool Pool => connection.Pool;
+
+    public AccessRecord NewRecord() => connection.NewRecord();
+
+    public IHttpRole ForStream(LiveConnection stream) => new OutboundRequests(connection, stream);
+
+    /// <summary>The destination decides; this side only takes away what is not the application's to say.</summary>
+    public ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record) =>
+        ValueTask.FromResult(new Ruling(new Forwarding(Clearance.Outbound, head.Path, fields, []), null));
+
+    /// <summary>A tunnel through a pooled connection lasts as long as its server is believed; the destination asks its own policy.</summary>
+    public void KeepAsking(Peer? upstream, bool isTunnel)
+    {
+        life.Peer = upstream;
+        life.KeepAsking(upstream is null ? null : () => connection.CheckTrust(upstream));
+    }
+
+    public void Dispose()
+    {
+    }
+}
