@@ -12,6 +12,7 @@ using Signet.Proxy.Sniffing;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Tls;
 using Signet.Proxy.Transport;
+using Signet.Proxy.Tunnel;
 using Signet.Proxy.Upstreams;
 
 namespace Signet.Proxy.Listeners;
@@ -265,7 +266,7 @@ internal sealed class InboundConnection(
         live.Protocol = record.Protocol = "tunnel";
         live.KeepAsking(CheckTrust);
         var tunnel = new InboundTunnel(
-            _app, authorisers, core, live, NewStreamRecord, NewFacts, of => Subject(of, http: null), facts => CheckTrust() ?? CheckPolicy(facts));
+            _app, authorisers, core, live, NewStreamRecord, NewFacts, of => Subject(of, http: null), facts => CheckTrust() ?? CheckPolicy(facts), RequestsOf);
         record.Detail = await tunnel.RunAsync(_session!.Transport).ConfigureAwait(false);
 
         AccessRecord NewStreamRecord()
@@ -273,6 +274,17 @@ internal sealed class InboundConnection(
             var one = NewRecord();
             one.Protocol = "tcp";
             return one;
+        }
+
+        InboundRequests? RequestsOf(TunnelRequest request, LiveConnection one)
+        {
+            if (!port.Protocol.IsHttp() && !(port.Protocol == AppProtocol.Auto && request.SaysHttp))
+            {
+                return null;
+            }
+
+            one.KeepAsking(CheckTrust);
+            return new InboundRequests(this, authorisers, core, one, NewFacts());
         }
     }
 

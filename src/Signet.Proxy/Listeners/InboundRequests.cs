@@ -33,7 +33,12 @@ internal sealed class InboundRequests : IHttpRole
 
     public UpstreamPool Pool => _connection.Pool;
 
-    public AccessRecord NewRecord() => _connection.NewRecord();
+    public AccessRecord NewRecord()
+    {
+        var record = _connection.NewRecord();
+        record.Protocol = "http";
+        return record;
+    }
 
     public IHttpRole ForStream(LiveConnection stream) => _connection.RequestsOf(stream);
 

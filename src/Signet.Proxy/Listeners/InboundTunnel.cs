@@ -2,6 +2,7 @@ using Signet.Policy;
 using Signet.Proxy.Authorization;
 using Signet.Proxy.Connections;
 using Signet.Proxy.Http2;
+using Signet.Proxy.L7;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Transport;
 using Signet.Proxy.Tunnel;
@@ -21,27 +22,35 @@ namespace Signet.Proxy.Listeners;
 /// <param name="newFacts">Facts that say what is known of the session.</param>
 /// <param name="subject">What an external authoriser is told.</param>
 /// <param name="recheck">Whether the peer is still believed, and then whether policy still lets these facts pass.</param>
+/// <param name="requestsOf">Who decides about the requests of a connection that carries HTTP; null when it does not, and is decided about as a whole.</param>
 internal sealed class InboundTunnel(
     IUpstreamDialer app, Authorisers authorisers, ProxyCore core, LiveConnection live,
-    Func<AccessRecord> newRecord, Func<RequestFacts> newFacts, Func<AccessRecord, CheckSubject> subject, Func<RequestFacts, LiveConnection.Closure?> recheck)
+    Func<AccessRecord> newRecord, Func<RequestFacts> newFacts, Func<AccessRecord, CheckSubject> subject, Func<RequestFacts, LiveConnection.Closure?> recheck,
+    Func<TunnelRequest, LiveConnection, IHttpRole?> requestsOf)
 {
     /// <summary>Serves the session until it is over.</summary>
     /// <returns>How it ended, when not in order.</returns>
     public async Task<string?> RunAsync(ITransport session)
     {
-        var server = new TunnelServer(session, new Http2Options { Time = core.Time, AtTurnEnd = live.Loop.Post }, _ => OpenAsync());
+        var server = new TunnelServer(session, new Http2Options { Time = core.Time, AtTurnEnd = live.Loop.Post }, OpenAsync);
         using var drain = core.Draining.UnsafeRegister(static connection => ((Http2Connection)connection!).Drain(), server.Connection);
         var end = await server.Connection.RunAsync(live.Token).ConfigureAwait(false);
         live.Token.ThrowIfCancellationRequested();
         return end.IsOrderly ? null : end.Reason;
     }
 
-    private async ValueTask<TunnelAnswer> OpenAsync()
+    private ValueTask<TunnelAnswer> OpenAsync(TunnelRequest request)
     {
-        var stream = new Stream(core, core.Connections.Open(live.Direction, live.Listener, live.Source, live.Loop), newRecord());
+        var one = core.Connections.Open(live.Direction, live.Listener, live.Source, live.Loop);
+        one.Peer = live.Peer;
+        return requestsOf(request, one) is { } requests ? new(new TunnelAnswer.Permitted(transport => ServeHttpAsync(one, transport, requests))) : OpenTcpAsync(one);
+    }
+
+    private async ValueTask<TunnelAnswer> OpenTcpAsync(LiveConnection one)
+    {
+        var stream = new Stream(core, one, newRecord());
         var facts = newFacts();
         var relay = new InboundRelay(app, authorisers, core, stream.Live, facts, stream.Record);
-        stream.Live.Peer = live.Peer;
         core.Metrics.Opened(stream.Live);
         var isOpen = false;
         try
@@ -64,7 +73,29 @@ internal sealed class InboundTunnel(
             : new TunnelAnswer.Refused(stream.Record.Refusal == RefusalReason.PolicyDenied ? 403 : 503);
     }
 
-    /// <summary>One connection in the tunnel.</summary>
+    /// <summary>Its requests have their own decisions and lines.</summary>
+    private async Task ServeHttpAsync(LiveConnection one, ITransport transport, IHttpRole requests)
+    {
+        one.Protocol = "http";
+        core.Metrics.Opened(one);
+        try
+        {
+            using (requests)
+            {
+                await new HttpServer(core, one, new BufferedTransport(transport), requests).RunAsync().ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is IOException || (e is OperationCanceledException && one.Closed is not null))
+        {
+            // Whoever was being served has the line that says so.
+        }
+        finally
+        {
+            core.Connections.Forget(one);
+        }
+    }
+
+    /// <summary>One connection in the tunnel that is relayed as it is.</summary>
     private sealed class Stream(ProxyCore core, LiveConnection live, AccessRecord record)
     {
         private readonly long _started = core.Time.GetTimestamp();

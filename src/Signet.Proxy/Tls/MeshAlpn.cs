@@ -22,9 +22,6 @@ public static class MeshAlpn
     /// </summary>
     public static IReadOnlyList<string> OfferTcp { get; } = [Istio];
 
-    /// <summary>What a client offers for TCP when a tunnel would do as well.</summary>
-    public static IReadOnlyList<string> OfferTunnel { get; } = [Tunnel, Istio];
-
     /// <summary>What a client offers for HTTP/1.1.</summary>
     public static IReadOnlyList<string> OfferHttp { get; } = [Http11, Istio, PlainHttp11];
 
@@ -37,17 +34,23 @@ public static class MeshAlpn
     /// <summary>The name that the server selects; null selects none, which every client accepts.</summary>
     public static string? Select(IReadOnlyList<string> offered, bool forHttp, bool mayTunnel)
     {
-        string[] preferred = forHttp ? [PlainHttp2, PlainHttp11, Http2, Http11, Istio] : mayTunnel ? [Tunnel, Istio] : [Istio];
-        return preferred.FirstOrDefault(offered.Contains);
+        string[] preferred = forHttp ? [PlainHttp2, PlainHttp11, Http2, Http11, Istio] : [Istio];
+        return mayTunnel && offered.Contains(Tunnel) ? Tunnel : preferred.FirstOrDefault(offered.Contains);
     }
 
     /// <summary>What a client offers.</summary>
-    internal static IReadOnlyList<string> Offer(UpstreamUse use) => use switch
+    /// <param name="use">What the connection is wanted for.</param>
+    /// <param name="mayTunnel">Whether a tunnel would do as well.</param>
+    internal static IReadOnlyList<string> Offer(UpstreamUse use, bool mayTunnel)
     {
-        UpstreamUse.Http2 => OfferHttp2,
-        UpstreamUse.Http1 => OfferHttp,
-        _ => OfferTcp,
-    };
+        var names = use switch
+        {
+            UpstreamUse.Http2 => OfferHttp2,
+            UpstreamUse.Http1 => OfferHttp,
+            _ => OfferTcp,
+        };
+        return mayTunnel ? [Tunnel, .. names] : names;
+    }
 
     /// <summary>Whether the name that was agreed on is one of HTTP/2.</summary>
     public static bool SaysHttp2(string? agreed) => agreed is Http2 or PlainHttp2;

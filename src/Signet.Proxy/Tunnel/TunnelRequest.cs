@@ -3,6 +3,7 @@ using System.Globalization;
 using Signet.Proxy.Http2;
 using Signet.Proxy.L7;
 using Signet.Proxy.Transport;
+using Signet.Proxy.Upstreams;
 
 namespace Signet.Proxy.Tunnel;
 
@@ -12,6 +13,15 @@ namespace Signet.Proxy.Tunnel;
 /// <param name="Fields">What else it says about the connection; nobody vouches for it.</param>
 public sealed record TunnelRequest(string Host, int Port, IReadOnlyList<KeyValuePair<string, string>> Fields)
 {
+    /// <summary>Says that a connection carries HTTP/1 from its first octet, so that nobody has to look; ports of declared applications don't need it.</summary>
+    private static readonly IReadOnlyList<KeyValuePair<string, string>> HttpFields = [new("signet-protocol", "http/1.1")];
+
+    /// <summary>Whether the peer says that it will speak HTTP/1.</summary>
+    public bool SaysHttp => Fields.Any(one => one is { Key: "signet-protocol", Value: "http/1.1" });
+
+    /// <summary>What is said about a connection with such a use.</summary>
+    internal static IReadOnlyList<KeyValuePair<string, string>> FieldsFor(UpstreamUse use) => use == UpstreamUse.Http1 ? HttpFields : [];
+
     /// <summary>Reads the destination of a CONNECT request: <c>authority = host ":" port</c>, both always there (RFC 9110 §7.1).</summary>
     public static bool TryParse(Http2RequestHead head, [NotNullWhen(true)] out TunnelRequest? request, out string problem)
     {

@@ -89,15 +89,15 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
     }
 
     private Task<DialOutcome> DialAsync(EventLoop loop, EndPoint endpoint, ClientTls tls, OwnIdentity identity, UpstreamUse use, CancellationToken cancellationToken) =>
-        use != UpstreamUse.Tcp || tls.Mode == ClientTlsMode.Disable || !MayTunnel(EndPointText.Format(endpoint))
-            ? ConnectAsync(loop, endpoint, tls, identity, MeshAlpn.Offer(use), cancellationToken)
-            : TunnelAsync(loop, endpoint, tls, identity, cancellationToken);
+        use == UpstreamUse.Http2 || tls.Mode == ClientTlsMode.Disable || !MayTunnel(EndPointText.Format(endpoint))
+            ? ConnectAsync(loop, endpoint, tls, identity, MeshAlpn.Offer(use, mayTunnel: false), cancellationToken)
+            : TunnelAsync(loop, endpoint, tls, identity, use, cancellationToken);
 
     private bool MayTunnel(string endpoint) =>
         core.Config.Tls.Tunnel && !(_withoutTunnel.TryGetValue(endpoint, out var since) && core.Time.GetElapsedTime(since) < WithoutTunnelFor);
 
     /// <summary>One more connection in a session to the endpoint. When it turns out to know no tunnels, the session becomes this connection's own.</summary>
-    private async Task<DialOutcome> TunnelAsync(EventLoop loop, EndPoint endpoint, ClientTls tls, OwnIdentity identity, CancellationToken cancellationToken)
+    private async Task<DialOutcome> TunnelAsync(EventLoop loop, EndPoint endpoint, ClientTls tls, OwnIdentity identity, UpstreamUse use, CancellationToken cancellationToken)
     {
         var name = EndPointText.Format(endpoint);
         var expected = string.Join(' ', (IEnumerable<string>)[ServerName(tls), .. tls.Settings?.SubjectAltNames ?? [], .. service.ServerIdentities.Select(id => id.Uri)]);
@@ -105,13 +105,13 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
         try
         {
             var outcome = await core.TunnelsOn(loop).ConnectAsync(
-                new TunnelKey(identity, name, expected), token => OpenTunnelAsync(loop, endpoint, tls, identity, own, token), $"{service.Host}:{service.Port}", [], cancellationToken).ConfigureAwait(false);
+                new TunnelKey(identity, name, expected), token => OpenTunnelAsync(loop, endpoint, tls, identity, use, own, token), $"{service.Host}:{service.Port}", TunnelRequest.FieldsFor(use), cancellationToken).ConfigureAwait(false);
             await loop.EnterAsync();
             return own.Take() is { } alone ? new DialOutcome.Connected(alone) : outcome switch
             {
                 TunnelOutcome.Opened opened => new DialOutcome.Connected(new UpstreamConnection(new BufferedTransport(opened.Stream), loop, name, opened.Session)),
                 TunnelOutcome.Refused refused => new DialOutcome.Failed(RefusalReason.UpstreamClosed, $"{name}: {(refused.Status == 403 ? "its policy does not allow it" : "it cannot reach its application")}", name),
-                TunnelOutcome.Failed when !MayTunnel(name) => await ConnectAsync(loop, endpoint, tls, identity, MeshAlpn.OfferTcp, cancellationToken).ConfigureAwait(false),
+                TunnelOutcome.Failed when !MayTunnel(name) => await ConnectAsync(loop, endpoint, tls, identity, MeshAlpn.Offer(use, mayTunnel: false), cancellationToken).ConfigureAwait(false),
                 TunnelOutcome.Failed failed => new DialOutcome.Failed(failed.Reason, failed.Detail, name),
                 _ => throw new InvalidOperationException("a tunnel answers in one of three ways"),
             };
@@ -122,9 +122,10 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
         }
     }
 
-    private async Task<SessionDial> OpenTunnelAsync(EventLoop loop, EndPoint endpoint, ClientTls tls, OwnIdentity identity, OwnSession own, CancellationToken cancellationToken)
+    private async Task<SessionDial> OpenTunnelAsync(
+        EventLoop loop, EndPoint endpoint, ClientTls tls, OwnIdentity identity, UpstreamUse use, OwnSession own, CancellationToken cancellationToken)
     {
-        var dialled = await ConnectAsync(loop, endpoint, tls, identity, MeshAlpn.OfferTunnel, cancellationToken).ConfigureAwait(false);
+        var dialled = await ConnectAsync(loop, endpoint, tls, identity, MeshAlpn.Offer(use, mayTunnel: true), cancellationToken).ConfigureAwait(false);
         if (dialled is DialOutcome.Failed failed)
         {
             return new SessionDial.Failed(failed.Reason, failed.Detail);

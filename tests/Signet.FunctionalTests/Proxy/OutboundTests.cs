@@ -34,13 +34,15 @@ public sealed class OutboundTests
         Assert.Equal(outLine.GetProperty("request").GetProperty("id").GetString(), inLine.GetProperty("request").GetProperty("id").GetString());
     }
 
-    [Fact]
-    public async Task Uses_one_connection_between_proxies_for_many_requests_of_many_clients()
+    [Theory]
+    [InlineData(false, 1)]
+    [InlineData(true, 2)] // the tunnel itself is counted, too
+    public async Task Uses_one_connection_between_proxies_for_many_requests_of_many_clients(bool tunnel, int expected)
     {
         await using var app = App.Http();
         await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict);
         await using var web = await ProxyWorld.OutboundAsync(
-            [orders.Inbound], orders.Authority, change: config => config with { Timeouts = new ProxyTimeouts { UpstreamIdle = TimeSpan.FromMinutes(5) } });
+            [orders.Inbound], orders.Authority, change: config => config with { Timeouts = new ProxyTimeouts { UpstreamIdle = TimeSpan.FromMinutes(5) }, Tls = new() { Tunnel = tunnel } });
         for (var i = 0; i < 10; i++)
         {
             await using (var client = await Wire.PlainAsync(web.Outbound))
@@ -51,7 +53,7 @@ public sealed class OutboundTests
             await Eventually.IsTrueAsync(() => web.Proxy.Connections.Count == 0, "the connection to orders is unused again");
         }
 
-        Assert.Equal(1, orders.Proxy.Connections.Count);
+        Assert.Equal(expected, orders.Proxy.Connections.Count);
     }
 
     [Theory]

@@ -17,6 +17,15 @@ public sealed class TunnelTests
           rules: [{from: [{source: {principals: ["example.org/ns/default/sa/web"]}}]}]
         """;
 
+    private const string DenyAdmin = """
+        apiVersion: security.istio.io/v1
+        kind: AuthorizationPolicy
+        metadata: {name: no-admin, namespace: default}
+        spec:
+          action: DENY
+          rules: [{to: [{operation: {paths: [/admin]}}]}]
+        """;
+
     [Fact]
     public async Task Many_connections_share_a_session_and_each_has_its_own_line()
     {
@@ -60,6 +69,28 @@ public sealed class TunnelTests
         Assert.Equal("default/no-web", (await orders.RefusedAsync(RefusalReason.PolicyDenied)).GetProperty("policy").GetString());
         Assert.Contains("policy does not allow", (await web.RefusedAsync(RefusalReason.UpstreamClosed)).GetProperty("reason").GetString(), StringComparison.Ordinal);
         Assert.Equal(1, app.Count);
+    }
+
+    [Theory]
+    [InlineData(AppProtocol.Http)]
+    [InlineData(AppProtocol.Auto)]
+    public async Task Requests_of_http_share_a_session_and_are_judged_one_by_one(AppProtocol protocol)
+    {
+        await using var app = App.Http();
+        await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict + "---\n" + DenyAdmin, protocol);
+        await using var web = await ProxyWorld.OutboundAsync([orders.Inbound], orders.Authority);
+        await using var one = await Wire.PlainAsync(web.Outbound);
+        await using var two = await Wire.PlainAsync(web.Outbound);
+        foreach (var wire in new[] { one, two, one, two })
+        {
+            Assert.Equal(200, (await wire.AskAsync("GET /open HTTP/1.1\r\nHost: orders.default.svc.cluster.local\r\n\r\n")).Status);
+            Assert.Equal(403, (await wire.AskAsync("GET /admin HTTP/1.1\r\nHost: orders.default.svc.cluster.local\r\n\r\n")).Status);
+        }
+
+        await Eventually.IsTrueAsync(() => Lines(orders, "http").Count == 8, "every request is logged");
+        Assert.All(Lines(orders, "http"), line => Assert.Equal("signet-tunnel", line.GetProperty("tls").GetProperty("alpn").GetString()));
+        Assert.Equal(4, Lines(orders, "http").Count(line => line.TryGetProperty("policy", out var policy) && policy.GetString() == "default/no-admin"));
+        Assert.True(Tunnels(orders) <= Environment.ProcessorCount, $"{Tunnels(orders)} sessions for {Environment.ProcessorCount} loops");
     }
 
     [Fact]
@@ -132,5 +163,5 @@ public sealed class TunnelTests
 
     private static int Tunnels(ProxyWorld world) => world.Proxy.Connections.All.Count(live => live.Protocol == "tunnel");
 
-    private static IReadOnlyList<JsonElement> Lines(ProxyWorld world) => [.. world.Log().Where(line => line.GetProperty("protocol").GetString() == "tcp")];
+    private static IReadOnlyList<JsonElement> Lines(ProxyWorld world, string protocol = "tcp") => [.. world.Log().Where(line => line.GetProperty("protocol").GetString() == protocol)];
 }

@@ -93,6 +93,8 @@ public sealed class AdmissionTests
     {
         Assert.Equal("http/1.1", MeshAlpn.Select(MeshAlpn.OfferHttp, forHttp: true, mayTunnel: true));
         Assert.Equal("istio", MeshAlpn.Select(MeshAlpn.OfferTcp, forHttp: false, mayTunnel: true));
+        Assert.Equal("signet-tunnel", MeshAlpn.Select([MeshAlpn.Tunnel, .. MeshAlpn.OfferHttp], forHttp: true, mayTunnel: true));
+        Assert.Equal("http/1.1", MeshAlpn.Select([MeshAlpn.Tunnel, .. MeshAlpn.OfferHttp], forHttp: true, mayTunnel: false));
         Assert.Equal("istio", MeshAlpn.Select(["istio-peer-exchange", "istio"], forHttp: false, mayTunnel: true));
         Assert.Null(MeshAlpn.Select(["istio-peer-exchange"], forHttp: false, mayTunnel: true));
         Assert.Equal("h2", MeshAlpn.Select(MeshAlpn.OfferHttp2, forHttp: true, mayTunnel: true));
