@@ -122,7 +122,7 @@ public sealed class ProxyConfigTests
     [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: a, http: {port: 1, path: \"/a b\"}}]", "not a path")]
     [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: a, http: {port: 1, headers: {\"X:\": \"1\"}}}]", "printable ASCII")]
     [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: a, http: {port: 1}, timeout: 1h}]", "longer than")]
-    [InlineData("protocol: http, app", "protocol: grpc, app", "grpc")]
+    [InlineData("protocol: http, app", "protocol: http3, app", "http3")]
     [InlineData("port: 8080, protocol: http, app", "port: 70000, protocol: http, app", "70000")]
     [InlineData("host: payments.production.svc.cluster.local", "host: Payments", "Payments")]
     [InlineData("host: payments.production.svc.cluster.local", "host: \"a b\"", "host name")]
