@@ -71,5 +71,8 @@ internal sealed class Http1Client(ProxyCore core, BufferedTransport client) : IC
     /// <summary>The connection is closed; that says it.</summary>
     public ValueTask CloseAsync(AccessRecord record) => default;
 
+    /// <summary>The connection may now be idle, and then holds no buffer.</summary>
+    public void Rest() => _output.Dispose();
+
     public void Dispose() => _output.Dispose();
 }

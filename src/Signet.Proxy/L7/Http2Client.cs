@@ -5,7 +5,7 @@ using Signet.Proxy.Transport;
 namespace Signet.Proxy.L7;
 
 /// <summary>The one exchange of a stream that a client opened.</summary>
-internal sealed class Http2Client(Http2Stream stream, RequestHead? head) : IClientMessages
+internal sealed class Http2Client(Http2Stream stream, RequestHead? head, TimeProvider time) : IClientMessages
 {
     private readonly Http2Body _body = new(stream);
     private bool _hasHead;
@@ -80,10 +80,11 @@ internal sealed class Http2Client(Http2Stream stream, RequestHead? head) : IClie
             }
             else
             {
-                await OwnResponse.WriteAsync(this, record, Refusals.Status(record.Refusal!.Value), close: true, CancellationToken.None).ConfigureAwait(false);
+                using var moment = new CancellationTokenSource(Parting.Moment, time);
+                await OwnResponse.WriteAsync(this, record, Refusals.Status(record.Refusal!.Value), close: true, moment.Token).ConfigureAwait(false);
             }
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or OperationCanceledException)
         {
             // The client does not listen.
         }

@@ -321,5 +321,10 @@ internal sealed class HttpExchange(
         {
             record.Note(session);
         }
+
+        if (head.Version == ProtocolVersion.Http2)
+        {
+            role.Reached(server.Session?.Peer);
+        }
     }
 }

@@ -42,6 +42,7 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
             _isFirst = false;
             goesOn = await HttpRequests.ServeAsync(core, live, messages, role, head).ConfigureAwait(false);
             client.ReleaseIfEmpty();
+            messages.Rest();
         }
 
         await Parting.LingerAsync(client, core.Time).ConfigureAwait(false);

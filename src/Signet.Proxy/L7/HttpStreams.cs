@@ -47,7 +47,7 @@ internal sealed class HttpStreams(ProxyCore core, LiveConnection live, ITranspor
         (one.Protocol, one.Peer) = ("http", live.Peer);
         stream.WhenBroken(e => End(one, e));
         var isGood = RequestHead.TryRead(stream.Request, stream.IsRead && stream.Trailers.Count == 0, out var head, out var problem);
-        var messages = new Http2Client(stream, head);
+        var messages = new Http2Client(stream, head, core.Time);
         try
         {
             if (isGood)

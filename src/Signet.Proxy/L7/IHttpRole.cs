@@ -21,6 +21,9 @@ internal interface IHttpRole : IDisposable
     /// <summary>The same for a stream beside others, with a life of its own. Dispose of it when the stream is over.</summary>
     IHttpRole ForStream(LiveConnection stream);
 
+    /// <summary>The request of a stream goes to this server, for as long as it is believed; null is the own application.</summary>
+    void Reached(Peer? server);
+
     /// <summary>Lets a connection that is about to stop being HTTP be asked again about its last request; null asks no more.</summary>
     void KeepAsking(Peer? upstream, bool isTunnel);
 }

@@ -133,6 +133,11 @@ internal sealed class InboundRequests : IHttpRole
         return query < 0 ? _facts.NormalizedPath.ToString() : string.Concat(_facts.NormalizedPath, _facts.Path.AsSpan(query));
     }
 
+    public void Reached(Peer? server)
+    {
+        // Nobody proves to be the own application.
+    }
+
     public void KeepAsking(Peer? upstream, bool isTunnel) => _life.KeepAsking(isTunnel ? _recheck : _connection.IsAuthenticated ? _connection.CheckTrust : null);
 
     /// <summary>A stream may last for hours. What was decided a moment ago is not decided again, unless policies have changed meanwhile.</summary>

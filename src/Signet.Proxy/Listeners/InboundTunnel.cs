@@ -33,8 +33,9 @@ internal sealed class InboundTunnel(
     public async Task<string?> RunAsync(ITransport session)
     {
         var server = new TunnelServer(session, new Http2Options { Time = core.Time, AtTurnEnd = live.Loop.Post }, OpenAsync);
+        var running = server.Connection.RunAsync(live.Token);
         using var drain = core.Draining.UnsafeRegister(static connection => ((Http2Connection)connection!).Drain(), server.Connection);
-        var end = await server.Connection.RunAsync(live.Token).ConfigureAwait(false);
+        var end = await running.ConfigureAwait(false);
         live.Token.ThrowIfCancellationRequested();
         return end.IsOrderly ? null : end.Reason;
     }

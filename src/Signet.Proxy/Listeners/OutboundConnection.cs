@@ -19,6 +19,9 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
 
     public UpstreamPool Pool => pool;
 
+    /// <summary>What servers are judged under.</summary>
+    public object Era => dialer.Era;
+
     public async Task RunAsync()
     {
         var started = core.Time.GetTimestamp();

@@ -10,6 +10,8 @@ namespace Signet.Proxy.Listeners;
 /// <summary>The requests of the workload to a service: those of an HTTP/1 connection one after the other, or the one of an HTTP/2 stream.</summary>
 internal sealed class OutboundRequests(OutboundConnection connection, LiveConnection life) : IHttpRole
 {
+    private readonly object _era = connection.Era;
+
     public UpstreamPool Pool => connection.Pool;
 
     public AccessRecord NewRecord() => connection.NewRecord();
@@ -19,6 +21,16 @@ internal sealed class OutboundRequests(OutboundConnection connection, LiveConnec
     /// <summary>The destination decides; this side only takes away what is not the application's to say.</summary>
     public ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record) =>
         ValueTask.FromResult(new Ruling(new Forwarding(Clearance.Outbound, head.Path, fields, []), null));
+
+    /// <summary>A stream may last for hours. Its server was judged a moment ago; again only if something has changed since.</summary>
+    public void Reached(Peer? server)
+    {
+        if (server is not null)
+        {
+            life.Peer = server;
+            life.KeepAsking(() => connection.CheckTrust(server), askNow: !ReferenceEquals(connection.Era, _era));
+        }
+    }
 
     /// <summary>A tunnel through a pooled connection lasts as long as its server is believed; the destination asks its own policy.</summary>
     public void KeepAsking(Peer? upstream, bool isTunnel)

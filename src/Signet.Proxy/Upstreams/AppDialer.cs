@@ -4,6 +4,7 @@ using Signet.Proxy.Capture;
 using Signet.Proxy.Config;
 using Signet.Proxy.L7;
 using Signet.Proxy.Loop;
+using Signet.Proxy.Tls;
 using Signet.Proxy.Transport;
 
 namespace Signet.Proxy.Upstreams;
@@ -22,6 +23,8 @@ internal sealed class AppDialer(EndPoint app, AppProtocol protocol, ReadOnlyMemo
 
     /// <summary>Where nothing was declared, a client that speaks HTTP/2 without having been asked knows that the application does (RFC 9113 §3.3).</summary>
     public bool PrefersHttp2(ProtocolVersion asked) => protocol == AppProtocol.Http2 || (protocol == AppProtocol.Auto && asked == ProtocolVersion.Http2);
+
+    public bool SpeaksHttp2(TlsSession? session) => true;
 
     public async Task<DialOutcome> DialAsync(EventLoop loop, UpstreamUse use, CancellationToken cancellationToken)
     {

@@ -1,5 +1,6 @@
 using Signet.Proxy.L7;
 using Signet.Proxy.Loop;
+using Signet.Proxy.Tls;
 
 namespace Signet.Proxy.Upstreams;
 
@@ -12,6 +13,9 @@ internal interface IUpstreamDialer
 
     /// <summary>Whether a request that came in some version is to go on by HTTP/2.</summary>
     bool PrefersHttp2(ProtocolVersion asked);
+
+    /// <summary>Whether the other side of a connection that was opened for HTTP/2 will speak it.</summary>
+    bool SpeaksHttp2(TlsSession? session);
 
     /// <summary>How many places there are to connect to.</summary>
     int Width { get; }

@@ -53,6 +53,9 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
 
     public bool PrefersHttp2(ProtocolVersion asked) => service.Protocol == AppProtocol.Http2 || asked == ProtocolVersion.Http2;
 
+    /// <summary>Without TLS nobody can ask: what is declared counts.</summary>
+    public bool SpeaksHttp2(TlsSession? session) => session is null ? service.Protocol != AppProtocol.Http : !MeshAlpn.SaysHttp1(session.Alpn);
+
     public async Task<DialOutcome> DialAsync(EventLoop loop, UpstreamUse use, CancellationToken cancellationToken)
     {
         if (!core.Identity.TryUse(out var identity, out var reason, out var detail))

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using Signet.Proxy.Http2;
 using Signet.Proxy.Loop;
-using Signet.Proxy.Tls;
 
 namespace Signet.Proxy.Upstreams;
 
@@ -71,7 +70,7 @@ internal sealed class UpstreamSessions(IUpstreamDialer dialer, ProxyCore core) :
         }
 
         var connection = ((DialOutcome.Connected)dialled).Connection;
-        if (connection.Session is { Alpn: var alpn } && MeshAlpn.SaysHttp1(alpn))
+        if (!dialer.SpeaksHttp2(connection.Session))
         {
             Volatile.Write(ref _withoutSince, Math.Max(1, core.Time.GetTimestamp()));
             await keep(connection, era).ConfigureAwait(false);

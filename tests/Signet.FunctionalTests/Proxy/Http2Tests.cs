@@ -349,11 +349,21 @@ public sealed class Http2Tests
         await Eventually.IsTrueAsync(() => app.Requests.Count == 20, "all arrived");
 
         var stopping = orders.Proxy.StopAsync(CancellationToken.None);
-        await Assert.ThrowsAnyAsync<Exception>(async () =>
-        {
-            using var late = new HttpClient();
-            await late.SendAsync(Message($"http://{orders.Inbound}/late", HttpMethod.Get, "2.0"));
-        });
+        await Eventually.IsTrueAsync(
+            async () =>
+            {
+                try
+                {
+                    await using var late = await Wire.PlainAsync(orders.Inbound);
+                    return false;
+                }
+                catch (SocketException)
+                {
+                    return true;
+                }
+            },
+            "nobody else is let in");
+        Assert.DoesNotContain(sending, response => response.IsCompleted);
         letGo.SetResult();
         Assert.All(await Task.WhenAll(sending), response => Assert.Equal(200, (int)response.StatusCode));
         await stopping;
@@ -389,6 +399,35 @@ public sealed class Http2Tests
     }
 
     [Fact]
+    public async Task A_request_that_the_application_refused_unread_is_sent_again_and_refused_to_the_client_when_that_does_not_help()
+    {
+        var left = 2;
+        await using var app = App.Serving((stream, app) => RefuseAsync(stream, app, () => Interlocked.Decrement(ref left) >= 0));
+        await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http2);
+        await using var peer = await Http2Wire.PlainAsync(orders.Inbound);
+        (string, string)[] good = [(":method", "DELETE"), (":scheme", "http"), (":authority", "orders"), (":path", "/x")];
+
+        await peer.RequestAsync(1, true, good);
+        Assert.Equal("200", (await peer.HeadAsync(1))[":status"]);
+        Assert.Equal(3, app.Heads.Count);
+
+        // Its body has begun to flow: only the client can send it again.
+        Volatile.Write(ref left, 1);
+        await peer.RequestAsync(3, false, good);
+        await peer.DataAsync(3, "abc"u8.ToArray(), endStream: true);
+        Assert.Equal(Signet.Proxy.Http2.Http2Error.RefusedStream, await peer.ResetAsync(3));
+        Assert.Equal(4, app.Heads.Count);
+
+        // And no request is sent for ever.
+        Volatile.Write(ref left, 100);
+        await peer.RequestAsync(5, true, good);
+        Assert.Equal(Signet.Proxy.Http2.Http2Error.RefusedStream, await peer.ResetAsync(5));
+        Assert.Equal(7, app.Heads.Count);
+        await using var old = await Wire.PlainAsync(orders.Inbound);
+        Assert.Equal(502, (await old.AskAsync("GET /x HTTP/1.1\r\nHost: orders\r\n\r\n")).Status);
+    }
+
+    [Fact]
     public async Task WebSocket_stays_HTTP_1_beside_HTTP_2_on_the_same_port()
     {
         await using var app = App.Serving(async (stream, _) =>
@@ -415,7 +454,6 @@ public sealed class Http2Tests
     [Fact]
     public async Task A_destination_that_knows_only_HTTP_1_is_reached_by_that()
     {
-        // An inbound port for TCP agrees on no HTTP at all; one whose application is older than HTTP/2 says http/1.1.
         await using var app = App.Http();
         await using var meshless = await OlderPeer.StartAsync(app.EndPoint);
         await using var web = await ProxyWorld.OutboundAsync([meshless.EndPoint], meshless.Authority, AppProtocol.Http);
@@ -429,6 +467,27 @@ public sealed class Http2Tests
         Assert.All(app.Heads, head => Assert.StartsWith("GET /x HTTP/1.1\r\n", head, StringComparison.Ordinal));
         Assert.Equal(3, app.Heads.Count);
         Assert.Equal(1, app.Count);
+    }
+
+    /// <summary>A server of HTTP/2 that refuses streams, or answers them with 200 and nothing, once it has seen them whole.</summary>
+    private static async Task RefuseAsync(NetworkStream stream, App app, Func<bool> mustRefuse)
+    {
+        await stream.ReadExactlyAsync(new byte[Signet.Proxy.Http2.FrameHeader.Preface.Length]);
+        await stream.WriteAsync((byte[])[0, 0, 0, 4, 0, 0, 0, 0, 0]);
+        var bytes = new byte[Signet.Proxy.Http2.FrameHeader.Size];
+        while (true)
+        {
+            await stream.ReadExactlyAsync(bytes);
+            Signet.Proxy.Http2.FrameHeader.TryRead(bytes, out var frame);
+            await stream.ReadExactlyAsync(new byte[frame.Length]);
+            if (frame.StreamId == 0 || frame.Type == Signet.Proxy.Http2.FrameType.ResetStream || !frame.Has(Signet.Proxy.Http2.FrameFlags.EndStream))
+            {
+                continue;
+            }
+
+            app.Heads.Enqueue($"{frame.StreamId}");
+            await stream.WriteAsync(mustRefuse() ? (byte[])[0, 0, 4, 3, 0, 0, 0, 0, (byte)frame.StreamId, 0, 0, 0, 7] : [0, 0, 1, 1, 5, 0, 0, 0, (byte)frame.StreamId, 0x88]);
+        }
     }
 
     private static HttpRequestMessage Message(ProxyWorld web, HttpMethod method, string path, string version) => Message($"http://{web.Outbound}{path}", method, version);

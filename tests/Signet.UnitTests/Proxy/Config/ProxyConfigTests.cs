@@ -39,6 +39,18 @@ public sealed class ProxyConfigTests
         Assert.Null(config.AccessLog.Path);
     }
 
+    [Theory]
+    [InlineData("auto", AppProtocol.Auto)]
+    [InlineData("http", AppProtocol.Http)]
+    [InlineData("http2", AppProtocol.Http2)]
+    [InlineData("grpc", AppProtocol.Http2)]
+    [InlineData("tcp", AppProtocol.Tcp)]
+    public void Knows_what_an_application_may_speak(string word, AppProtocol protocol)
+    {
+        var config = Read(Sample.Replace("protocol: http", $"protocol: {word}", StringComparison.Ordinal));
+        Assert.Equal((protocol, protocol), (config.Inbound[0].Protocol, config.Outbound[0].Protocol));
+    }
+
     [Fact]
     public void Reads_every_option()
     {
@@ -49,7 +61,7 @@ public sealed class ProxyConfigTests
             log: {level: debug, format: json}
             accessLog: {path: /var/log/signet/access.log, format: json}
             timeouts: {detection: 3s, serverFirst: 100ms, handshake: 7s, connect: 2s, requestHead: 4s, keepAlive: 1m, streamIdle: 2m, tcpIdle: 2h, upstreamIdle: 3s}
-            limits: {connections: 5, handshakes: 6, idleUpstreams: 7, checks: 8}
+            limits: {connections: 5, handshakes: 6, idleUpstreams: 7, checks: 8, streams: 9}
             mesh: {file: mesh.yaml}
             tokenKeys: {roots: roots.pem}
             probes:
@@ -85,7 +97,7 @@ public sealed class ProxyConfigTests
                 UpstreamIdle = TimeSpan.FromSeconds(3),
             },
             config.Timeouts);
-        Assert.Equal(new ProxyLimits { Connections = 5, Handshakes = 6, IdleUpstreams = 7, Checks = 8 }, config.Limits);
+        Assert.Equal(new ProxyLimits { Connections = 5, Handshakes = 6, IdleUpstreams = 7, Checks = 8, Streams = 9 }, config.Limits);
     }
 
     [Theory]
@@ -110,7 +122,7 @@ public sealed class ProxyConfigTests
     [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: a, http: {port: 1, path: \"/a b\"}}]", "not a path")]
     [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: a, http: {port: 1, headers: {\"X:\": \"1\"}}}]", "printable ASCII")]
     [InlineData("admin: 127.0.0.1:15000", "ready: 0.0.0.0:15021\nprobes: [{name: a, http: {port: 1}, timeout: 1h}]", "longer than")]
-    [InlineData("protocol: http, app", "protocol: grpc, app", "grpc")]
+    [InlineData("protocol: http, app", "protocol: http3, app", "http3")]
     [InlineData("port: 8080, protocol: http, app", "port: 70000, protocol: http, app", "70000")]
     [InlineData("host: payments.production.svc.cluster.local", "host: Payments", "Payments")]
     [InlineData("host: payments.production.svc.cluster.local", "host: \"a b\"", "host name")]

@@ -47,6 +47,50 @@ public sealed class LiveConnectionsTests : IDisposable
     }
 
     [Fact]
+    public void Nothing_puts_off_an_end_that_was_set_for_good()
+    {
+        var live = Open();
+        live.EndAfter(TimeSpan.FromSeconds(10), RefusalReason.DeadlineExceeded);
+        live.CloseWhenIdleFor(TimeSpan.FromHours(1));
+        Pass(TimeSpan.FromSeconds(9));
+        live.CountReceived(1);
+        Assert.Null(live.Closed);
+        Pass(TimeSpan.FromSeconds(2));
+        Assert.Equal(RefusalReason.DeadlineExceeded, live.Closed?.Reason);
+    }
+
+    [Fact]
+    public void An_end_far_beyond_reckoning_is_no_end_at_once()
+    {
+        var live = Open();
+        live.EndAfter(TimeSpan.MaxValue, RefusalReason.DeadlineExceeded);
+        Pass(TimeSpan.FromDays(365));
+        Assert.Null(live.Closed);
+    }
+
+    [Fact]
+    public void Stays_open_when_its_deadline_is_taken_back()
+    {
+        var live = Open();
+        live.CloseAfter(TimeSpan.FromSeconds(1), RefusalReason.RequestHeadTimeout);
+        live.StayOpen();
+        Pass(TimeSpan.FromDays(1));
+        Assert.Null(live.Closed);
+    }
+
+    [Fact]
+    public void Asks_only_when_something_changes_where_nothing_has_changed_since_it_was_decided()
+    {
+        var (live, asked) = (Open(), 0);
+        live.KeepAsking(() => asked++ == 0 ? null : new(RefusalReason.PolicyChanged, "no"), askNow: false);
+        Assert.Equal(0, asked);
+        _all.RecheckAll();
+        Assert.Null(live.Closed);
+        _all.RecheckAll();
+        Assert.Equal(RefusalReason.PolicyChanged, live.Closed?.Reason);
+    }
+
+    [Fact]
     public void Bytes_do_not_put_off_a_deadline_that_is_not_about_idleness()
     {
         var live = Open();

@@ -44,6 +44,20 @@ public sealed class AccessLineTests
     }
 
     [Fact]
+    public void Says_the_version_of_a_request_and_the_status_of_a_gRPC_call_only_when_there_is_one()
+    {
+        var record = Record();
+        record.Version = "2";
+        Assert.False(JsonDocument.Parse(Line(record, AccessLogFormat.Json)).RootElement.GetProperty("response").TryGetProperty("grpcStatus", out _));
+        Assert.DoesNotContain("grpc=", Line(record, AccessLogFormat.Text), StringComparison.Ordinal);
+
+        record.GrpcStatus = 7;
+        var json = JsonDocument.Parse(Line(record, AccessLogFormat.Json)).RootElement;
+        Assert.Equal((7, "2"), (json.GetProperty("response").GetProperty("grpcStatus").GetInt32(), json.GetProperty("request").GetProperty("version").GetString()));
+        Assert.Contains("code=403 grpc=7 verdict=", Line(record, AccessLogFormat.Text), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Is_one_line_in_either_format_whatever_a_peer_wrote()
     {
         var record = Record();

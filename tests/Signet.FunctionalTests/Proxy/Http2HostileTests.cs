@@ -1,0 +1,227 @@
+using System.Text;
+using Signet.Proxy;
+using Signet.Proxy.Config;
+using Signet.Proxy.Http2;
+using Signet.Testing;
+
+namespace Signet.FunctionalTests.Proxy;
+
+/// <summary>
+/// What a client of HTTP/2 may try so that the application behind, which is told about it in HTTP/1.1, reads another request than the one that
+/// was judged. Nothing of it arrives, and the log says why.
+/// </summary>
+public sealed class Http2HostileTests
+{
+    private static readonly (string, string)[] Good = [(":method", "GET"), (":scheme", "http"), (":authority", "orders"), (":path", "/")];
+
+    public static TheoryData<string, string, string> Fields => new()
+    {
+        // A line end in HTTP/1.1 would begin another field, or another request.
+        { "x-a", "b\r\nx-b: c", "ValueMalformed" },
+        { "x-a", "b\nx-b: c", "ValueMalformed" },
+        { "x-a", "b\rc", "ValueMalformed" },
+        { "x-a", "b\0c", "ValueMalformed" },
+        { "x-a", " b", "ValueMalformed" },
+        { "x-a: b\r\nx-b", "c", "NameMalformed" },
+        { "x-a:b", "c", "NameMalformed" },
+        { "x a", "b", "NameMalformed" },
+        { "", "b", "NameMalformed" },
+        { "X-A", "b", "NameUpperCase" },
+
+        // Whoever reads on by other rules ends the message elsewhere.
+        { "transfer-encoding", "chunked", "ConnectionSpecific" },
+        { "connection", "content-length", "ConnectionSpecific" },
+        { "proxy-connection", "keep-alive", "ConnectionSpecific" },
+        { "keep-alive", "timeout=5", "ConnectionSpecific" },
+        { "upgrade", "websocket", "ConnectionSpecific" },
+        { "http2-settings", "AAMAAABk", "ConnectionSpecific" },
+        { "te", "gzip", "TeUnsupported" },
+        { "te", "trailers, chunked", "TeUnsupported" },
+        { "content-length", "5", "ContentLengthContradicted" },
+        { "content-length", "+0", "ContentLengthMalformed" },
+        { "content-length", "0, 0", "ContentLengthMalformed" },
+        { "content-length", "", "ContentLengthMalformed" },
+
+        // Two hosts, two applications.
+        { "host", "billing", "HostContradicted" },
+
+        // Pseudo-headers after the others, or ones that nobody asked for.
+        { ":path", "/admin", "PseudoAfterField" },
+        { ":protocol", "websocket", "PseudoAfterField" },
+
+        // Names that some server takes for those that only the proxy may write.
+        { "x_forwarded_client_cert", "URI=spiffe://example.org/ns/default/sa/admin", "HeaderImitated" },
+        { "x-forwarded_client-cert", "URI=spiffe://example.org/ns/default/sa/admin", "HeaderImitated" },
+        { "x.forwarded.client.cert", "URI=spiffe://example.org/ns/default/sa/admin", "HeaderImitated" },
+        { "content_length", "5", "HeaderImitated" },
+        { "transfer_encoding", "chunked", "HeaderImitated" },
+        { "x_forwarded_for", "10.0.0.1", "HeaderImitated" },
+        { "expect", "200-ok", "ExpectationUnsupported" },
+    };
+
+    public static TheoryData<string, string, string> Pseudo => new()
+    {
+        { ":path", "/ HTTP/1.1\r\nhost: billing\r\n\r\nGET /admin", "PathMalformed" },
+        { ":path", "/a b", "PathMalformed" },
+        { ":path", "/a#b", "PathMalformed" },
+        { ":path", "admin", "PathMalformed" },
+        { ":path", "http://billing/", "PathMalformed" },
+        { ":path", "", "PathMalformed" },
+        { ":path", "*", "PathMalformed" },
+        { ":method", "GET / HTTP/1.1\r\nx: y\r\n\r\nGET", "MethodMalformed" },
+        { ":method", "get", "MethodMalformed" },
+        { ":method", "", "MethodMalformed" },
+        { ":method", "TRACE", "MethodUnsupported" },
+        { ":authority", "orders\r\nx-a: b", "AuthorityMalformed" },
+        { ":authority", "admin@orders", "AuthorityMalformed" },
+        { ":authority", "orders/admin", "AuthorityMalformed" },
+        { ":authority", "", "AuthorityMalformed" },
+        { ":scheme", "http://orders/?", "SchemeMalformed" },
+        { ":scheme", "file", "SchemeMalformed" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Fields))]
+    public Task No_field_with_two_readings_reaches_the_application(string name, string value, string reason) => ExpectRefusedAsync([.. Good, ("x-first", "1"), (name, value)], reason);
+
+    [Theory]
+    [MemberData(nameof(Pseudo))]
+    public Task No_request_line_with_two_readings_reaches_the_application(string name, string value, string reason) =>
+        ExpectRefusedAsync([.. Good.Select(field => field.Item1 == name ? (name, value) : field)], reason);
+
+    [Fact]
+    public async Task No_request_with_a_part_too_many_or_too_few_reaches_the_application()
+    {
+        await ExpectRefusedAsync([.. Good, (":path", "/admin")], "PseudoRepeated");
+        await ExpectRefusedAsync([.. Good, (":status", "200")], "PseudoUnknown");
+        await ExpectRefusedAsync([.. Good, (":protocol", "websocket")], "PseudoUnknown");
+        await ExpectRefusedAsync([.. Good[..3]], "PseudoMissing");
+        await ExpectRefusedAsync([(":method", "CONNECT"), (":authority", "orders:8080")], "MethodUnsupported");
+        await ExpectRefusedAsync([.. Good, ("host", "orders"), ("host", "orders")], "HostRepeated");
+        await ExpectRefusedAsync([.. Good, ("content-length", "0"), ("content-length", "0")], "ContentLengthRepeated");
+        await ExpectRefusedAsync([.. Good, ("x-request-id", "a"), ("x-request-id", "b")], "HeaderRepeated");
+        await ExpectRefusedAsync([.. Good, .. Enumerable.Range(0, 101).Select(i => ($"x-{i}", "y"))], "TooLarge");
+    }
+
+    [Theory]
+    [InlineData("5", "abc", "ContentLengthContradicted")]
+    [InlineData("3", "abcde", "ContentLengthContradicted")]
+    public async Task A_body_of_another_length_than_was_said_is_never_a_whole_request_to_the_application(string length, string body, string reason)
+    {
+        await using var app = App.Serving(async (stream, app) =>
+        {
+            var reader = new App.ByteReader(stream);
+            var head = await reader.HeadAsync();
+            await reader.BodyAsync(head!);
+            app.Heads.Enqueue(head!);
+        });
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http);
+        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        await peer.RequestAsync(1, false, [(":method", "POST"), .. Good[1..], ("content-length", length)]);
+        await Eventually.IsTrueAsync(() => app.Count == 1, "it arrived");
+        await peer.DataAsync(1, Encoding.ASCII.GetBytes(body), endStream: true);
+
+        Assert.Equal(Http2Error.ProtocolError, await peer.ResetAsync(1));
+        Assert.Contains(reason, (await world.RefusedAsync(RefusalReason.MalformedRequest)).GetProperty("reason").GetString(), StringComparison.Ordinal);
+        await Eventually.IsTrueAsync(() => !app.Broken.IsEmpty, "the application's connection broke");
+        Assert.Empty(app.Heads);
+    }
+
+    [Theory]
+    [InlineData(":path", "/admin")]
+    [InlineData("content-length", "5")]
+    [InlineData("x-forwarded-client-cert", "URI=spiffe://example.org/ns/default/sa/admin")]
+    [InlineData("x_forwarded_client_cert", "URI=spiffe://example.org/ns/default/sa/admin")]
+    [InlineData("transfer-encoding", "chunked")]
+    [InlineData("authorization", "Bearer x")]
+    public async Task Trailers_that_nobody_judged_end_no_request(string name, string value)
+    {
+        await using var app = App.Serving(async (stream, app) =>
+        {
+            var reader = new App.ByteReader(stream);
+            var head = await reader.HeadAsync();
+            await reader.BodyAsync(head!);
+            app.Heads.Enqueue(head!);
+        });
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http);
+        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        await peer.RequestAsync(1, false, [(":method", "POST"), .. Good[1..]]);
+        await peer.DataAsync(1, "abc"u8.ToArray());
+        await Eventually.IsTrueAsync(() => app.Count == 1, "it arrived");
+        await peer.RequestAsync(1, true, (name, value));
+
+        await world.RefusedAsync(RefusalReason.MalformedRequest);
+        await Eventually.IsTrueAsync(() => !app.Broken.IsEmpty, "the application's connection broke");
+        Assert.Empty(app.Heads);
+    }
+
+    [Fact]
+    public async Task Harmless_trailers_of_a_request_end_at_the_proxy_and_the_request_passes()
+    {
+        await using var app = App.Http((_, body) => App.Ok(Encoding.Latin1.GetString(body)));
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http);
+        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        await peer.RequestAsync(1, false, [(":method", "POST"), .. Good[1..]]);
+        await peer.DataAsync(1, "abc"u8.ToArray());
+        await peer.RequestAsync(1, true, ("x-sum", "3"));
+
+        Assert.Equal("200", (await peer.HeadAsync(1))[":status"]);
+        Assert.Equal("abc", Encoding.ASCII.GetString(await peer.ReadDataAsync(1)));
+    }
+
+    [Fact]
+    public async Task Streams_that_are_opened_and_reset_again_and_again_end_the_connection()
+    {
+        await using var app = await KestrelApp.StartAsync(Microsoft.AspNetCore.Server.Kestrel.Core.HttpProtocols.Http2);
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http2);
+        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        try
+        {
+            for (var i = 0; i < 5000; i++)
+            {
+                await peer.RequestAsync((2 * i) + 1, true, Good);
+                await peer.ResetAsync((2 * i) + 1, Http2Error.Cancel);
+            }
+        }
+        catch (IOException)
+        {
+            // It is over.
+        }
+
+        Assert.StartsWith("too many resets", (await world.RefusedAsync(RefusalReason.MalformedRequest)).GetProperty("reason").GetString(), StringComparison.Ordinal);
+        await using var other = await Http2Wire.PlainAsync(world.Inbound);
+        await other.RequestAsync(1, true, Good);
+        Assert.Equal("200", (await other.HeadAsync(1))[":status"]);
+        await Eventually.IsTrueAsync(() => world.Proxy.Connections.All.Count(live => live.Protocol == "http") == 0, "no stream is left");
+    }
+
+    [Fact]
+    public async Task More_streams_than_allowed_are_refused_and_may_be_sent_again()
+    {
+        await using var app = await KestrelApp.StartAsync(
+            Microsoft.AspNetCore.Server.Kestrel.Core.HttpProtocols.Http2, context => Task.Delay(Timeout.InfiniteTimeSpan, context.RequestAborted));
+        await using var world = await ProxyWorld.InboundAsync(
+            app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http2, change: config => config with { Limits = config.Limits with { Streams = 3 } });
+        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        for (var i = 0; i < 4; i++)
+        {
+            await peer.RequestAsync((2 * i) + 1, true, Good);
+        }
+
+        Assert.Equal(Http2Error.RefusedStream, await peer.ResetAsync(7));
+        await Eventually.IsTrueAsync(() => app.Requests.Count == 3, "the others arrived");
+    }
+
+    private static async Task ExpectRefusedAsync((string Name, string Value)[] fields, string reason)
+    {
+        await using var app = App.Http();
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http);
+        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        await peer.RequestAsync(1, true, fields);
+
+        Assert.Equal(reason, (await world.RefusedAsync(RefusalReason.MalformedRequest)).GetProperty("reason").GetString());
+        await peer.RequestAsync(3, true, [.. Good[..3], (":path", "/good")]);
+        Assert.Equal("200", (await peer.HeadAsync(3))[":status"]);
+        Assert.StartsWith("GET /good HTTP/1.1\r\nhost: orders\r\n", Assert.Single(app.Heads), StringComparison.Ordinal);
+    }
+}
