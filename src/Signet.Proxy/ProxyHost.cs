@@ -30,6 +30,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private const string IdentityCondition = "identity";
     private const string PolicyCondition = "policy";
     private static readonly TimeSpan MaintenanceInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LastMoment = TimeSpan.FromSeconds(2);
 
     private readonly MetricsCollector _collector = new();
     private readonly ProxyMetrics _metrics = new();
@@ -91,7 +92,6 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         if (config.Handover is { } path)
         {
             _successors = new Successors(path, _core, _sockets, () => ForEachListenerAsync(listener => listener.PauseAsync()), () => ForEachListenerAsync(listener => listener.ResumeAsync()));
-            _ = _successors.Succeeded.ContinueWith(_ => _sockets.EndLending(), TaskScheduler.Default);
         }
 
         _identity.Changed = () =>
@@ -211,9 +211,11 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
             await ForEachListenerAsync(listener => listener.StopAsync(CancellationToken.None)).ConfigureAwait(false);
         }
 
+        // Nobody has to be waited for here: a client of the admin endpoint that says nothing must not keep the proxy from ending.
+        using var moment = new CancellationTokenSource(LastMoment, _core.Time);
         foreach (var part in Enumerable.Reverse(_parts))
         {
-            await part.StopAsync(CancellationToken.None).ConfigureAwait(false);
+            await part.StopAsync(moment.Token).ConfigureAwait(false);
         }
 
         await ReleaseAsync().ConfigureAwait(false);
@@ -333,6 +335,11 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         if (_successors is not null)
         {
             await _successors.DisposeAsync().ConfigureAwait(false);
+        }
+
+        if (wasSucceeded)
+        {
+            await Task.WhenAll(_parts.OfType<AdminEndpoint>().Select(endpoint => endpoint.StopAcceptingAsync())).ConfigureAwait(false);
         }
 
         await _core.DrainAsync(endIdle: !wasSucceeded).ConfigureAwait(false);

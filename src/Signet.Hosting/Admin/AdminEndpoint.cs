@@ -33,6 +33,7 @@ public sealed class AdminEndpoint : IDaemonPart, IAsyncDisposable, IHttpApplicat
     private readonly IReadOnlyList<AdminRoute> _routes;
     private readonly HostRule _hosts;
     private readonly ILogger _log;
+    private readonly AdminTransport _transport;
     private readonly KestrelServer _server;
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -40,7 +41,7 @@ public sealed class AdminEndpoint : IDaemonPart, IAsyncDisposable, IHttpApplicat
     /// <param name="option">The configuration key that says so, for the error when it can't listen.</param>
     /// <param name="routes">What it answers.</param>
     /// <param name="logs">Where it logs.</param>
-    /// <param name="bind">Gives the bound socket to listen on; null makes one.</param>
+    /// <param name="bind">Gives the bound socket to listen on, and may keep it; null makes one.</param>
     public AdminEndpoint(IPEndPoint listen, string option, IReadOnlyList<AdminRoute> routes, ILoggerFactory logs, Func<EndPoint, Socket>? bind = null)
     {
         (LocalEndPoint, _option, _routes) = (listen, option, routes);
@@ -51,10 +52,9 @@ public sealed class AdminEndpoint : IDaemonPart, IAsyncDisposable, IHttpApplicat
         options.Limits.MaxRequestBodySize = MaxBodyBytes;
         options.Limits.KeepAliveTimeout = KeepAliveTimeout;
         options.Limits.RequestHeadersTimeout = HeadersTimeout;
-        var sockets = new SocketTransportOptions();
-        sockets.CreateBoundListenSocket = bind ?? sockets.CreateBoundListenSocket;
         options.Listen(listen, http => http.Protocols = HttpProtocols.Http1);
-        _server = new KestrelServer(Options.Create(options), new SocketTransportFactory(Options.Create(sockets), logs), logs);
+        _transport = new AdminTransport(bind ?? SocketTransportOptions.CreateDefaultBoundListenSocket, logs);
+        _server = new KestrelServer(Options.Create(options), _transport, logs);
     }
 
     /// <inheritdoc/>
@@ -81,6 +81,9 @@ public sealed class AdminEndpoint : IDaemonPart, IAsyncDisposable, IHttpApplicat
         LocalEndPoint = new IPEndPoint(LocalEndPoint.Address, new Uri(_server.Features.Get<IServerAddressesFeature>()!.Addresses.First()).Port);
     }
 
+    /// <summary>Takes no new connection, and answers what comes on those that there are.</summary>
+    public Task StopAcceptingAsync() => _transport.StopAcceptingAsync();
+
     /// <inheritdoc/>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
@@ -93,6 +96,7 @@ public sealed class AdminEndpoint : IDaemonPart, IAsyncDisposable, IHttpApplicat
     {
         await StopAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
         _server.Dispose();
+        await _transport.DisposeAsync().ConfigureAwait(false);
     }
 
     HttpContext IHttpApplication<HttpContext>.CreateContext(IFeatureCollection contextFeatures) => new DefaultHttpContext(contextFeatures);

@@ -17,7 +17,8 @@ internal sealed class Successors(string path, ProxyCore core, ListeningSockets s
 
     private readonly TaskCompletionSource _succeeded = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    // Neither holds anything that needs releasing.
+    // None of these holds anything that needs releasing.
+    private readonly CancellationTokenSource _stopAccepting = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly SemaphoreSlim _room = new(MaxConversations);
     private ListeningSocket? _listening;
@@ -30,8 +31,9 @@ internal sealed class Successors(string path, ProxyCore core, ListeningSockets s
     /// <exception cref="Hosting.Files.PlaceException">The path cannot be had.</exception>
     public void Start()
     {
-        _listening = sockets.OpenPrivate(path);
-        _accepting = Task.Run(() => AcceptAsync(_listening), CancellationToken.None);
+        var listening = sockets.OpenPrivate(path);
+        _listening = listening;
+        _accepting = Task.Run(() => AcceptAsync(listening), CancellationToken.None);
     }
 
     /// <summary>Nobody can take over any more.</summary>
@@ -45,6 +47,7 @@ internal sealed class Successors(string path, ProxyCore core, ListeningSockets s
                 File.Delete(path);
             }
 
+            await _stopAccepting.CancelAsync().ConfigureAwait(false);
             await _stop.CancelAsync().ConfigureAwait(false);
             await _accepting.ConfigureAwait(false);
             sockets.Close(listening);
@@ -57,20 +60,17 @@ internal sealed class Successors(string path, ProxyCore core, ListeningSockets s
         using var socket = listening.Borrow();
         try
         {
-            while (!Succeeded.IsCompleted)
+            while (true)
             {
-                await _room.WaitAsync(_stop.Token).ConfigureAwait(false);
-                var accepting = socket.AcceptAsync(_stop.Token).AsTask();
-                if (await Task.WhenAny(accepting, Succeeded).ConfigureAwait(false) == accepting)
-                {
-                    conversations.RemoveWhere(task => task.IsCompleted);
-                    conversations.Add(ConverseAsync(await accepting.ConfigureAwait(false)));
-                }
+                await _room.WaitAsync(_stopAccepting.Token).ConfigureAwait(false);
+                var accepted = await socket.AcceptAsync(_stopAccepting.Token).ConfigureAwait(false);
+                conversations.RemoveWhere(task => task.IsCompleted);
+                conversations.Add(Task.Run(() => ConverseAsync(accepted), CancellationToken.None));
             }
         }
         catch (OperationCanceledException)
         {
-            // The proxy stops.
+            // Another has taken over, or the proxy stops.
         }
         catch (SocketException e)
         {
@@ -82,7 +82,6 @@ internal sealed class Successors(string path, ProxyCore core, ListeningSockets s
 
     private async Task ConverseAsync(Socket socket)
     {
-        await Task.Yield();
         using var channel = new HandoverChannel(socket);
         try
         {
@@ -166,6 +165,7 @@ internal sealed class Successors(string path, ProxyCore core, ListeningSockets s
 
         core.Metrics.HandedOver("given");
         Log.Succeeded(core.Logger, channel.PeerPid);
+        await _stopAccepting.CancelAsync().ConfigureAwait(false);
         _succeeded.TrySetResult();
     }
 

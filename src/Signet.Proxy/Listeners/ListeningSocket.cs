@@ -52,7 +52,7 @@ internal sealed class ListeningSocket : IDisposable
         return null;
     }
 
-    /// <summary>The same socket for code that wants the platform's type. Disposing of that ends what waits on it and closes nothing.</summary>
+    /// <summary>The same socket for code that wants the platform's type. Disposing of that closes nothing; what waits on it is to be cancelled before.</summary>
     public Socket Borrow() => Borrowed(_descriptor);
 
     public void Dispose()

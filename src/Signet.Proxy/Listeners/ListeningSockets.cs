@@ -18,7 +18,6 @@ internal sealed class ListeningSockets : IDisposable
     private readonly Lock _gate = new();
     private readonly List<ListeningSocket> _inherited = [];
     private readonly List<ListeningSocket> _inUse = [];
-    private readonly List<Socket> _lent = [];
 
     /// <summary>All that somebody listens on.</summary>
     public IReadOnlyList<ListeningSocket> InUse
@@ -94,30 +93,8 @@ internal sealed class ListeningSockets : IDisposable
     }
 
     /// <summary>The same for the web server, which listens by itself and has errors of its own.</summary>
-    public Socket Lend(EndPoint place)
-    {
-        var listening = Use(TakeInherited(at => at.Equals(place)) ?? ListeningSocket.From(SocketTransportOptions.CreateDefaultBoundListenSocket(place)));
-        var lent = listening.Borrow();
-        lock (_gate)
-        {
-            _lent.Add(lent);
-        }
-
-        return lent;
-    }
-
-    /// <summary>The web server accepts no more; what it has accepted it serves.</summary>
-    public void EndLending()
-    {
-        List<Socket> lent;
-        lock (_gate)
-        {
-            lent = [.. _lent];
-            _lent.Clear();
-        }
-
-        lent.ForEach(socket => socket.Dispose());
-    }
+    public Socket Lend(EndPoint place) =>
+        Use(TakeInherited(at => at.Equals(place)) ?? ListeningSocket.From(SocketTransportOptions.CreateDefaultBoundListenSocket(place))).Borrow();
 
     /// <summary>Closes what the process before listened on and nobody has opened.</summary>
     /// <returns>Their places.</returns>
@@ -147,7 +124,6 @@ internal sealed class ListeningSockets : IDisposable
 
     public void Dispose()
     {
-        EndLending();
         CloseUnclaimed();
         foreach (var socket in InUse)
         {

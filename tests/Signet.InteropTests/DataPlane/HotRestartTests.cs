@@ -21,6 +21,7 @@ public sealed class HotRestartTests : IAsyncDisposable
     [Fact]
     public async Task No_connection_fails_while_both_proxies_are_restarted_again_and_again()
     {
+        _mesh.More = "timeouts: {drain: 1h}\n";
         await using var echo = new Echo();
         var (web, orders) = await _mesh.PairAsync(echo.EndPoint, "tcp");
         using var stop = new CancellationTokenSource();
@@ -93,6 +94,7 @@ public sealed class HotRestartTests : IAsyncDisposable
     {
         await using var echo = new Echo();
         var orders = await _mesh.InboundAsync(echo.EndPoint, "tcp");
+        await Eventually.IsTrueAsync(() => Occurrences(orders.Process, "proxy started") == 1, "it has started");
         using var stop = new CancellationTokenSource();
         var probing = UntilAsync(stop.Token, async () =>
         {
@@ -138,12 +140,34 @@ public sealed class HotRestartTests : IAsyncDisposable
             var next = _mesh.StartNext(orders, change);
             await Eventually.IsTrueAsync(() => next.HasExited, "the new process gives up");
             Assert.Equal(1, next.ExitCode);
-            Assert.Contains(problem, Sidecars.LogOf(next), StringComparison.Ordinal);
+            await Eventually.IsTrueAsync(() => Sidecars.LogOf(next).Contains(problem, StringComparison.Ordinal), $"it says \"{problem}\"");
             using var socket = await web.ConnectAsync();
             await EchoAsync(socket, 1_000);
             Assert.False(orders.Process.HasExited);
         }
 
+        await AllEndedAsync([await _mesh.SucceedAsync(orders)]);
+    }
+
+    [Fact]
+    public async Task A_bad_configuration_in_the_file_of_a_running_proxy_keeps_the_old()
+    {
+        await using var echo = new Echo();
+        var orders = await _mesh.InboundAsync(echo.EndPoint, "tcp");
+        var web = await _mesh.OutboundAsync(orders.EndPoint, "tcp");
+        var good = await File.ReadAllTextAsync(orders.Config);
+
+        await File.WriteAllTextAsync(orders.Config, good + "nonsense: 1\n");
+        await Eventually.IsTrueAsync(() => Occurrences(orders.Process, "the configuration read before stays in force") == 1, "it says so");
+        using (var socket = await web.ConnectAsync())
+        {
+            await EchoAsync(socket, 1_000);
+        }
+
+        var next = _mesh.StartNext(orders);
+        await Eventually.IsTrueAsync(() => next.HasExited, "the new process gives up");
+        Assert.Equal(1, next.ExitCode);
+        await File.WriteAllTextAsync(orders.Config, good);
         await AllEndedAsync([await _mesh.SucceedAsync(orders)]);
     }
 
@@ -203,8 +227,11 @@ public sealed class HotRestartTests : IAsyncDisposable
 
         orders.Process = _mesh.StartNext(orders);
         await Eventually.IsTrueAsync(() => Sidecars.LogOf(orders.Process).Contains("listening on", StringComparison.Ordinal), "the new one listens");
-        using var socket = await web.ConnectAsync();
-        await EchoAsync(socket, 1_000);
+        using (var socket = await web.ConnectAsync())
+        {
+            await EchoAsync(socket, 1_000);
+        }
+
         await AllEndedAsync([await _mesh.SucceedAsync(orders)]);
     }
 
@@ -222,7 +249,7 @@ public sealed class HotRestartTests : IAsyncDisposable
         // Even where the file's mode was opened, the kernel says who it is.
         File.SetUnixFileMode(path, (UnixFileMode)0b110_110_110);
         Assert.Contains("it belongs to another user than this proxy", await AskAsNobodyAsync(path), StringComparison.Ordinal);
-        Assert.Contains("of user 65534 does not take over", Sidecars.LogOf(orders.Process), StringComparison.Ordinal);
+        await Eventually.IsTrueAsync(() => Occurrences(orders.Process, "of user 65534 does not take over") == 1, "the old one says so");
         await AllEndedAsync([await _mesh.SucceedAsync(orders)]);
     }
 
@@ -273,7 +300,7 @@ public sealed class HotRestartTests : IAsyncDisposable
     private static async Task<string> AskAsNobodyAsync(string path)
     {
         const string Script = "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\nprint(s.recv(600))\n";
-        return (await Tool.RunAsync("setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups", "python3", "-c", Script, path])).Output;
+        return (await Tool.RunAsync("setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups", "/usr/bin/python3", "-c", Script, path])).Output;
     }
 
     private async Task UntilAsync(CancellationToken stop, Func<Task> action)

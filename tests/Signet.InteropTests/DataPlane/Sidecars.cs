@@ -28,6 +28,9 @@ internal sealed class Sidecars : IAsyncDisposable
         SetPolicy(Strict);
     }
 
+    /// <summary>What every configuration that is written from now on has besides.</summary>
+    public string More { get; set; } = "";
+
     public TestAuthority Authority { get; } = new(DateTimeOffset.UtcNow);
 
     public string File(string name) => _folder.File(name);
@@ -157,7 +160,7 @@ internal sealed class Sidecars : IAsyncDisposable
             accessLog: {"{"}path: {log}, format: json{"}"}
             handover: {HandoverOf(account)}
 
-            """ + ports);
+            """ + ports + More);
         string[] assignments = [.. (environment ?? new Dictionary<string, string>()).Select(variable => $"{variable.Key}={variable.Value}")];
         string[] command = [.. assignments, DemoLayout.OwnProgram, "proxy", "run", "--config"];
         return new Sidecar(await StartAsync("env", [.. command, config], port), new IPEndPoint(IPAddress.Loopback, port), admin, log, config, command);
