@@ -115,6 +115,7 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
         var fields = ForwardedHeaders.EndToEnd(head.Headers);
         (record.Method, record.Host, record.Path) = (head.Method, head.Host, head.Path);
         record.RequestId = RequestId.Take(fields);
+        record.RequestFields = core.Config.AccessLog.WantsFields ? head.Headers : null;
         try
         {
             var ruling = await role.JudgeAsync(head, fields, record).ConfigureAwait(false);
