@@ -7,6 +7,7 @@ using Signet.Client;
 using Signet.Hosting.Admin;
 using Signet.Hosting.Daemons;
 using Signet.Hosting.Files;
+using Signet.Hosting.Logging;
 using Signet.Hosting.Telemetry;
 using Signet.Proxy.Admin;
 using Signet.Proxy.Authorization;
@@ -61,7 +62,8 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         _core = new ProxyCore(config, _identity, _loops, new LiveConnections(time), _accessLog, _metrics, _tokenKeys, time, logger);
         _authorisers = new Authorisers(_core);
         _policy = new PolicyState(_core);
-        _metrics.Observe(() => _identity.Current?.ExpiresAt, () => _identity.Rotations, () => _core.Connections.Count);
+        _metrics.Observe(_identity, _core.Connections);
+        _collector.Include(() => _metrics.Traffic.Read(_identity.Current?.Id.Uri));
 
         var ports = config.Inbound.Select((port, i) => AddInbound(port, $"inbound[{i}].listen")).ToList();
         var services = config.Outbound.Select((service, i) => AddOutbound(service, $"outbound[{i}].listen")).ToList();
@@ -70,7 +72,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
             AddCapture(config.Capture, ports, services);
         }
 
-        var pages = new AdminPages(_core, _listeners, _collector, Readiness, BeginDrainAsync);
+        var pages = new AdminPages(_core, new AdminSubjects(_listeners, ports, services, logs as ILogLevels), _collector, Readiness, BeginDrainAsync);
         _admin = new AdminEndpoint(config.Admin, "admin", pages.All, logs);
         _parts.Add(_admin);
         if (config.Metrics is { } metrics)

@@ -133,7 +133,7 @@ internal sealed class InboundConnection(
                 raw.ReleaseIfEmpty();
                 _session = ((TlsOutcome.Established)outcome).Session;
                 _forwardedPeer = ForwardedClientCert.Of(identity!.Id, _session.Peer);
-                live.Peer = _session.Peer;
+                live.Prove(_session);
                 stream = new BufferedTransport(_session.Transport);
                 break;
         }

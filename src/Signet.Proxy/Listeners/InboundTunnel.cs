@@ -41,7 +41,7 @@ internal sealed class InboundTunnel(
         var stream = new Stream(core, core.Connections.Open(live.Direction, live.Listener, live.Source, live.Loop), newRecord());
         var facts = newFacts();
         var relay = new InboundRelay(app, authorisers, core, stream.Live, facts, stream.Record);
-        stream.Live.Peer = live.Peer;
+        stream.Live.LieIn(live);
         core.Metrics.Opened(stream.Live);
         var isOpen = false;
         try

@@ -70,7 +70,7 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
         if (upstream.Session is { } session)
         {
             record.Note(session);
-            live.Peer = session.Peer;
+            live.Prove(session);
             live.KeepAsking(() => CheckTrust(session.Peer));
         }
 

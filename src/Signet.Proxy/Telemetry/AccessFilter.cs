@@ -50,10 +50,10 @@ internal sealed record AccessFilter
                     filter = filter with { Direction = direction };
                     break;
                 case "source" when value.Length > 0:
-                    filter = filter with { Source = WithoutScheme(value) };
+                    filter = filter with { Source = value };
                     break;
                 case "destination" when value.Length > 0:
-                    filter = filter with { Destination = WithoutScheme(value) };
+                    filter = filter with { Destination = value };
                     break;
                 case "method" when value.Length > 0:
                     filter = filter with { Method = value };
@@ -87,13 +87,15 @@ internal sealed record AccessFilter
         && (Code is not { } code || (record.Code >= code.From && record.Code <= code.To))
         && (Method is null || Method == record.Method)
         && (Path is null || (record.Path?.StartsWith(Path, StringComparison.Ordinal) ?? false))
-        && (Source is null || IsNamed(Source, record.SourcePeer) || Is(Source, record.Source.Address.ToString()) || Is(Source, record.RemoteIp?.ToString()))
-        && (Destination is null || IsNamed(Destination, record.DestinationPeer) || Is(Destination, record.DestinationHost) || Is(Destination, record.Upstream)
-            || Is(Destination, record.DestinationWorkload?.ServiceAccount) || Is(Destination, record.Host));
+        && (Source is null || IsName(Source, record.SourcePeer) || IsName(Source, record.Source.Address.ToString()) || IsName(Source, record.RemoteIp?.ToString()))
+        && (Destination is null || IsName(Destination, record.DestinationPeer) || IsName(Destination, record.DestinationHost) || IsName(Destination, record.Upstream)
+            || IsName(Destination, record.DestinationWorkload?.ServiceAccount) || IsName(Destination, record.Host));
 
-    private static bool IsNamed(string wanted, Peer? peer) => peer is not null && Is(wanted, AccessRecord.PrincipalOf(peer));
+    /// <summary>Whether a name, which may end with <c>*</c>, is the peer's; with or without <c>spiffe://</c>.</summary>
+    public static bool IsName(string wanted, Peer? peer) => peer is not null && Is(WithoutScheme(wanted), AccessRecord.PrincipalOf(peer));
 
-    private static bool Is(string wanted, string? text) => text is not null && Is(wanted, text.AsSpan());
+    /// <summary>Whether a name, which may end with <c>*</c>, is the text.</summary>
+    public static bool IsName(string wanted, string? text) => text is not null && Is(wanted, text.AsSpan());
 
     private static bool Is(string wanted, ReadOnlySpan<char> text) =>
         wanted.EndsWith('*') ? text.StartsWith(wanted.AsSpan(0, wanted.Length - 1), StringComparison.Ordinal) : text.Equals(wanted, StringComparison.Ordinal);

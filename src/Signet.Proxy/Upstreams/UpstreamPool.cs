@@ -12,6 +12,18 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
     private readonly List<(UpstreamConnection Connection, object Era)> _unused = [];
     private bool _isClosed;
 
+    /// <summary>How many connections are kept.</summary>
+    public int Unused
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _unused.Count;
+            }
+        }
+    }
+
     /// <summary>A connection for one request, on the loop that wants it: the one that was used last, or a new one.</summary>
     /// <returns>What came of it, and the era to give the connection back with.</returns>
     public async Task<(DialOutcome Outcome, object Era)> TakeAsync(EventLoop loop, bool fresh, CancellationToken cancellationToken)
