@@ -35,6 +35,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private readonly ProxyMetrics _metrics = new();
     private readonly IX509Source _source;
     private readonly bool _ownsSource;
+    private readonly SpanExporter? _spans;
     private readonly AccessLog _accessLog;
     private readonly IdentityState _identity;
     private readonly PolicyState _policy;
@@ -53,7 +54,8 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private ProxyHost(ProxyConfig config, TimeProvider time, ILoggerFactory logs, IX509Source? source, Func<double> chance)
     {
         var logger = logs.CreateLogger("Signet.Proxy");
-        _accessLog = new AccessLog(config.AccessLog, _metrics, logger);
+        _spans = config.Tracing is { } tracing ? new SpanExporter(tracing, config.Workload.ServiceAccount ?? config.Workload.Namespace, _metrics, chance, time, logger) : null;
+        _accessLog = new AccessLog(config.AccessLog, _spans, _metrics, logger);
         _ownsSource = source is null;
         _source = source ?? SourceOf(config.Identity, time);
         _identity = new IdentityState(_source, config.Tls, time, logger);
@@ -345,6 +347,11 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         }
 
         await _accessLog.DisposeAsync().ConfigureAwait(false);
+        if (_spans is not null)
+        {
+            await _spans.DisposeAsync().ConfigureAwait(false);
+        }
+
         _metrics.Dispose();
         _collector.Dispose();
     }

@@ -50,6 +50,7 @@ internal static class ConfigPage
             ["probes"] = AdminPages.Texts(config.Probes.Select(probe => probe.Path)),
             ["log"] = new JsonObject { ["level"] = Hosting.Logging.LogConfig.Words.First(known => known.Level == config.Log.Level).Word, ["format"] = Word(config.Log.Format) },
             ["accessLog"] = Of(config.AccessLog),
+            ["tracing"] = config.Tracing is { } tracing ? new JsonObject { ["endpoint"] = tracing.EndPoint.ToString(), ["samplePercent"] = tracing.Ratio * 100, ["service"] = tracing.Service } : null,
             ["tls"] = new JsonObject
             {
                 ["minVersion"] = config.Tls.MinVersion == TlsVersion.Tls12 ? "1.2" : "1.3",
@@ -79,6 +80,8 @@ internal static class ConfigPage
             ["app"] = EndPointText.Format(port.App),
             ["proxyProtocolFrom"] = AdminPages.Texts(port.ProxyProtocolFrom.Select(network => network.ToString())),
             ["sendProxyProtocol"] = port.SendProxyProtocol is { } version ? Word(version) : null,
+            ["forwardClientCert"] = Of(port.ForwardClientCert),
+            ["headers"] = Of(port.HopFields),
             ["mtls"] = mtls is { } known ? new JsonObject { ["mode"] = known.Mode.Word(), ["from"] = known.From } : null,
         };
     }
@@ -96,9 +99,27 @@ internal static class ConfigPage
             ["addresses"] = AdminPages.Texts(service.Addresses.Select(address => address.ToString())),
             ["endpoints"] = AdminPages.Texts(service.Endpoints.Select(EndPointText.Format)),
             ["serverIdentities"] = AdminPages.Texts(service.ServerIdentities.Select(id => id.Uri)),
+            ["forwardClientCert"] = Of(service.ForwardClientCert),
+            ["headers"] = Of(service.HopFields),
             ["tls"] = tls is null ? null : new JsonObject { ["mode"] = tls.Mode.Word(), ["from"] = tls.From, ["reason"] = tls.Refusal ?? tls.Reason },
         };
     }
+
+    private static JsonObject Of(ForwardClientCertConfig forward) => new()
+    {
+        ["mode"] = ForwardClientCertConfig.Words.First(known => known.Mode == forward.Mode).Word,
+        ["header"] = forward.Fields == ClientCertFields.Xfcc ? "xfcc" : forward.Fields == ClientCertFields.Rfc9440 ? "rfc9440" : "both",
+        ["details"] = AdminPages.Texts(ForwardClientCertConfig.DetailWords.Where(known => known.Detail == ClientCertDetails.None || forward.Details.HasFlag(known.Detail)).Select(known => known.Word)),
+    };
+
+    private static JsonObject Of(HopFieldsConfig fields) => new()
+    {
+        ["xForwardedFor"] = Word(fields.XForwardedFor),
+        ["forwarded"] = Word(fields.Forwarded),
+        ["via"] = fields.Via,
+        ["requestId"] = fields.KeepsRequestId ? "keep" : "replace",
+        ["traceContext"] = fields.JoinsTraces switch { true => "join", false => "pass", null => null },
+    };
 
     private static JsonObject Of(AccessLogConfig log) => new()
     {

@@ -35,7 +35,7 @@ internal sealed class InboundConnection(
 
     private readonly RequestFacts _facts = new();
     private TlsSession? _session;
-    private string? _forwardedPeer;
+    private HopFields? _hop;
     private readonly IPEndPoint? _local = destination ?? socket.LocalEndPoint();
     private AppDialer _app = new(port.App, default, core);
     private ProxyHeader? _header;
@@ -132,7 +132,6 @@ internal sealed class InboundConnection(
                 raw.Consume(raw.Available.Length);
                 raw.ReleaseIfEmpty();
                 _session = ((TlsOutcome.Established)outcome).Session;
-                _forwardedPeer = ForwardedClientCert.Of(identity!.Id, _session.Peer);
                 live.Prove(_session);
                 stream = new BufferedTransport(_session.Transport);
                 break;
@@ -140,6 +139,7 @@ internal sealed class InboundConnection(
 
         SetConnectionFacts(_facts);
         Describe(record);
+        _hop = new HopFields(port.HopFields, new ForwardedClientCert(port.ForwardClientCert, identity!.Id, _session?.Peer), _facts.RemoteIp!, _session is not null, core.AccessLog.Sampler);
         await using var own = ChooseApp();
         if (_session is { Alpn: MeshAlpn.Tunnel })
         {
@@ -281,6 +281,7 @@ internal sealed class InboundConnection(
     {
         var model = core.Model!;
         var rules = model.Policy.JwtRules;
+        _hop!.Apply(head.Headers, head.Host, head.MinorVersion == 1 ? "1.1" : "1.0", fields, record);
         _facts.ResetRequest();
         (_facts.Protocol, _facts.Method, _facts.Host, _facts.Path, _facts.Headers) = (Signet.Policy.Protocol.Http, head.Method, head.Host, head.Path, fields);
         record.Path = TokenFields.WithoutSecrets(rules, head.Path);
@@ -325,16 +326,11 @@ internal sealed class InboundConnection(
         }
 
         live.Policy = permit.Policy;
-        if (_forwardedPeer is not null)
-        {
-            fields.Add(new(ForwardedHeaders.ClientCertificate, _forwardedPeer));
-        }
-
         return new Ruling(new Forwarding(Clearance.Inbound(permit), JudgedPath(), fields, hearing?.ToDownstream ?? []), null);
 
         CheckSubject Subject()
         {
-            List<KeyValuePair<string, string>> seen = _forwardedPeer is not null ? [.. fields, new(ForwardedHeaders.ClientCertificate, _forwardedPeer)] : [.. fields];
+            List<KeyValuePair<string, string>> seen = [.. fields];
             var size = head.Body.Kind == BodyKind.Chunked ? -1 : head.Body.Length;
             return this.Subject(record, new CheckedRequest(record.RequestId, head.Method, head.Host, JudgedPath(), size, seen));
         }

@@ -15,6 +15,7 @@ namespace Signet.Proxy.Listeners;
 /// <summary>One connection from the workload to a service: plaintext in, mutual TLS out or nothing.</summary>
 internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool pool, MeshDialer dialer, ProxyCore core, LoopSocket socket, LiveConnection live) : IHttpRole
 {
+    private readonly HopFields _hop = new(service.HopFields, new ForwardedClientCert(service.ForwardClientCert, null, null), live.Source.Address, isTls: false, core.AccessLog.Sampler);
     private bool _isHttp;
 
     public UpstreamPool Pool => pool;
@@ -79,8 +80,11 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
     }
 
     /// <summary>The destination decides; this side only takes away what is not the application's to say.</summary>
-    public ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record) =>
-        ValueTask.FromResult(new Ruling(new Forwarding(Clearance.Outbound, head.Path, fields, []), null));
+    public ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record)
+    {
+        _hop.Apply(head.Headers, head.Host, head.MinorVersion == 1 ? "1.1" : "1.0", fields, record);
+        return ValueTask.FromResult(new Ruling(new Forwarding(Clearance.Outbound, head.Path, fields, []), null));
+    }
 
     /// <summary>A tunnel through a pooled connection lasts as long as its server is believed; the destination asks its own policy.</summary>
     public void KeepAsking(Peer? upstream, bool isTunnel)

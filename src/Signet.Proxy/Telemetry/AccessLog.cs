@@ -25,14 +25,15 @@ internal sealed class AccessLog : IAsyncDisposable
     private readonly AccessLogConfig _config;
     private readonly ProxyMetrics _metrics;
     private readonly ILogger _logger;
+    private readonly SpanExporter? _spans;
     private readonly Stream _output;
     private int _waiting;
     private bool _isFailing;
 
     /// <exception cref="IOException">The file cannot be opened.</exception>
-    public AccessLog(AccessLogConfig config, ProxyMetrics metrics, ILogger logger)
+    public AccessLog(AccessLogConfig config, SpanExporter? spans, ProxyMetrics metrics, ILogger logger)
     {
-        (_config, _metrics, _logger, _format) = (config, metrics, logger, config.NewFormat());
+        (_config, _spans, _metrics, _logger, _format) = (config, spans, metrics, logger, config.NewFormat());
         _output = config.Path is { } path
             ? new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0)
             : Console.OpenStandardOutput();
@@ -42,11 +43,15 @@ internal sealed class AccessLog : IAsyncDisposable
     /// <summary>Those who watch records as they are written.</summary>
     public AccessTaps Taps { get; } = new();
 
-    /// <summary>Takes a record that will not change any more: counts it, shows it to those who watch, and has its line written.</summary>
+    /// <summary>Says whether a trace that begins now is recorded; null where none is.</summary>
+    public Func<bool>? Sampler => _spans is null ? null : _spans.Samples;
+
+    /// <summary>Takes a record that will not change any more: counts it, shows it to those who watch, reports it, and has its line written.</summary>
     public void Write(AccessRecord record)
     {
         _metrics.Count(record);
         Taps.Offer(record);
+        _spans?.Offer(record);
         if (!IsWanted(record))
         {
             return;

@@ -85,6 +85,9 @@ internal sealed class AccessRecord
     /// <summary>The request's fields as they came; null unless a template asks for some of them.</summary>
     public IReadOnlyList<KeyValuePair<string, string>>? RequestFields { get; set; }
 
+    /// <summary>Whether what the proxy itself says had better be plain text.</summary>
+    public bool PrefersText { get; set; }
+
     public DateTimeOffset Ended => Began + Duration;
 
     /// <summary>Whether the proxy did not let it happen; what went wrong elsewhere is no denial.</summary>

@@ -23,6 +23,7 @@ public sealed class ProxyMetrics : IDisposable
     private readonly Counter<long> _refusals;
     private readonly Counter<long> _denials;
     private readonly Counter<long> _recordsDropped;
+    private readonly Counter<long> _spans;
     private readonly Counter<long> _checks;
     private readonly Counter<long> _keyFetches;
     private readonly Counter<long> _passedThrough;
@@ -35,6 +36,7 @@ public sealed class ProxyMetrics : IDisposable
         _refusals = _meter.CreateCounter<long>("signet.proxy.refusals", description: "Connections and requests refused or failed, by reason.");
         _denials = _meter.CreateCounter<long>("signet.proxy.policy.denials", description: "Connections and requests denied, by the deciding policy.");
         _recordsDropped = _meter.CreateCounter<long>("signet.proxy.access_records.dropped", description: "Access log lines lost because the log could not keep up.");
+        _spans = _meter.CreateCounter<long>("signet.proxy.spans", description: "Spans of sampled requests; result is \"exported\" or \"dropped\".");
         _checks = _meter.CreateCounter<long>("signet.proxy.authoriser.checks", description: "Questions to external authorisers, by provider and how they ended.");
         _passedThrough = _meter.CreateCounter<long>("signet.proxy.passthrough.connections", description: "Captured connections to places outside the mesh, carried on as they were.");
         _keyFetches = _meter.CreateCounter<long>("signet.proxy.token_keys.fetches", description: "Fetches of token issuers' keys; result is \"ok\" or \"failed\".");
@@ -91,6 +93,10 @@ public sealed class ProxyMetrics : IDisposable
     internal void KeysFetched(bool ok) => _keyFetches.Add(1, new KeyValuePair<string, object?>("result", ok ? "ok" : "failed"));
 
     internal void PassedThrough() => _passedThrough.Add(1);
+
+    internal void SpansExported(int count) => _spans.Add(count, new KeyValuePair<string, object?>("result", "exported"));
+
+    internal void SpansDropped(int count) => _spans.Add(count, new KeyValuePair<string, object?>("result", "dropped"));
 
     internal void RecordsDropped(int count) => _recordsDropped.Add(count);
 

@@ -5,10 +5,10 @@ namespace Signet.Proxy.Telemetry;
 
 /// <summary>Where a request stands in its trace (W3C Trace Context, level 1). Immutable.</summary>
 /// <param name="TraceId">32 lower-case hex digits, not all zero.</param>
-/// <param name="SpanId">16 lower-case hex digits: this proxy's part of the trace.</param>
+/// <param name="SpanId">16 lower-case hex digits: this proxy's part of the trace; null where it is none.</param>
 /// <param name="ParentId">The part that asked; null at the trace's beginning.</param>
 /// <param name="IsSampled">Whether the trace is recorded.</param>
-internal sealed record TraceContext(string TraceId, string SpanId, string? ParentId, bool IsSampled)
+internal sealed record TraceContext(string TraceId, string? SpanId, string? ParentId, bool IsSampled)
 {
     public const string ParentField = "traceparent";
     public const string StateField = "tracestate";
@@ -29,6 +29,10 @@ internal sealed record TraceContext(string TraceId, string SpanId, string? Paren
     /// <summary>The next part of the trace that the field names.</summary>
     public static TraceContext? Continue(ReadOnlySpan<char> field) =>
         TryParse(field, out var isSampled) ? new(field.Slice(3, 32).ToString(), NewSpan(), field.Slice(36, 16).ToString(), isSampled) : null;
+
+    /// <summary>The trace that the field names, for one who is no part of it.</summary>
+    public static TraceContext? Seen(ReadOnlySpan<char> field) =>
+        TryParse(field, out var isSampled) ? new(field.Slice(3, 32).ToString(), null, field.Slice(36, 16).ToString(), isSampled) : null;
 
     /// <summary>
     /// version "-" trace-id "-" parent-id "-" trace-flags, in lower-case hex; later versions may go on behind another "-" (§3.2). What is only

@@ -119,10 +119,10 @@ internal sealed class TrafficMetrics
     private static KeyValuePair<string, object?>[] Ends(Key key, string? self)
     {
         var (source, destination) = key.Direction == Direction.Inbound ? (key.Peer, self ?? Unknown) : (self ?? Unknown, key.Peer);
-        var service = key.Host == Other ? Other : string.Create(CultureInfo.InvariantCulture, $"{key.Host}:{key.Port}");
         return
         [
-            new("direction", ProxyMetrics.Name(key.Direction)), new("source_principal", source), new("destination_principal", destination), new("destination_service", service), new("protocol", key.Protocol),
+            new("direction", ProxyMetrics.Name(key.Direction)), new("source_principal", source), new("destination_principal", destination),
+            new("destination_service", key.Host), new("destination_port", key.Port == 0 ? Other : key.Port.ToString(CultureInfo.InvariantCulture)), new("protocol", key.Protocol),
         ];
     }
 
