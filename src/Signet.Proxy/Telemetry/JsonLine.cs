@@ -1,11 +1,19 @@
+using System.Net;
 using Signet.Policy;
 using Signet.Proxy.Connections;
+using Signet.Proxy.Tls;
 
 namespace Signet.Proxy.Telemetry;
 
-/// <summary>One JSON object per record. The names are documented in docs/reference/access-log.md and stay as they are.</summary>
+/// <summary>
+/// One JSON object per record. The names are documented in docs/reference/access-log.md and stay as they are. Requests of one connection have most
+/// of their line in common; it is remembered for as many connections as there is room for.
+/// </summary>
 internal sealed class JsonLine : IAccessFormat
 {
+    private const int Remembered = 256;
+
+    private readonly ConnectionText[] _connections = new ConnectionText[Remembered];
     private readonly LineBuffer _labels = new();
     private Workload? _labelled;
 
@@ -13,13 +21,19 @@ internal sealed class JsonLine : IAccessFormat
     {
         to.Add("{\"time\":\""u8);
         to.Add(record.Ended);
-        to.Add(record.Direction == Direction.Inbound ? "\",\"direction\":\"inbound\",\"listener\":"u8 : "\",\"direction\":\"outbound\",\"listener\":"u8);
-        to.AddJson(record.Listener);
-        to.Add(",\"protocol\":"u8);
-        to.AddJson(record.Protocol);
-        WriteSource(to, record);
-        WriteDestination(to, record);
-        WriteTls(to, record);
+        ref var known = ref _connections[(uint)record.Source.GetHashCode() % Remembered];
+        var connection = new Connection(record);
+        if (known.Connection == connection)
+        {
+            to.Add(known.Text);
+        }
+        else
+        {
+            var start = to.Length;
+            WriteConnection(to, record);
+            known = new ConnectionText(connection, to.Span[start..].ToArray());
+        }
+
         if (record.Method is not null)
         {
             WriteRequest(to, record);
@@ -49,6 +63,17 @@ internal sealed class JsonLine : IAccessFormat
         to.Add("},\"durationMs\":"u8);
         to.AddMilliseconds(record.Duration);
         to.Add("}\n"u8);
+    }
+
+    private void WriteConnection(LineBuffer to, AccessRecord record)
+    {
+        to.Add(record.Direction == Direction.Inbound ? "\",\"direction\":\"inbound\",\"listener\":"u8 : "\",\"direction\":\"outbound\",\"listener\":"u8);
+        to.AddJson(record.Listener);
+        to.Add(",\"protocol\":"u8);
+        to.AddJson(record.Protocol);
+        WriteSource(to, record);
+        WriteDestination(to, record);
+        WriteTls(to, record);
     }
 
     private static void WriteSource(LineBuffer to, AccessRecord record)
@@ -92,7 +117,7 @@ internal sealed class JsonLine : IAccessFormat
         to.Add("}"u8);
     }
 
-    private static void WritePeer(LineBuffer to, Tls.Peer? peer)
+    private static void WritePeer(LineBuffer to, Peer? peer)
     {
         if (peer is null)
         {
@@ -204,4 +229,19 @@ internal sealed class JsonLine : IAccessFormat
             to.Add("null"u8);
         }
     }
+
+    /// <summary>All that <see cref="WriteConnection"/> looks at.</summary>
+    private readonly record struct Connection(
+        Direction Direction, string Listener, string? Protocol, IPEndPoint? Source, IPAddress? RemoteIp, Peer? SourcePeer, string? Host, int Port, IPAddress? Ip, Workload? Workload, Peer? DestinationPeer,
+        string? Upstream, string? TlsVersion, string? TlsCipher, string? Sni, string? Alpn, bool IsResumed)
+    {
+        public Connection(AccessRecord record)
+            : this(
+                record.Direction, record.Listener, record.Protocol, record.Source, record.RemoteIp, record.SourcePeer, record.DestinationHost, record.DestinationPort, record.DestinationIp, record.DestinationWorkload,
+                record.DestinationPeer, record.Upstream, record.TlsVersion, record.TlsCipher, record.Sni, record.Alpn, record.IsResumed)
+        {
+        }
+    }
+
+    private readonly record struct ConnectionText(Connection Connection, byte[] Text);
 }

@@ -211,6 +211,7 @@ internal static class ProxyPages
         }
     }
 
-    /// <summary><c>bytesIn</c> is "bytes in" to people.</summary>
-    private static string Words(string name) => string.Concat(name.Select(c => char.IsAsciiLetterUpper(c) ? $" {char.ToLowerInvariant(c)}" : c.ToString()));
+    /// <summary><c>certificateSecondsLeft</c> is "certificate left" to people: its value brings its unit along.</summary>
+    private static string Words(string name) => string.Concat(name.Select(c => char.IsAsciiLetterUpper(c) ? $" {char.ToLowerInvariant(c)}" : c.ToString()))
+        .Replace(" seconds", "", StringComparison.Ordinal).Replace(" bytes", "", StringComparison.Ordinal);
 }

@@ -55,6 +55,29 @@ public sealed class AccessLineTests
         Assert.Equal(JsonValueKind.Null, JsonDocument.Parse(Records.Line(format, Bare())).RootElement.GetProperty("destination").GetProperty("workload").ValueKind);
     }
 
+    [Fact]
+    public void Says_the_same_whether_it_remembers_a_connection_or_not()
+    {
+        var peers = new[] { null, Records.PeerOf("/a"), Records.PeerOf("/b") };
+        var texts = new[] { null, "a", "b" };
+        var remembering = new JsonLine();
+        Prop.ForAll<int>(seed =>
+        {
+            var random = new Random(seed);
+            T One<T>(T[] of) => of[random.Next(of.Length)];
+            var record = new AccessRecord
+            {
+                Began = Records.Now.AddMilliseconds(random.Next(5000)), Direction = One(Enum.GetValues<Signet.Proxy.Connections.Direction>()), Listener = One(texts) ?? "c",
+                Source = new IPEndPoint(IPAddress.Parse("10.0.0.7"), random.Next(1, 4)), DestinationHost = One(texts), DestinationPort = random.Next(2), DestinationIp = One([null, IPAddress.Loopback]),
+                DestinationWorkload = One([null, new Signet.Policy.Workload("n", "a", new Dictionary<string, string> { ["x"] = "y" })]),
+            };
+            (record.Protocol, record.RemoteIp, record.SourcePeer, record.DestinationPeer) = (One(texts), One([null, IPAddress.Any]), One(peers), One(peers));
+            (record.Upstream, record.TlsVersion, record.TlsCipher, record.Sni, record.Alpn, record.IsResumed) = (One(texts), One(texts), One(texts), One(texts), One(texts), One([true, false]));
+            Assert.Equal(Records.Line(new JsonLine(), record), Records.Line(remembering, record));
+            Assert.Equal(Records.Line(new JsonLine(), record), Records.Line(remembering, record));
+        }).QuickCheckThrowOnFailure();
+    }
+
     [Theory]
     [InlineData(0, "0")]
     [InlineData(15_000, "1.5")]
