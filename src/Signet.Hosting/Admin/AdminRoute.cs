@@ -30,7 +30,9 @@ public sealed record AdminRoute(string Method, string Path, Func<AdminRequest, C
     }
 
     /// <summary><c>/ready</c>: 200 when every condition holds, otherwise 503; which do and why, as JSON, either way.</summary>
-    public static AdminRoute Ready(ReadinessBoard board) => Get("/ready", _ =>
+    public static AdminRoute Ready(ReadinessBoard board) => Get("/ready", _ => StateOf(board)) with { About = "whether it serves, and why not" };
+
+    private static AdminAnswer StateOf(ReadinessBoard board)
     {
         var conditions = board.Conditions;
         var ready = conditions.All(condition => condition.State.IsReady);
@@ -44,7 +46,7 @@ public sealed record AdminRoute(string Method, string Path, Func<AdminRequest, C
                 ["reason"] = condition.State.Reason,
             })]),
         });
-    }) with { About = "whether it serves, and why not" };
+    }
 }
 
 /// <summary>A request to an admin endpoint.</summary>

@@ -41,7 +41,12 @@ internal sealed class SpanExporter : IAsyncDisposable
         _wire = new SpanWire(config.Service ?? service);
         _http = new HttpMessageInvoker(new SocketsHttpHandler
         {
-            AllowAutoRedirect = false, UseCookies = false, UseProxy = false, ActivityHeadersPropagator = null, AutomaticDecompression = DecompressionMethods.None, MaxConnectionsPerServer = 1,
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            UseProxy = false,
+            ActivityHeadersPropagator = null,
+            AutomaticDecompression = DecompressionMethods.None,
+            MaxConnectionsPerServer = 1,
         });
         _exporting = Task.Run(ExportAsync);
     }

@@ -67,8 +67,13 @@ public sealed class AccessLineTests
             T One<T>(T[] of) => of[random.Next(of.Length)];
             var record = new AccessRecord
             {
-                Began = Records.Now.AddMilliseconds(random.Next(5000)), Direction = One(Enum.GetValues<Signet.Proxy.Connections.Direction>()), Listener = One(texts) ?? "c",
-                Source = new IPEndPoint(IPAddress.Parse("10.0.0.7"), random.Next(1, 4)), DestinationHost = One(texts), DestinationPort = random.Next(2), DestinationIp = One([null, IPAddress.Loopback]),
+                Began = Records.Now.AddMilliseconds(random.Next(5000)),
+                Direction = One(Enum.GetValues<Signet.Proxy.Connections.Direction>()),
+                Listener = One(texts) ?? "c",
+                Source = new IPEndPoint(IPAddress.Parse("10.0.0.7"), random.Next(1, 4)),
+                DestinationHost = One(texts),
+                DestinationPort = random.Next(2),
+                DestinationIp = One([null, IPAddress.Loopback]),
                 DestinationWorkload = One([null, new Signet.Policy.Workload("n", "a", new Dictionary<string, string> { ["x"] = "y" })]),
             };
             (record.Protocol, record.RemoteIp, record.SourcePeer, record.DestinationPeer) = (One(texts), One([null, IPAddress.Any]), One(peers), One(peers));
