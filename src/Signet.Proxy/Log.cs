@@ -71,6 +71,9 @@ internal static partial class Log
     [LoggerMessage(4026, LogLevel.Error, "an event loop ran into something unexpected and goes on")]
     public static partial void LoopFault(ILogger log, Exception exception);
 
+    [LoggerMessage(4031, LogLevel.Warning, "spans cannot be delivered to {EndPoint}, they are dropped: {Problem}")]
+    public static partial void SpansNotDelivered(ILogger log, string endPoint, string problem);
+
     [LoggerMessage(4030, LogLevel.Error, "access log {Path} cannot be written, records are dropped: {Problem}")]
     public static partial void AccessLogFailed(ILogger log, string path, string problem);
 }

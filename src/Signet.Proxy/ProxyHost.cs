@@ -7,6 +7,7 @@ using Signet.Client;
 using Signet.Hosting.Admin;
 using Signet.Hosting.Daemons;
 using Signet.Hosting.Files;
+using Signet.Hosting.Logging;
 using Signet.Hosting.Telemetry;
 using Signet.Proxy.Admin;
 using Signet.Proxy.Authorization;
@@ -36,6 +37,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private readonly ProxyMetrics _metrics = new();
     private readonly IX509Source _source;
     private readonly bool _ownsSource;
+    private readonly SpanExporter? _spans;
     private readonly AccessLog _accessLog;
     private readonly IdentityState _identity;
     private readonly PolicyState _policy;
@@ -57,7 +59,8 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private ProxyHost(ProxyConfig config, TimeProvider time, ILoggerFactory logs, IX509Source? source, Func<double> chance)
     {
         var logger = logs.CreateLogger("Signet.Proxy");
-        _accessLog = new AccessLog(config.AccessLog, _metrics, logger);
+        _spans = config.Tracing is { } tracing ? new SpanExporter(tracing, config.Workload.ServiceAccount ?? config.Workload.Namespace, _metrics, chance, time, logger) : null;
+        _accessLog = new AccessLog(config.AccessLog, _spans, _metrics, logger);
         _ownsSource = source is null;
         _source = source ?? SourceOf(config.Identity, time);
         _identity = new IdentityState(_source, config.Tls, config.Timeouts.UntilHandshake, time, logger);
@@ -66,7 +69,8 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         _core = new ProxyCore(config, _identity, _loops, new LiveConnections(time), _accessLog, _metrics, _tokenKeys, time, logger);
         _authorisers = new Authorisers(_core);
         _policy = new PolicyState(_core);
-        _metrics.Observe(() => _identity.Current?.ExpiresAt, () => _identity.Rotations, () => _core.Connections.Count);
+        _metrics.Observe(_identity, _core.Connections);
+        _collector.Include(() => _metrics.Traffic.Read(_identity.Current?.Id.Uri));
 
         var ports = config.Inbound.Select((port, i) => AddInbound(port, $"inbound[{i}].listen")).ToList();
         var services = config.Outbound.Select((service, i) => AddOutbound(service, $"outbound[{i}].listen")).ToList();
@@ -76,7 +80,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         }
 
         _parts.Add(new BackgroundPart("proxy maintenance", MaintainAsync));
-        var pages = new AdminPages(_core, _listeners, _collector, Readiness, BeginDrainAsync);
+        var pages = new AdminPages(_core, new AdminSubjects(_listeners, ports, services, logs as ILogLevels), _collector, Readiness, BeginDrainAsync);
         _admin = new AdminEndpoint(config.Admin, "admin", pages.All, logs, _sockets.Lend);
         _parts.Add(_admin);
         if (config.Metrics is { } metrics)
@@ -422,6 +426,11 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         }
 
         await _accessLog.DisposeAsync().ConfigureAwait(false);
+        if (_spans is not null)
+        {
+            await _spans.DisposeAsync().ConfigureAwait(false);
+        }
+
         _metrics.Dispose();
         _collector.Dispose();
     }

@@ -34,6 +34,20 @@ public static class Refusals
         _ => 503,
     };
 
+    /// <summary>What a client is told beside the code: whose turn it is, and nothing about policy.</summary>
+    internal static string PublicWords(string code) => code switch
+    {
+        "denied" => "The service does not allow this request.",
+        "invalid_token" => "The request brings a token that is not believed here.",
+        "request_timeout" => "The request was not complete in time.",
+        "malformed_request" => "The request breaks the rules of HTTP, or could be read in two ways.",
+        "no_identity" => "The proxy has no valid identity at this moment; try again later.",
+        "upstream_unreachable" => "The service cannot be reached at this moment; try again later.",
+        "upstream_failed" => "The service ended the connection before its answer was whole.",
+        "upstream_refused" => "No connection to the service was made.",
+        _ => throw new ArgumentOutOfRangeException(nameof(code)),
+    };
+
     /// <summary>The stable code that a client sees: which side of the mesh it should look at, and nothing about policy.</summary>
     internal static string PublicCode(RefusalReason reason) => reason switch
     {

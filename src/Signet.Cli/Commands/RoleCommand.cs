@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Microsoft.Extensions.Logging;
 using Signet.Agent;
+using Signet.Cli.Commands.Proxy;
 using Signet.Cli.Output;
 using Signet.Hosting;
 using Signet.Hosting.Admin;
@@ -59,8 +60,16 @@ internal static class RoleCommand
                 });
             },
             context);
-        command.Subcommands.Add(ProxyAdminCommand.Certs(context));
-        command.Subcommands.Add(ProxyAdminCommand.Config());
+        Command[] verbs =
+        [
+            ProxyPages.Certs(context), ProxyPages.Config(), ProxyPages.Connections(), ProxyPages.Listeners(), ProxyPages.Upstreams(), ProxyPages.Stats(),
+            ProxyActions.Ready(), ProxyActions.Drain(), ProxyActions.Logging(), ProxyWatch.Create(),
+        ];
+        foreach (var verb in verbs)
+        {
+            command.Subcommands.Add(verb);
+        }
+
         return command;
     }
 

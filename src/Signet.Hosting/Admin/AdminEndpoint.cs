@@ -35,6 +35,7 @@ public sealed class AdminEndpoint : IDaemonPart, IAsyncDisposable, IHttpApplicat
     private readonly ILogger _log;
     private readonly AdminTransport _transport;
     private readonly KestrelServer _server;
+    private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="listen">Where to listen; port 0 takes a free one.</param>
@@ -87,6 +88,8 @@ public sealed class AdminEndpoint : IDaemonPart, IAsyncDisposable, IHttpApplicat
     /// <inheritdoc/>
     public async Task StopAsync(CancellationToken cancellationToken)
     {
+        // Answers that go on would keep the server waiting.
+        await _stopping.CancelAsync().ConfigureAwait(false);
         await _server.StopAsync(cancellationToken).ConfigureAwait(false);
         _completion.TrySetResult();
     }
@@ -111,12 +114,36 @@ public sealed class AdminEndpoint : IDaemonPart, IAsyncDisposable, IHttpApplicat
         var response = context.Response;
         response.StatusCode = answer.Status;
         response.ContentType = answer.ContentType;
-        response.ContentLength = answer.Body.Length;
+        response.ContentLength = answer.Stream is null ? answer.Body.Length : null;
         response.Headers.CacheControl = "no-store";
         response.Headers.XContentTypeOptions = "nosniff";
-        if (!HttpMethods.IsHead(context.Request.Method))
+        if (answer.Stream is { } write)
+        {
+            await StreamAsync(context, write).ConfigureAwait(false);
+        }
+        else if (!HttpMethods.IsHead(context.Request.Method))
         {
             await response.Body.WriteAsync(answer.Body, context.RequestAborted).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The head goes out at once; a reader that leaves, or that takes next to nothing for a while, ends it. To HEAD it has ended before it begins.</summary>
+    private async Task StreamAsync(HttpContext context, Func<Stream, CancellationToken, Task> write)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _stopping.Token);
+        if (HttpMethods.IsHead(context.Request.Method))
+        {
+            await either.CancelAsync().ConfigureAwait(false);
+        }
+
+        try
+        {
+            await context.Response.Body.FlushAsync(context.RequestAborted).ConfigureAwait(false);
+            await write(context.Response.Body, either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (either.IsCancellationRequested)
+        {
+            // That is how such an answer ends.
         }
     }
 

@@ -18,7 +18,10 @@ public enum LogFormat
 /// <param name="Format"><c>text</c> or <c>json</c>.</param>
 public sealed record LogConfig(LogLevel Level = LogLevel.Information, LogFormat Format = LogFormat.Text)
 {
-    private static readonly (string, LogLevel)[] Levels =
+    /// <summary>The words for levels, from the most to the least that is written.</summary>
+    public static IReadOnlyList<(string Word, LogLevel Level)> Words => Levels;
+
+    private static readonly (string Word, LogLevel Level)[] Levels =
         [("trace", LogLevel.Trace), ("debug", LogLevel.Debug), ("info", LogLevel.Information), ("warn", LogLevel.Warning), ("error", LogLevel.Error)];
 
     public static LogConfig Read(ConfigSection log) =>

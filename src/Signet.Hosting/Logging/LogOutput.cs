@@ -11,7 +11,7 @@ namespace Signet.Hosting.Logging;
 /// Where a daemon's log goes. Lines pass through a bounded queue to one writer, so that a slow terminal or journal never slows traffic down; when the
 /// queue is full, lines are dropped, counted (<c>signet.log.dropped</c>) and owned up to in the log. Thread-safe.
 /// </summary>
-public sealed class LogOutput : ILoggerFactory, IAsyncDisposable
+public sealed class LogOutput : ILoggerFactory, ILogLevels, IAsyncDisposable
 {
     /// <summary>How many lines may wait.</summary>
     public const int MaxWaiting = 8_192;
@@ -26,6 +26,7 @@ public sealed class LogOutput : ILoggerFactory, IAsyncDisposable
     private readonly ILogger _own;
     private readonly Task _writing;
     private LogConfig _config;
+    private LevelChange? _change;
     private long _dropped;
 
     /// <param name="output">Where lines go, UTF-8: for a daemon standard error. Not disposed.</param>
@@ -44,6 +45,23 @@ public sealed class LogOutput : ILoggerFactory, IAsyncDisposable
         get => Volatile.Read(ref _config);
         set => Volatile.Write(ref _config, value);
     }
+
+    /// <inheritdoc/>
+    public LevelChange? Change
+    {
+        get => Volatile.Read(ref _change) is { } change && _time.GetUtcNow() < change.Until ? change : null;
+        set
+        {
+            Volatile.Write(ref _change, value);
+            _own.LevelChanged(LogText.LevelName(Level), value is null || value.Until == DateTimeOffset.MaxValue ? "further notice" : LogText.Text(value.Until));
+        }
+    }
+
+    /// <inheritdoc/>
+    public LogLevel Configured => Config.Level;
+
+    /// <summary>The lowest level that is written now.</summary>
+    private LogLevel Level => Change?.Level ?? Config.Level;
 
     /// <inheritdoc/>
     public ILogger CreateLogger(string categoryName) => _loggers.GetOrAdd(categoryName, name => new AreaLogger(this, name));
@@ -99,7 +117,7 @@ public sealed class LogOutput : ILoggerFactory, IAsyncDisposable
     private string Render(in LogEvent entry)
     {
         var config = Config;
-        var withStack = config.Level <= LogLevel.Debug;
+        var withStack = Level <= LogLevel.Debug;
         return config.Format == LogFormat.Json ? LogJson.Write(entry, withStack) : LogText.Write(entry, withStack);
     }
 
@@ -114,7 +132,7 @@ public sealed class LogOutput : ILoggerFactory, IAsyncDisposable
         /// <summary>What the framework logs as information is debugging to us.</summary>
         public bool IsEnabled(LogLevel logLevel)
         {
-            var lowest = output.Config.Level;
+            var lowest = output.Level;
             return logLevel != LogLevel.None && logLevel >= (_isForeign && lowest is LogLevel.Information ? LogLevel.Warning : lowest);
         }
 

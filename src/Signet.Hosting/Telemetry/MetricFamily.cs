@@ -27,6 +27,20 @@ internal sealed class MetricFamily(string name, string? help, MetricShape shape,
     /// <summary>A family that takes nothing: its instrument bears a name that another kind of metric already has.</summary>
     public static MetricFamily Refused(string name) => new(name, null, new MetricShape(MetricKind.Gauge, IsObserved: false, Adds: false, []), maxSeries: -1);
 
+    /// <summary>A family as some part has read it.</summary>
+    public static MetricFamily Of(MetricReading reading, int maxSeries)
+    {
+        var shape = new MetricShape(reading.Bounds is null ? MetricKind.Counter : MetricKind.Histogram, IsObserved: true, Adds: true, [.. reading.Bounds ?? []]);
+        var family = new MetricFamily(reading.Name, reading.Help, shape, maxSeries);
+        foreach (var point in reading.Points.Take(maxSeries))
+        {
+            var labels = PrometheusLabels.Of([], [.. point.Labels]).ToString();
+            family._series[labels] = new MetricSeries(labels, shape, point.Value, [.. point.Buckets ?? []]);
+        }
+
+        return family;
+    }
+
     public MetricFamily Retain_NeedsLock()
     {
         _users++;
@@ -78,11 +92,16 @@ internal sealed class MetricFamily(string name, string? help, MetricShape shape,
 }
 
 /// <summary>One line (or, for a histogram, one block of lines) of a metric. Thread-safe.</summary>
-internal sealed class MetricSeries(string labels, MetricShape shape)
+internal sealed class MetricSeries(string labels, MetricShape shape, double sum, long[] buckets)
 {
     private readonly Lock _lock = new();
-    private readonly long[] _buckets = shape.Kind == MetricKind.Histogram ? new long[shape.Bounds.Length + 1] : [];
-    private double _sum;
+    private readonly long[] _buckets = buckets;
+    private double _sum = sum;
+
+    public MetricSeries(string labels, MetricShape shape)
+        : this(labels, shape, 0, shape.Kind == MetricKind.Histogram ? new long[shape.Bounds.Length + 1] : [])
+    {
+    }
 
     /// <summary>As they stand between the braces.</summary>
     public string Labels => labels;

@@ -18,6 +18,7 @@ public sealed class MetricsCollector : IDisposable
     private readonly Lock _registering = new();
     private readonly MeterListener _listener = new();
     private readonly ConcurrentDictionary<string, MetricFamily> _families = new(StringComparer.Ordinal);
+    private readonly List<Func<IEnumerable<MetricReading>>> _readers = [];
     private readonly MetricFamily _dropped;
     private readonly int _maxSeries;
 
@@ -50,6 +51,9 @@ public sealed class MetricsCollector : IDisposable
         _listener.Start();
     }
 
+    /// <summary>Adds metrics that a part counts itself, because they are many and every request counts. Before the first reading.</summary>
+    public void Include(Func<IEnumerable<MetricReading>> read) => _readers.Add(read);
+
     /// <summary>Asks the observable instruments, and gives every metric that has a series, by name.</summary>
     internal IReadOnlyList<MetricFamily> Collect()
     {
@@ -70,7 +74,7 @@ public sealed class MetricsCollector : IDisposable
                 _dropped.Record(1, "reason=\"observation failed\"");
             }
 
-            return [.. _families.Values.Append(_dropped).Where(family => family.HasSeries).OrderBy(family => family.Name, StringComparer.Ordinal)];
+            return [.. _families.Values.Append(_dropped).Concat(_readers.SelectMany(read => read()).Select(reading => MetricFamily.Of(reading, _maxSeries))).Where(family => family.HasSeries).OrderBy(family => family.Name, StringComparer.Ordinal)];
         }
     }
 

@@ -11,7 +11,7 @@ public static class PrometheusText
 
     /// <summary><c>GET /metrics</c>.</summary>
     public static AdminRoute Route(MetricsCollector metrics) =>
-        AdminRoute.Get("/metrics", _ => new AdminAnswer(200, MediaType, Encoding.UTF8.GetBytes(Write(metrics))));
+        AdminRoute.Get("/metrics", _ => new AdminAnswer(200, MediaType, Encoding.UTF8.GetBytes(Write(metrics)))) with { About = "counters, for Prometheus" };
 
     /// <summary>Everything that was collected, by name.</summary>
     public static string Write(MetricsCollector metrics)

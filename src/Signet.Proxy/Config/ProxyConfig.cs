@@ -59,6 +59,9 @@ public sealed record ProxyConfig
 
     public AccessLogConfig AccessLog { get; init; } = new();
 
+    /// <summary>Where requests are reported as spans; null: nowhere.</summary>
+    public TracingConfig? Tracing { get; init; }
+
     public ProxyTimeouts Timeouts { get; init; } = new();
 
     public ProxyLimits Limits { get; init; } = new();
@@ -110,6 +113,7 @@ public sealed record ProxyConfig
             Handover = root.UnixPath("handover"),
             Log = LogConfig.Read(root.Section("log")),
             AccessLog = AccessLogConfig.Read(root.Section("accessLog")),
+            Tracing = TracingConfig.Read(root.Section("tracing")),
             Timeouts = ProxyTimeouts.Read(root.Section("timeouts")),
             Limits = ProxyLimits.Read(root.Section("limits")),
             Tls = TlsConfig.Read(root.Section("tls")),
@@ -177,6 +181,12 @@ public sealed record InboundConfig(string Name, IPEndPoint? Listen, int Port, Ap
     /// <summary>The form in which the application is told who the client is, before anything else; null: not at all.</summary>
     public ProxyVersion? SendProxyProtocol { get; init; }
 
+    /// <summary>How the application learns of the client's certificate.</summary>
+    public ForwardClientCertConfig ForwardClientCert { get; init; } = new();
+
+    /// <summary>Fields that a request gathers here.</summary>
+    public HopFieldsConfig HopFields { get; init; } = new();
+
     internal static InboundConfig Read(ConfigSection section, CaptureConfig capture)
     {
         var app = section.RequiredEndPoint("app");
@@ -186,6 +196,8 @@ public sealed record InboundConfig(string Name, IPEndPoint? Listen, int Port, Ap
         {
             ProxyProtocolFrom = ReadFrom(section.Section("proxyProtocol")),
             SendProxyProtocol = section.Choice<ProxyVersion?>("sendProxyProtocol", null, ("v1", ProxyVersion.V1), ("v2", ProxyVersion.V2)),
+            ForwardClientCert = ForwardClientCertConfig.Read(section.Section("forwardClientCert")),
+            HopFields = HopFieldsConfig.Read(section.Section("headers")),
         };
     }
 
@@ -236,6 +248,12 @@ public sealed record OutboundConfig(
 
     /// <summary>Where the application believes the service to be: a captured connection there is for this service. Its endpoints count too.</summary>
     public IReadOnlyList<IPEndPoint> Addresses { get; init; } = [];
+
+    /// <summary>Whether what the application says of a client's certificate goes on; it comes without TLS, so most modes let nothing pass.</summary>
+    public ForwardClientCertConfig ForwardClientCert { get; init; } = new() { Mode = ForwardClientCertMode.Sanitize };
+
+    /// <summary>Fields that a request gathers here.</summary>
+    public HopFieldsConfig HopFields { get; init; } = new();
 
     internal static OutboundConfig Read(ConfigSection section, CaptureConfig capture)
     {
@@ -291,6 +309,8 @@ public sealed record OutboundConfig(
         return new($"outbound-{Printable.Of(host)}:{port}", listen, host, port ?? 0, section.Choice("protocol", AppProtocol.Auto, ReadProtocol.Words), endpoints, identities)
         {
             Addresses = ReadAddresses(section),
+            ForwardClientCert = ForwardClientCertConfig.Read(section.Section("forwardClientCert"), ForwardClientCertMode.Sanitize),
+            HopFields = HopFieldsConfig.Read(section.Section("headers")),
         };
     }
 

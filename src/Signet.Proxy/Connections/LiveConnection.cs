@@ -10,6 +10,13 @@ public enum Direction
     Outbound,
 }
 
+/// <summary>What a handshake agreed on.</summary>
+/// <param name="Version">As OpenSSL writes it: <c>TLSv1.3</c>.</param>
+/// <param name="CipherSuite">The IANA name.</param>
+/// <param name="Alpn">The protocol name, or null.</param>
+/// <param name="IsResumed">Whether it took up an earlier session.</param>
+public sealed record ConnectionTls(string Version, string CipherSuite, string? Alpn, bool IsResumed);
+
 /// <summary>
 /// One connection while it lives: who is on it, what it moved, until when it may go on as it is. Its owner serves it; anyone may close it
 /// with a reason, once. Thread-safe.
@@ -31,6 +38,7 @@ public sealed class LiveConnection : IDisposable
     private long _idle;
     private Closure? _closure;
     private Peer? _peer;
+    private ConnectionTls? _tls;
     private readonly Lock _asking = new();
     private Func<Closure?>? _recheck;
     private int _isIdle;
@@ -64,6 +72,12 @@ public sealed class LiveConnection : IDisposable
         get => Volatile.Read(ref _peer);
         internal set => Volatile.Write(ref _peer, value);
     }
+
+    /// <summary>The handshake with the peer; null while there is none.</summary>
+    public ConnectionTls? Tls => Volatile.Read(ref _tls);
+
+    /// <summary>The ID of the connection that carries this one with others; null for one of its own.</summary>
+    public long? Tunnel { get; private set; }
 
     /// <summary>For people: <c>http</c>, <c>tcp</c>, or null while unknown.</summary>
     public string? Protocol { get; internal set; }
@@ -124,6 +138,21 @@ public sealed class LiveConnection : IDisposable
         {
             Close(closure.Reason, closure.Detail);
         }
+    }
+
+    /// <summary>A handshake has proved who the peer is.</summary>
+    internal void Prove(TlsSession session)
+    {
+        Volatile.Write(ref _tls, new ConnectionTls(session.Version, session.CipherSuite, session.Alpn, session.IsResumed));
+        Peer = session.Peer;
+    }
+
+    /// <summary>The connection lies in a tunnel, whose handshake and peer are its own.</summary>
+    internal void LieIn(LiveConnection tunnel)
+    {
+        Tunnel = tunnel.Id;
+        Volatile.Write(ref _tls, tunnel.Tls);
+        Peer = tunnel.Peer;
     }
 
     internal void CountReceived(int bytes)

@@ -17,13 +17,13 @@ internal static class ForwardedHeaders
     private static readonly FrozenSet<string> HopByHop = new[]
     {
         "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "transfer-encoding", "upgrade", "http2-settings",
-        ClientCertificate,
+        ClientCertificate, "client-cert", "client-cert-chain",
     }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Fields that decide where a message ends, where it goes and whose it is.</summary>
     private static readonly FrozenSet<string> Protected = new[]
     {
-        "host", "content-length", "transfer-encoding", ClientCertificate, RequestId, "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded",
+        "host", "content-length", "transfer-encoding", ClientCertificate, "client-cert", "client-cert-chain", RequestId, "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded",
     }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
     private static readonly FrozenSet<string> ForbiddenInTrailers = Protected.Concat(HopByHop).Concat(

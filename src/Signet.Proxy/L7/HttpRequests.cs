@@ -14,6 +14,7 @@ internal static class HttpRequests
         var fields = ForwardedHeaders.EndToEnd(head.Headers);
         (record.Method, record.Host, record.Path, record.Version) = (head.Method, head.Host, head.Path, WordOf(head.Version));
         record.RequestId = RequestId.Take(fields);
+        record.RequestFields = core.Config.AccessLog.WantsFields ? head.Headers : null;
         try
         {
             var ruling = await role.JudgeAsync(head, fields, record).ConfigureAwait(false);

@@ -1,17 +1,19 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
 using Microsoft.AspNetCore.WebUtilities;
 using Signet.Proxy.Telemetry;
 
 namespace Signet.Proxy.L7;
 
 /// <summary>
-/// Responses that the proxy itself makes (RFC 9457, and for gRPC a response that is trailers only): a stable code and the request's ID, by
-/// which an operator finds the reason in the access log. Policies and identities are not the client's business.
+/// Responses that the proxy itself makes (RFC 9457, and for gRPC a response that is trailers only): a stable code, a sentence for the client,
+/// and the request's ID, by which an operator finds the reason in the access log. Policies and identities are not the client's business.
 /// </summary>
 internal static class OwnResponse
 {
+    private const string Json = "application/problem+json";
+    private const string Text = "text/plain; charset=utf-8";
+
     /// <summary>The reply that says no more than the refusal's code.</summary>
     public static Reply Plain(RefusalReason refusal) => new(Refusals.Status(refusal), []);
 
@@ -41,7 +43,7 @@ internal static class OwnResponse
         if (reply.Body is null)
         {
             fields.RemoveAll(field => field.Key.StartsWith("content-", StringComparison.OrdinalIgnoreCase));
-            fields.Add(new("content-type", "application/problem+json"));
+            fields.Add(new("content-type", record.PrefersText ? Text : Json));
             fields.Add(new("cache-control", "no-store"));
         }
 
@@ -71,8 +73,30 @@ internal static class OwnResponse
         await to.EndAsync([], cancellationToken).ConfigureAwait(false);
     }
 
-    private static byte[] Problem(AccessRecord record, int status) => Encoding.UTF8.GetBytes(
-        $$"""{"type":"about:blank","title":"{{PhraseOf(status)}}","status":{{status.ToString(CultureInfo.InvariantCulture)}},"code":"{{Refusals.PublicCode(record.Refusal!.Value)}}","requestId":{{Id(record)}}}""" + "\n");
+    /// <summary>What the client reads: the same in JSON and in text. <c>type</c> is relative: its fragment is the code's heading in docs/reference/refusals.md.</summary>
+    internal static byte[] Problem(AccessRecord record, int status)
+    {
+        var code = Refusals.PublicCode(record.Refusal!.Value);
+        var detail = Refusals.PublicWords(code);
+        if (record.PrefersText)
+        {
+            return Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{status} {PhraseOf(status)}: {detail}\ncode: {code}\nrequest: {record.RequestId ?? "-"}\n"));
+        }
 
-    private static string Id(AccessRecord record) => record.RequestId is null ? "null" : $"\"{JsonEncodedText.Encode(record.RequestId)}\"";
+        var json = new LineBuffer();
+        json.Add("{\"type\":\"refusals#"u8);
+        json.AddEscaped(code);
+        json.Add("\",\"title\":"u8);
+        json.AddJson(PhraseOf(status));
+        json.Add(",\"status\":"u8);
+        json.Add(status);
+        json.Add(",\"code\":"u8);
+        json.AddJson(code);
+        json.Add(",\"detail\":"u8);
+        json.AddJson(detail);
+        json.Add(",\"requestId\":"u8);
+        json.AddJson(record.RequestId);
+        json.Add("}\n"u8);
+        return json.Span.ToArray();
+    }
 }

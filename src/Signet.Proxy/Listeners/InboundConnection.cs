@@ -33,7 +33,6 @@ internal sealed class InboundConnection(
 {
     private readonly Stack<InboundRequests> _unused = [];
     private TlsSession? _session;
-    private string? _forwardedPeer;
     private readonly IPEndPoint? _local = destination ?? socket.LocalEndPoint();
     private AppDialer _app = new(port.App, port.Protocol, default, core);
     private ProxyHeader? _header;
@@ -44,8 +43,8 @@ internal sealed class InboundConnection(
     /// <summary>Chosen once it is known who the client is.</summary>
     public UpstreamPool Pool { get; private set; } = null!;
 
-    /// <summary>The peer as the application is told about it; null when there is none.</summary>
-    public string? ForwardedPeer => _forwardedPeer;
+    /// <summary>What requests are told about where they came from.</summary>
+    public HopFields Hop { get; private set; } = null!;
 
     public bool IsAuthenticated => _session is not null;
 
@@ -135,13 +134,13 @@ internal sealed class InboundConnection(
                 raw.Consume(raw.Available.Length);
                 raw.ReleaseIfEmpty();
                 _session = ((TlsOutcome.Established)outcome).Session;
-                _forwardedPeer = ForwardedClientCert.Of(identity!.Id, _session.Peer);
-                live.Peer = _session.Peer;
+                live.Prove(_session);
                 stream = new BufferedTransport(_session.Transport);
                 break;
         }
 
         Describe(record);
+        Hop = new HopFields(port.HopFields, new ForwardedClientCert(port.ForwardClientCert, identity!.Id, _session?.Peer), NewFacts().RemoteIp!, _session is not null, core.AccessLog.Sampler);
         await using var own = ChooseApp();
         if (_session is { Alpn: MeshAlpn.Tunnel })
         {

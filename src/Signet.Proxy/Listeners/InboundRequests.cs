@@ -67,6 +67,7 @@ internal sealed class InboundRequests : IHttpRole
     {
         var model = _core.Model!;
         var rules = model.Policy.JwtRules;
+        _connection.Hop.Apply(head.Headers, head.Host, record.Version!, fields, record);
         _facts.ResetRequest();
         (_facts.Protocol, _facts.Method, _facts.Host, _facts.Path, _facts.Headers) = (Signet.Policy.Protocol.Http, head.Method, head.Host, head.Path, fields);
         record.Path = TokenFields.WithoutSecrets(rules, head.Path);
@@ -111,16 +112,11 @@ internal sealed class InboundRequests : IHttpRole
         }
 
         KeepAsking(permit, model);
-        if (_connection.ForwardedPeer is not null)
-        {
-            fields.Add(new(ForwardedHeaders.ClientCertificate, _connection.ForwardedPeer));
-        }
-
         return new Ruling(new Forwarding(Clearance.Inbound(permit), JudgedPath(), fields, hearing?.ToDownstream ?? []), null);
 
         CheckSubject Subject()
         {
-            List<KeyValuePair<string, string>> seen = _connection.ForwardedPeer is not null ? [.. fields, new(ForwardedHeaders.ClientCertificate, _connection.ForwardedPeer)] : [.. fields];
+            List<KeyValuePair<string, string>> seen = [.. fields];
             var size = head.Body.Kind == BodyKind.Chunked ? -1 : head.Body.Length;
             return _connection.Subject(record, new CheckedRequest(record.RequestId, head.Method, head.Host, JudgedPath(), size, seen));
         }

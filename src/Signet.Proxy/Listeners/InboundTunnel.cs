@@ -43,7 +43,7 @@ internal sealed class InboundTunnel(
     private ValueTask<TunnelAnswer> OpenAsync(TunnelRequest request)
     {
         var one = core.Connections.Open(live.Direction, live.Listener, live.Source, live.Loop);
-        one.Peer = live.Peer;
+        one.LieIn(live);
         return requestsOf(request, one) is { } requests ? new(new TunnelAnswer.Permitted(transport => ServeHttpAsync(one, transport, requests))) : OpenTcpAsync(one);
     }
 

@@ -15,6 +15,8 @@ namespace Signet.Proxy.Listeners;
 /// <summary>One connection from the workload to a service: plaintext in, mutual TLS out or nothing.</summary>
 internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool pool, MeshDialer dialer, ProxyCore core, LoopSocket socket, LiveConnection live)
 {
+    /// <summary>What requests are told about where they came from.</summary>
+    public HopFields Hop { get; } = new(service.HopFields, new ForwardedClientCert(service.ForwardClientCert, null, null), live.Source.Address, isTls: false, core.AccessLog.Sampler);
     private bool _isHttp;
 
     public UpstreamPool Pool => pool;
@@ -74,7 +76,7 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
         if (upstream.Session is { } session)
         {
             record.Note(session);
-            live.Peer = session.Peer;
+            live.Prove(session);
             live.KeepAsking(() => CheckTrust(session.Peer));
         }
 

@@ -19,8 +19,11 @@ internal sealed class OutboundRequests(OutboundConnection connection, LiveConnec
     public IHttpRole ForStream(LiveConnection stream) => new OutboundRequests(connection, stream);
 
     /// <summary>The destination decides; this side only takes away what is not the application's to say.</summary>
-    public ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record) =>
-        ValueTask.FromResult(new Ruling(new Forwarding(Clearance.Outbound, head.Path, fields, []), null));
+    public ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record)
+    {
+        connection.Hop.Apply(head.Headers, head.Host, record.Version!, fields, record);
+        return ValueTask.FromResult(new Ruling(new Forwarding(Clearance.Outbound, head.Path, fields, []), null));
+    }
 
     /// <summary>A stream may last for hours. Its server was judged a moment ago; again only if something has changed since.</summary>
     public void Reached(Peer? server)

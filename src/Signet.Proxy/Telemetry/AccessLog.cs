@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Signet.Proxy.Config;
@@ -21,27 +20,43 @@ internal sealed class AccessLog : IAsyncDisposable
     private readonly AutoResetEvent _hasWork = new(initialState: false);
     private readonly ManualResetEventSlim _isStopping = new();
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly ArrayBufferWriter<byte> _lines = new(WriteSize);
+    private readonly LineBuffer _lines = new();
+    private readonly IAccessFormat _format;
     private readonly AccessLogConfig _config;
     private readonly ProxyMetrics _metrics;
     private readonly ILogger _logger;
+    private readonly SpanExporter? _spans;
     private readonly Stream _output;
     private int _waiting;
     private bool _isFailing;
 
     /// <exception cref="IOException">The file cannot be opened.</exception>
-    public AccessLog(AccessLogConfig config, ProxyMetrics metrics, ILogger logger)
+    public AccessLog(AccessLogConfig config, SpanExporter? spans, ProxyMetrics metrics, ILogger logger)
     {
-        (_config, _metrics, _logger) = (config, metrics, logger);
+        (_config, _spans, _metrics, _logger, _format) = (config, spans, metrics, logger, config.NewFormat());
         _output = config.Path is { } path
             ? new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0)
             : Console.OpenStandardOutput();
         new Thread(WriteAll) { IsBackground = true, Name = "access log" }.Start();
     }
 
+    /// <summary>Those who watch records as they are written.</summary>
+    public AccessTaps Taps { get; } = new();
+
+    /// <summary>Says whether a trace that begins now is recorded; null where none is.</summary>
+    public Func<bool>? Sampler => _spans is null ? null : _spans.Samples;
+
+    /// <summary>Takes a record that will not change any more: counts it, shows it to those who watch, reports it, and has its line written.</summary>
     public void Write(AccessRecord record)
     {
         _metrics.Count(record);
+        Taps.Offer(record);
+        _spans?.Offer(record);
+        if (!IsWanted(record))
+        {
+            return;
+        }
+
         switch (Interlocked.Increment(ref _waiting))
         {
             case > Capacity:
@@ -68,6 +83,13 @@ internal sealed class AccessLog : IAsyncDisposable
         _isStopping.Dispose();
     }
 
+    private bool IsWanted(AccessRecord record) => _config.Only switch
+    {
+        AccessLogFilter.Refused => record.IsDenied,
+        AccessLogFilter.Errors => record.Refusal is not null || record.Code >= 400,
+        _ => true,
+    };
+
     private void WriteAll()
     {
         while (!_isStopping.IsSet)
@@ -86,9 +108,9 @@ internal sealed class AccessLog : IAsyncDisposable
         do
         {
             var count = 0;
-            for (; _lines.WrittenCount < WriteSize && _records.TryDequeue(out var record); count++)
+            for (; _lines.Length < WriteSize && _records.TryDequeue(out var record); count++)
             {
-                AccessLine.Write(_lines, record, _config.Format);
+                _format.Write(_lines, record);
             }
 
             Put(count);
@@ -105,7 +127,7 @@ internal sealed class AccessLog : IAsyncDisposable
     {
         try
         {
-            _output.Write(_lines.WrittenSpan);
+            _output.Write(_lines.Span);
             _isFailing = false;
         }
         catch (IOException e)
@@ -119,6 +141,6 @@ internal sealed class AccessLog : IAsyncDisposable
             _isFailing = true;
         }
 
-        _lines.ResetWrittenCount();
+        _lines.Clear();
     }
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using Signet.Identity.Spiffe;
 using Signet.Policy;
 using Signet.Proxy.Connections;
 using Signet.Proxy.Tls;
@@ -83,6 +84,32 @@ internal sealed class AccessRecord
     public long BytesSent { get; set; }
 
     public TimeSpan Duration { get; set; }
+
+    /// <summary>Which trace the request belongs to; null when that is not known.</summary>
+    public TraceContext? Trace { get; set; }
+
+    /// <summary>The request's fields as they came; null unless a template asks for some of them.</summary>
+    public IReadOnlyList<KeyValuePair<string, string>>? RequestFields { get; set; }
+
+    /// <summary>Whether what the proxy itself says had better be plain text.</summary>
+    public bool PrefersText { get; set; }
+
+    public DateTimeOffset Ended => Began + Duration;
+
+    /// <summary>Whether the proxy did not let it happen; what went wrong elsewhere is no denial.</summary>
+    public bool IsDenied => Refusal is { } refusal && Refusals.StageOf(refusal) is not ("upstream" or "connection");
+
+    /// <summary>Where in a connection's life it was decided.</summary>
+    public string Stage =>
+        Refusal is { } refusal and not (RefusalReason.PolicyDenied or RefusalReason.PolicyChanged) ? Refusals.StageOf(refusal)
+        : Verdict is { } verdict ? verdict.Stage.Word()
+        : Direction == Direction.Outbound ? "outbound" : "default";
+
+    /// <summary>Why, in words; empty when there is nothing to say.</summary>
+    public string Reason => Detail ?? Verdict?.Reason ?? "";
+
+    /// <summary>A peer's SPIFFE ID as policies write it.</summary>
+    public static ReadOnlySpan<char> PrincipalOf(Peer peer) => peer.Id.Uri.AsSpan(SpiffeId.SchemePrefix.Length);
 
     public void Refuse(RefusalReason reason, string detail) => (Refusal, Detail) = (reason, detail);
 

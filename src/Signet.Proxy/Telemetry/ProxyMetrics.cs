@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using System.Globalization;
 using Signet.Policy;
 using Signet.Proxy.Authorization;
 using Signet.Proxy.Connections;
@@ -9,7 +8,8 @@ using Signet.Proxy.Tls;
 namespace Signet.Proxy.Telemetry;
 
 /// <summary>
-/// What the proxy counts. Labels only take values that the operator or the code chose, never a peer, so their number is bounded.
+/// What the proxy counts. Labels here only take values that the operator or the code chose, never a peer, so their number is bounded; where
+/// peers have a say, <see cref="TrafficMetrics"/> bounds it.
 /// </summary>
 public sealed class ProxyMetrics : IDisposable
 {
@@ -21,10 +21,9 @@ public sealed class ProxyMetrics : IDisposable
     private readonly Counter<long> _closed;
     private readonly Counter<long> _handshakes;
     private readonly Counter<long> _refusals;
-    private readonly Counter<long> _requests;
     private readonly Counter<long> _denials;
-    private readonly Counter<long> _bytes;
     private readonly Counter<long> _recordsDropped;
+    private readonly Counter<long> _spans;
     private readonly Counter<long> _checks;
     private readonly Counter<long> _keyFetches;
     private readonly Counter<long> _passedThrough;
@@ -36,10 +35,9 @@ public sealed class ProxyMetrics : IDisposable
         _closed = _meter.CreateCounter<long>("signet.proxy.connections.closed", description: "Connections ended.");
         _handshakes = _meter.CreateCounter<long>("signet.proxy.handshakes", description: "TLS handshakes ended; result is \"ok\" or a refusal reason, kind \"full\" or \"resumed\".");
         _refusals = _meter.CreateCounter<long>("signet.proxy.refusals", description: "Connections and requests refused or failed, by reason.");
-        _requests = _meter.CreateCounter<long>("signet.proxy.requests", description: "HTTP requests answered.");
         _denials = _meter.CreateCounter<long>("signet.proxy.policy.denials", description: "Connections and requests denied, by the deciding policy.");
-        _bytes = _meter.CreateCounter<long>("signet.proxy.bytes", unit: "By", description: "Payload moved.");
         _recordsDropped = _meter.CreateCounter<long>("signet.proxy.access_records.dropped", description: "Access log lines lost because the log could not keep up.");
+        _spans = _meter.CreateCounter<long>("signet.proxy.spans", description: "Spans of sampled requests; result is \"exported\" or \"dropped\".");
         _checks = _meter.CreateCounter<long>("signet.proxy.authoriser.checks", description: "Questions to external authorisers, by provider and how they ended.");
         _passedThrough = _meter.CreateCounter<long>("signet.proxy.passthrough.connections", description: "Captured connections to places outside the mesh, carried on as they were.");
         _handovers = _meter.CreateCounter<long>("signet.proxy.handovers", description: "Handovers to another process, by result: \"taken\" by this one, \"given\" or \"refused\" by it.");
@@ -47,13 +45,18 @@ public sealed class ProxyMetrics : IDisposable
     }
 
     /// <summary>Values that are read when somebody looks.</summary>
-    internal void Observe(Func<DateTimeOffset?> certificateExpiry, Func<long> rotations, Func<int> connections)
+    internal void Observe(IdentityState identity, LiveConnections connections)
     {
         _meter.CreateObservableGauge(
-            "signet.proxy.certificate.expiry_timestamp", () => certificateExpiry()?.ToUnixTimeSeconds() ?? 0, unit: "s", description: "When the own SVID ends, in Unix time; 0 without one.");
-        _meter.CreateObservableCounter("signet.proxy.rotations", rotations, description: "Times that the own SVID or the bundles were replaced.");
-        _meter.CreateObservableGauge("signet.proxy.connections.live", connections, description: "Connections open now.");
+            "signet.proxy.certificate.expiry_timestamp", () => identity.Current?.ExpiresAt.ToUnixTimeSeconds() ?? 0, unit: "s", description: "When the own SVID ends, in Unix time; 0 without one.");
+        _meter.CreateObservableGauge(
+            "signet.proxy.bundle.expiry_timestamp", () => BundleEnds(identity), unit: "s", description: "When the last authority of a trust domain ends, in Unix time; from then on nobody of it is believed.");
+        _meter.CreateObservableCounter("signet.proxy.rotations", () => identity.Rotations, description: "Times that the own SVID or the bundles were replaced.");
+        _meter.CreateObservableGauge("signet.proxy.connections.live", () => Live(connections), description: "Connections open now, those in tunnels among them.");
     }
+
+    /// <summary>What went through the proxy, by who, where to and how it ended.</summary>
+    internal TrafficMetrics Traffic { get; } = new();
 
     internal void Opened(LiveConnection live) => _opened.Add(1, Labels(live));
 
@@ -68,29 +71,23 @@ public sealed class ProxyMetrics : IDisposable
         1,
         new("side", direction == Direction.Inbound ? "server" : "client"),
         new("result", (outcome as TlsOutcome.Refused)?.Reason.ToString() ?? "ok"),
-        new("kind", outcome is TlsOutcome.Established { Session.IsResumed: true } ? "resumed" : "full"));
+        new("kind", outcome is TlsOutcome.Established { Session.IsResumed: true } ? "resumed" : "full"),
+        new("tls_version", (outcome as TlsOutcome.Established)?.Session.Version ?? "none"));
 
     /// <summary>Counts what a finished record says.</summary>
     internal void Count(AccessRecord record)
     {
-        var direction = new KeyValuePair<string, object?>("direction", Name(record.Direction));
         if (record.Refusal is { } refusal)
         {
+            var direction = new KeyValuePair<string, object?>("direction", Name(record.Direction));
             _refusals.Add(1, direction, new("reason", refusal.ToString()));
+            if (refusal is RefusalReason.PolicyDenied or RefusalReason.PolicyChanged)
+            {
+                _denials.Add(1, direction, new("policy", record.Verdict?.Policy ?? "none"), new("stage", record.Verdict is { } verdict ? verdict.Stage.Word() : "none"));
+            }
         }
 
-        if (record.Refusal is RefusalReason.PolicyDenied or RefusalReason.PolicyChanged)
-        {
-            _denials.Add(1, direction, new("policy", record.Verdict?.Policy ?? "none"), new("stage", record.Verdict is { } verdict ? verdict.Stage.Word() : "none"));
-        }
-
-        if (record.Method is not null)
-        {
-            _requests.Add(1, direction, new("code", record.Code?.ToString(CultureInfo.InvariantCulture) ?? "none"), new("verdict", record.Refusal is RefusalReason.PolicyDenied or RefusalReason.TokenInvalid ? "deny" : "allow"));
-        }
-
-        _bytes.Add(record.BytesReceived, direction, new("way", "received"));
-        _bytes.Add(record.BytesSent, direction, new("way", "sent"));
+        Traffic.Count(record);
     }
 
     internal void Checked(string provider, CheckResult result) => _checks.Add(1, new("provider", provider), new("result", result.ToString()));
@@ -101,11 +98,24 @@ public sealed class ProxyMetrics : IDisposable
 
     internal void PassedThrough() => _passedThrough.Add(1);
 
+    internal void SpansExported(int count) => _spans.Add(count, new KeyValuePair<string, object?>("result", "exported"));
+
+    internal void SpansDropped(int count) => _spans.Add(count, new KeyValuePair<string, object?>("result", "dropped"));
+
     internal void RecordsDropped(int count) => _recordsDropped.Add(count);
 
     public void Dispose() => _meter.Dispose();
 
     internal static string Name(Direction direction) => direction == Direction.Inbound ? "inbound" : "outbound";
+
+    private static IEnumerable<Measurement<long>> BundleEnds(IdentityState identity) => (identity.Current?.Context.Bundles.All ?? [])
+        .Where(bundle => bundle.Authorities.Count > 0)
+        .Select(bundle => new Measurement<long>(
+            bundle.Authorities.Max(authority => authority.NotAfter).ToUnixTimeSeconds(), new KeyValuePair<string, object?>("trust_domain", bundle.TrustDomain.Name)));
+
+    private static IEnumerable<Measurement<int>> Live(LiveConnections connections) => connections.All
+        .CountBy(live => (live.Direction, Protocol: live.Protocol ?? "unknown", State: live.IsIdle ? "idle" : "active"))
+        .Select(same => new Measurement<int>(same.Value, new("direction", Name(same.Key.Direction)), new("protocol", same.Key.Protocol), new("state", same.Key.State)));
 
     private static TagList Labels(LiveConnection live) => new([new("direction", Name(live.Direction)), new("listener", live.Listener)]);
 }

@@ -14,6 +14,18 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
     private readonly UpstreamSessions _sessions = new(dialer, core);
     private bool _isClosed;
 
+    /// <summary>How many connections are kept.</summary>
+    public int Unused
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _unused.Count;
+            }
+        }
+    }
+
     /// <summary>A way for one request, on the loop that wants it.</summary>
     /// <param name="loop">The loop.</param>
     /// <param name="head">The request.</param>

@@ -3,6 +3,7 @@ using System.Net;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Signet.Client;
+using Signet.Hosting.Logging;
 using Signet.Identity.Spiffe;
 using Signet.Policy;
 using Signet.Proxy;
@@ -12,7 +13,7 @@ using Signet.Testing;
 namespace Signet.FunctionalTests.Proxy;
 
 /// <summary>One proxy on real sockets with its own identity, policy folder and access log; what a test is about, it changes.</summary>
-internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
+internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger, ILogLevels
 {
     public const string Strict = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: mesh, namespace: istio-system}\nspec: {mtls: {mode: STRICT}}\n";
     public const string Permissive = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: mesh, namespace: istio-system}\nspec: {mtls: {mode: PERMISSIVE}}\n";
@@ -143,6 +144,10 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger
         _folder.Dispose();
         Assert.Equal("", string.Join("\n", _defects));
     }
+
+    LogLevel ILogLevels.Configured => LogLevel.Information;
+
+    LevelChange? ILogLevels.Change { get; set; }
 
     ILogger ILoggerFactory.CreateLogger(string categoryName) => this;
 

@@ -18,21 +18,10 @@ public sealed class RefusalsTests
     [Fact]
     public void Every_reason_is_explained_to_operators_and_no_other_is()
     {
-        var documented = File.ReadAllLines(Path.Combine(Repository(), "docs", "reference", "refusals.md"))
+        var documented = RepositoryFolder.Read("docs", "reference", "refusals.md").Split('\n')
             .Where(line => line.StartsWith("| `", StringComparison.Ordinal))
             .Select(line => line.Split('`')[1]);
 
         Assert.Equal(Enum.GetNames<RefusalReason>().Order(), documented.Order());
-    }
-
-    private static string Repository()
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Signet.slnx")))
-        {
-            folder = folder.Parent;
-        }
-
-        return folder?.FullName ?? throw new InvalidOperationException("the tests run outside the repository");
     }
 }

@@ -146,6 +146,36 @@ public sealed partial class LogOutputTests
         Assert.Equal(new LogConfig(), ConfigDocument.Read("f", "", new Dictionary<string, string>(), root => LogConfig.Read(root.Section("log"))));
     }
 
+    [Fact]
+    public async Task Writes_more_or_less_while_its_level_is_changed_and_what_was_configured_afterwards()
+    {
+        var time = new ManualTimeProvider(Moment);
+        using var stream = new MemoryStream();
+        await using (var output = new LogOutput(stream, new LogConfig(LogLevel.Warning), time))
+        {
+            var log = output.CreateLogger("Signet.Server.Api");
+            Issued(log, "before", "1h", "1");
+            output.Change = new LevelChange(LogLevel.Information, Moment.AddMinutes(10));
+            Issued(log, "changed", "1h", "2");
+            Assert.Equal((LogLevel.Information, LogLevel.Warning), (output.Change!.Level, output.Configured));
+            time.Advance(TimeSpan.FromMinutes(10));
+            Issued(log, "over", "1h", "3");
+            Assert.Null(output.Change);
+            output.Change = new LevelChange(LogLevel.Information, DateTimeOffset.MaxValue);
+            output.Config = new LogConfig(LogLevel.Error);
+            Issued(log, "reloaded", "1h", "4");
+            output.Change = null;
+            Issued(log, "taken back", "1h", "5");
+        }
+
+        Assert.Equal(
+            [
+                "hosting.logging the log level is info until 2026-01-02T03:14:05.678Z", "server.api changed got an SVID that lives 1h serial=2",
+                "hosting.logging the log level is info until further notice", "server.api reloaded got an SVID that lives 1h serial=4",
+            ],
+            Encoding.UTF8.GetString(stream.ToArray()).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => string.Join(' ', line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[2..])));
+    }
+
     private static async Task<string> Logged(LogConfig config, Action<ILogger> act)
     {
         using var stream = new MemoryStream();

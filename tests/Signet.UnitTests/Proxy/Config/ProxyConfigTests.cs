@@ -52,6 +52,64 @@ public sealed class ProxyConfigTests
     }
 
     [Fact]
+    public void Reads_how_the_application_learns_who_asks_it()
+    {
+        var config = Read(Sample.Replace(
+            "app: 127.0.0.1:8080}",
+            "app: 127.0.0.1:8080, forwardClientCert: {mode: appendForward, header: both, details: [hash, cert, dns]}, headers: {xForwardedFor: append, forwarded: set, via: edge, requestId: replace, traceContext: join}}",
+            StringComparison.Ordinal));
+
+        var inbound = Assert.Single(config.Inbound);
+        Assert.Equal(
+            new ForwardClientCertConfig { Mode = ForwardClientCertMode.AppendForward, Fields = ClientCertFields.Xfcc | ClientCertFields.Rfc9440, Details = ClientCertDetails.Cert | ClientCertDetails.Dns },
+            inbound.ForwardClientCert);
+        Assert.Equal(new HopFieldsConfig { XForwardedFor = HopField.Append, Forwarded = HopField.Set, Via = "edge", KeepsRequestId = false, JoinsTraces = true }, inbound.HopFields);
+        Assert.Equal(ForwardClientCertMode.Sanitize, Assert.Single(config.Outbound).ForwardClientCert.Mode);
+        var plain = Assert.Single(Read(Sample).Inbound);
+        Assert.Equal((ForwardClientCertMode.SanitizeSet, ClientCertDetails.Subject | ClientCertDetails.Uri, new HopFieldsConfig()), (plain.ForwardClientCert.Mode, plain.ForwardClientCert.Details, plain.HopFields));
+    }
+
+    [Fact]
+    public void Reads_where_traces_and_access_lines_go()
+    {
+        var config = Read(Sample + "\ntracing: {endpoint: \"https://collector.example.org/v1/traces\", samplePercent: 0.5, service: shop}\naccessLog: {format: json, only: refused, template: {a: \"%DURATION%\", b: \"x %REQ(X-A)%\"}}");
+
+        Assert.Equal(new TracingConfig(new Uri("https://collector.example.org/v1/traces"), 0.005, "shop"), config.Tracing);
+        Assert.Equal(AccessLogFilter.Refused, config.AccessLog.Only);
+        Assert.Equal([("a", "%DURATION%"), ("b", "x %REQ(X-A)%")], config.AccessLog.Json!.Select(member => (member.Key, member.Value.Text)));
+        Assert.True(config.AccessLog.WantsFields);
+        Assert.Null(Read(Sample).Tracing);
+        Assert.Equal(0.01, Read(Sample + "\ntracing: {endpoint: \"http://127.0.0.1:4318/v1/traces\"}").Tracing!.Ratio);
+        Assert.Equal("%PROTOCOL%", Read(Sample + "\naccessLog: {template: \"%PROTOCOL%\"}").AccessLog.Text!.Text);
+    }
+
+    [Theory]
+    [InlineData("tracing: {endpoint: \"http://collector.example.org/v1/traces\"}", "is plaintext to another machine")]
+    [InlineData("tracing: {endpoint: collector}", "is no address to send traces to")]
+    [InlineData("tracing: {samplePercent: 5}", "endpoint: is missing")]
+    [InlineData("tracing: {endpoint: \"http://127.0.0.1:4318\", samplePercent: 101}", "is not a number from 0 to 100")]
+    [InlineData("accessLog: {template: \"%DURATOIN%\"}", "accessLog.template: has the operator %DURATOIN%, which is not known; did you mean %DURATION%?")]
+    [InlineData("accessLog: {template: {a: \"%DURATION%\"}}", "accessLog.template: is no text")]
+    [InlineData("accessLog: {format: json, template: \"%DURATION%\"}", "accessLog.template: is no list of names")]
+    [InlineData("accessLog: {format: json, template: [a]}", "accessLog.template: is no list of names")]
+    [InlineData("accessLog: {format: json, template: {a: \"%X\"}}", "accessLog.template.a: has a percent sign that nothing closes")]
+    [InlineData("accessLog: {format: json, template: {}}", "has 0 names")]
+    [InlineData("accessLog: {only: some}", "is not one of all, errors, refused")]
+    public void Says_what_is_wrong_with_traces_and_access_lines(string text, string expected) =>
+        Assert.Contains(expected, Assert.Single(Assert.Throws<ConfigException>(() => Read(Sample + "\n" + text)).Problems).ToString(), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("forwardClientCert: {mode: forward}", "is not one of sanitize, forwardOnly, appendForward, sanitizeSet, alwaysForwardOnly")]
+    [InlineData("forwardClientCert: {details: [subjet]}", "\"subjet\" is not one of hash, subject, cert, chain, uri, dns")]
+    [InlineData("forwardClientCert: {header: x-mine}", "is not one of xfcc, rfc9440, both")]
+    [InlineData("headers: {via: \"a b\"}", "headers.via: \"a b\" is no name")]
+    [InlineData("headers: {forwarded: yes}", "is not one of pass, append, set, remove")]
+    public void Says_what_is_wrong_with_what_the_application_is_told(string text, string expected) => Assert.Contains(
+        expected,
+        Assert.Single(Assert.Throws<ConfigException>(() => Read(Sample.Replace("app: 127.0.0.1:8080}", "app: 127.0.0.1:8080, " + text + "}", StringComparison.Ordinal))).Problems).ToString(),
+        StringComparison.Ordinal);
+
+    [Fact]
     public void Reads_every_option()
     {
         var config = Read(Sample.Replace("identity: {socket: unix:/run/signet/agent.sock}", "identity: {files: {certificate: a.pem, key: b.pem, roots: c.pem}}", StringComparison.Ordinal) + "\n" + """

@@ -1,14 +1,9 @@
-using Signet.Identity.Spiffe;
 using Signet.Proxy.L7;
-using Signet.Proxy.Tls;
-using Signet.Testing;
 
 namespace Signet.UnitTests.Proxy.L7;
 
 public sealed class ForwardingTests
 {
-    private static readonly DateTimeOffset Now = new(2030, 1, 1, 0, 0, 0, TimeSpan.Zero);
-
     [Fact]
     public void Keeps_hop_by_hop_fields_and_those_that_Connection_names_from_the_next_hop()
     {
@@ -22,20 +17,9 @@ public sealed class ForwardingTests
     [Fact]
     public void Drops_a_client_certificate_that_the_sender_claims()
     {
-        var kept = ForwardedHeaders.EndToEnd(Fields("Host: a", "X-Forwarded-Client-Cert: By=spiffe://a/b", "x-forwarded-client-cert: URI=spiffe://a/admin"));
+        var kept = ForwardedHeaders.EndToEnd(Fields("Host: a", "X-Forwarded-Client-Cert: By=spiffe://a/b", "x-forwarded-client-cert: URI=spiffe://a/admin", "Client-Cert: :AAAA:", "client-cert-chain: :AAAA:"));
 
         Assert.Equal(["Host"], kept.Select(field => field.Key));
-    }
-
-    [Fact]
-    public void Writes_the_peer_as_Envoy_does()
-    {
-        var svid = new TestAuthority(Now).Svid("/ns/default/sa/web");
-        var peer = new Peer(svid.Id, svid.Chain, svid.NotAfter);
-
-        Assert.Equal(
-            $"By=spiffe://example.org/ns/default/sa/orders;Hash={svid.Leaf.Fingerprint};Subject=\"O=Signet\";URI=spiffe://example.org/ns/default/sa/web",
-            ForwardedClientCert.Of(SpiffeId.Parse("spiffe://example.org/ns/default/sa/orders"), peer));
     }
 
     [Theory]
