@@ -17,6 +17,7 @@ using Signet.Proxy.Connections;
 using Signet.Proxy.Handover;
 using Signet.Proxy.Listeners;
 using Signet.Proxy.Loop;
+using Signet.Proxy.Native;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Tls;
 using Signet.Proxy.Upstreams;
@@ -357,6 +358,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
 
     private async Task MaintainAsync(CancellationToken cancellationToken)
     {
+        var ebb = new Ebb();
         using var timer = new PeriodicTimer(MaintenanceInterval, _core.Time);
         while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
         {
@@ -372,6 +374,13 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
             foreach (var tunnels in _core.Tunnels)
             {
                 tunnels.Sweep();
+            }
+
+            // Without work nothing would ever be collected, and the heaps stay as large as they were at the flood.
+            if (ebb.HasCome(_core.Connections.Count))
+            {
+                GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+                Libc.Trim();
             }
         }
     }

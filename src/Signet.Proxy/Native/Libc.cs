@@ -7,7 +7,7 @@ namespace Signet.Proxy.Native;
 
 /// <summary>
 /// The system calls of the loop, as Linux defines them on x86-64 and arm64. Each returns what the kernel returned; errno is read with
-/// <see cref="Marshal.GetLastPInvokeError"/> right after. Only <c>Loop</c>, and <c>Handover</c> where sockets go to another process, call these.
+/// <see cref="Marshal.GetLastPInvokeError"/> right after. Only <c>Loop</c> calls these, <c>Handover</c> where sockets go to another process, and who gives memory back.
 /// </summary>
 internal static unsafe partial class Libc
 {
@@ -89,6 +89,9 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "send", SetLastError = true)]
     public static partial nint Send(int fd, byte* buffer, nint length, int flags);
 
+    [LibraryImport("libc", EntryPoint = "malloc_trim")]
+    private static partial int TrimHeap(nint keep);
+
     [LibraryImport("libc", EntryPoint = "sendmsg", SetLastError = true)]
     private static partial nint SendMessage(int fd, MessageHeader* message, int flags);
 
@@ -121,6 +124,19 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     public static partial nint Write(int fd, void* buffer, nint length);
+
+    /// <summary>Gives what native code has freed back to the kernel; does nothing where the library keeps no more than it needs, or cannot say.</summary>
+    public static void Trim()
+    {
+        try
+        {
+            _ = TrimHeap(0);
+        }
+        catch (EntryPointNotFoundException)
+        {
+            // Not glibc.
+        }
+    }
 
     /// <summary>A second descriptor for what a descriptor stands for.</summary>
     public static int Duplicate(int fd) => Control(fd, DuplicateCloseOnExec, 0);

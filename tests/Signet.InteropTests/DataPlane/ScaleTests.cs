@@ -50,6 +50,13 @@ public sealed class ScaleTests
         await Eventually.IsTrueAsync(async () => await web.ConnectionsAsync() == 0 && await orders.ConnectionsAsync() <= rest, "all connections are over");
         await Eventually.IsTrueAsync(() => both.Zip(before).All(one => one.First.Descriptors <= one.Second.Descriptors + 20 + rest), "all descriptors are closed");
 
+        // What was needed for so many is given back when they have gone; a part stays, for the next ones.
+        if (!tunnel)
+        {
+            await Eventually.IsTrueAsync(
+                () => both.Select((one, i) => one.Memory - before[i].Memory < (during[i] - before[i].Memory) / 2).All(isLess => isLess), "most of the memory is given back");
+        }
+
         var after = both.Select(one => one.Memory).ToList();
         for (var i = 0; i < 2; i++)
         {
