@@ -4,14 +4,14 @@ using Signet.Proxy.Loop;
 namespace Signet.Proxy.Upstreams;
 
 /// <summary>
-/// The way of requests to one destination: by HTTP/2 many share a session, by HTTP/1 unused connections are kept for the next request. One is only ever given to requests of the identity that opened it,
-/// and only comes back after a message whose end was certain. Thread-safe; dispose to close what is kept.
+/// The way of requests to one destination: by HTTP/2 many share a session, by HTTP/1 unused connections are kept for the next request. One is
+/// only ever given to requests of the identity that opened it, and only comes back after a message whose end was certain. Thread-safe; dispose to close what is kept.
 /// </summary>
 internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAsyncDisposable
 {
     private readonly Lock _gate = new();
     private readonly List<(UpstreamConnection Connection, object Era)> _unused = [];
-    private readonly UpstreamSessions _sessions = new(dialer, core);
+    private UpstreamSessions? _sessions;
     private bool _isClosed;
 
     /// <summary>How many connections are kept.</summary>
@@ -26,13 +26,15 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
         }
     }
 
+    private UpstreamSessions Sessions => Volatile.Read(ref _sessions) ?? Interlocked.CompareExchange(ref _sessions, new(dialer, GiveBackAsync, core), null) ?? _sessions!;
+
     /// <summary>A way for one request, on the loop that wants it.</summary>
     /// <param name="loop">The loop.</param>
     /// <param name="head">The request.</param>
     /// <param name="fresh">Whether a kept connection of HTTP/1 will not do.</param>
     /// <param name="cancellationToken">The caller no longer wants it.</param>
     public ValueTask<(IServerMessages? Server, DialOutcome.Failed? Failure)> OpenAsync(EventLoop loop, RequestHead head, bool fresh, CancellationToken cancellationToken) =>
-        !head.IsWebSocketUpgrade && dialer.PrefersHttp2(head.Version) && _sessions.MayTry
+        !head.IsWebSocketUpgrade && dialer.PrefersHttp2(head.Version) && Sessions.MayTry
             ? OpenStreamAsync(loop, fresh, cancellationToken)
             : OpenConnectionAsync(loop, fresh, cancellationToken);
 
@@ -76,7 +78,7 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
     /// <summary>Closes what has ended, is too old, or belongs to an identity of the past.</summary>
     public async ValueTask SweepAsync()
     {
-        _sessions.Sweep();
+        _sessions?.Sweep();
         var era = dialer.Era;
         List<(UpstreamConnection Connection, object Era)> unfit;
         lock (_gate)
@@ -106,14 +108,14 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
             await connection.DisposeAsync().ConfigureAwait(false);
         }
 
-        await _sessions.DisposeAsync().ConfigureAwait(false);
+        await Sessions.DisposeAsync().ConfigureAwait(false);
     }
 
     private async ValueTask<(IServerMessages?, DialOutcome.Failed?)> OpenStreamAsync(EventLoop loop, bool fresh, CancellationToken cancellationToken)
     {
-        var (session, failure) = await _sessions.TakeAsync(loop, GiveBackAsync, cancellationToken).ConfigureAwait(false);
+        var (session, failure) = await Sessions.TakeAsync(loop, cancellationToken).ConfigureAwait(false);
         return session is not null ? (new Http2Server(session), null)
-            : _sessions.MayTry ? (null, new(failure!.Reason, failure.Detail, failure.Endpoint))
+            : Sessions.MayTry ? (null, new(failure!.Reason, failure.Detail, failure.Endpoint))
             : await OpenConnectionAsync(loop, fresh, cancellationToken).ConfigureAwait(false);
     }
 

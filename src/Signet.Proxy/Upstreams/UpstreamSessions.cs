@@ -8,7 +8,10 @@ namespace Signet.Proxy.Upstreams;
 /// HTTP/2 sessions to one destination, apart on each loop: a session is only ever used for requests of the identity, bundles and policies that
 /// it was opened under. Streams are spread over as many sessions as the destination has addresses. Thread-safe.
 /// </summary>
-internal sealed class UpstreamSessions(IUpstreamDialer dialer, ProxyCore core) : IAsyncDisposable
+/// <param name="dialer">The way there.</param>
+/// <param name="keep">Takes a connection that turned out to speak HTTP/1 only, with the era that it was opened under.</param>
+/// <param name="core">The proxy.</param>
+internal sealed class UpstreamSessions(IUpstreamDialer dialer, Func<UpstreamConnection, object, ValueTask> keep, ProxyCore core) : IAsyncDisposable
 {
     /// <summary>Streams of one session. So many times their window is what a session keeps at most for clients that are slow, and so they never hold up the others.</summary>
     private const int MaxStreams = 128;
@@ -18,40 +21,38 @@ internal sealed class UpstreamSessions(IUpstreamDialer dialer, ProxyCore core) :
     /// <summary>How long a destination that speaks HTTP/1 only is believed to.</summary>
     private static readonly TimeSpan WithoutHttp2For = TimeSpan.FromMinutes(1);
 
-    private readonly ConcurrentDictionary<EventLoop, SessionPool<object>> _pools = new();
+    private readonly ConcurrentDictionary<EventLoop, Sessions> _sessions = new();
     private long _withoutSince;
+
+    private ProxyCore Core => core;
 
     /// <summary>Whether the destination may speak HTTP/2, as far as is known.</summary>
     public bool MayTry => Volatile.Read(ref _withoutSince) is var since && (since == 0 || core.Time.GetElapsedTime(since) >= WithoutHttp2For);
 
-    /// <summary>A session for one more stream.</summary>
-    /// <param name="loop">Where it lives.</param>
-    /// <param name="keep">Takes a connection that turned out to speak HTTP/1 only, with the era that it was opened under.</param>
-    /// <param name="cancellationToken">The caller no longer wants it.</param>
-    public ValueTask<(SharedSession? Session, SessionDial.Failed? Failure)> TakeAsync(
-        EventLoop loop, Func<UpstreamConnection, object, ValueTask> keep, CancellationToken cancellationToken)
+    /// <summary>A session for one more stream, on the loop that wants it.</summary>
+    public ValueTask<(SharedSession? Session, SessionDial.Failed? Failure)> TakeAsync(EventLoop loop, CancellationToken cancellationToken)
     {
-        var pool = _pools.GetOrAdd(loop, static (_, core) => new SessionPool<object>(OptionsOf(core)), core);
+        var sessions = _sessions.GetOrAdd(loop, static (loop, self) => new Sessions(self, loop), this);
         var era = dialer.Era;
-        return pool.TakeAsync(era, dialer.Width, token => DialAsync(loop, era, keep, token), cancellationToken);
+        return sessions.Pool.TakeAsync(era, dialer.Width, sessions.DialFor(era), cancellationToken);
     }
 
     /// <summary>Lets sessions go that are unused for too long or belong to an identity of the past.</summary>
     public void Sweep()
     {
         var era = dialer.Era;
-        foreach (var pool in _pools.Values)
+        foreach (var sessions in _sessions.Values)
         {
-            pool.Retire(key => !ReferenceEquals(key, era));
-            pool.Sweep();
+            sessions.Pool.Retire(key => !ReferenceEquals(key, era));
+            sessions.Pool.Sweep();
         }
     }
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var pool in _pools.Values)
+        foreach (var sessions in _sessions.Values)
         {
-            await pool.DisposeAsync().ConfigureAwait(false);
+            await sessions.Pool.DisposeAsync().ConfigureAwait(false);
         }
     }
 
@@ -61,7 +62,7 @@ internal sealed class UpstreamSessions(IUpstreamDialer dialer, ProxyCore core) :
         return new() { Http2 = http2 with { MaxBuffered = MaxStreams * http2.StreamWindow }, MaxSessions = MaxSessions };
     }
 
-    private async Task<SessionDial> DialAsync(EventLoop loop, object era, Func<UpstreamConnection, object, ValueTask> keep, CancellationToken cancellationToken)
+    private async Task<SessionDial> DialAsync(EventLoop loop, object era, CancellationToken cancellationToken)
     {
         var dialled = await dialer.DialAsync(loop, UpstreamUse.Http2, cancellationToken).ConfigureAwait(false);
         if (dialled is DialOutcome.Failed failed)
@@ -79,5 +80,24 @@ internal sealed class UpstreamSessions(IUpstreamDialer dialer, ProxyCore core) :
 
         Volatile.Write(ref _withoutSince, 0);
         return new SessionDial.Connected(connection.Transport, connection.Session, connection.Endpoint, loop.Post);
+    }
+
+    /// <summary>Those of one loop. The way to a new one is made once per era, not once per request.</summary>
+    private sealed class Sessions(UpstreamSessions all, EventLoop loop)
+    {
+        private (object Era, Func<CancellationToken, Task<SessionDial>> Dial)? _way;
+
+        public SessionPool<object> Pool { get; } = new(OptionsOf(all.Core));
+
+        /// <summary>On the loop's thread only.</summary>
+        public Func<CancellationToken, Task<SessionDial>> DialFor(object era)
+        {
+            if (_way is not { } way || !ReferenceEquals(way.Era, era))
+            {
+                _way = way = (era, token => all.DialAsync(loop, era, token));
+            }
+
+            return way.Dial;
+        }
     }
 }

@@ -76,8 +76,8 @@ public sealed class HttpTests
         var said = await Peer.RunAsync(H2load, mesh.File("."), "-n", requests, "-c", clients, "-m", streams, $"http://{web.EndPoint}{path}");
         Assert.Contains($"{requests} succeeded, 0 failed, 0 errored, 0 timeout", said);
         Assert.Contains($"{requests} 2xx", said);
-        await Eventually.IsTrueAsync(() => orders.Log().Count == int.Parse(requests), "a line for each");
-        Assert.All(orders.Log(), line => Assert.Equal("2", line.GetProperty("request").GetProperty("version").GetString()));
+        await Eventually.IsTrueAsync(() => Requests(orders).Count() == int.Parse(requests), "a line for each");
+        Assert.All(Requests(orders), request => Assert.Equal("2", request.GetProperty("version").GetString()));
     }
 
     [Fact]
@@ -92,6 +92,10 @@ public sealed class HttpTests
         Assert.EndsWith("done", output.TrimEnd(), StringComparison.Ordinal);
         await Eventually.IsTrueAsync(() => orders.Log().Any(line => line.GetProperty("response").TryGetProperty("grpcStatus", out var status) && status.GetInt32() == 7), "the refusal's status is logged");
     }
+
+    /// <summary>Those that are logged; connections that were opened to see whether somebody listens have lines too.</summary>
+    private static IEnumerable<System.Text.Json.JsonElement> Requests(Sidecar sidecar) =>
+        sidecar.Log().Select(line => line.TryGetProperty("request", out var request) ? request : default).Where(request => request.ValueKind == System.Text.Json.JsonValueKind.Object);
 
     /// <summary>A server that sends files, and echoes what is posted to it.</summary>
     private static async Task<IPEndPoint> NghttpdAsync(Sidecars mesh)
