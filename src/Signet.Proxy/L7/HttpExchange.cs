@@ -58,15 +58,23 @@ internal sealed class HttpExchange(
 
     private async Task<ExchangeEnd> RunAsync(IServerMessages server, bool mayRetry)
     {
-        var isComplete = false;
-        using var stopBody = HasBody ? CancellationTokenSource.CreateLinkedTokenSource(live.Token) : null;
-        var sending = SendRequestAsync(server, stopBody?.Token ?? live.Token);
-        var body = sending.IsCompleted ? null : sending.AsTask();
-        var sent = body is null ? await sending.ConfigureAwait(false) : default;
+        var (isComplete, sent) = (false, default(PumpResult));
+        Task<PumpResult>? body = null;
         Task<Received>? response = null;
+        using var stopBody = HasBody ? CancellationTokenSource.CreateLinkedTokenSource(live.Token) : null;
         try
         {
             // 1. A body that cannot be read to its end, or a client that left, ends everything; a server that stopped reading may still answer.
+            var sending = SendRequestAsync(server, stopBody?.Token ?? live.Token);
+            if (sending.IsCompleted)
+            {
+                sent = await sending.ConfigureAwait(false);
+            }
+            else
+            {
+                body = sending.AsTask();
+            }
+
             var receiving = ReceiveHeadAsync(server);
             if (body is not null)
             {
