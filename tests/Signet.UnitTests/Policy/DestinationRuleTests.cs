@@ -186,13 +186,6 @@ public sealed class DestinationRuleTests
     public void A_credentialName_is_honoured_with_a_workloadSelector() =>
         Assert.Empty(Ask.Load(Rule("r", "b", "host: svc, workloadSelector: {matchLabels: {app: web}}, trafficPolicy: {tls: {mode: MUTUAL, credentialName: c}}")).Problems);
 
-    [Fact]
-    public void Fields_that_are_about_something_else_are_named()
-    {
-        var problem = Assert.Single(Ask.Load(Rule("r", "b", "host: svc, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}, tls: {mode: ISTIO_MUTUAL}}")).Problems);
-        Assert.Equal((PolicySeverity.Info, PolicyCodes.FieldWithoutEffect), (problem.Severity, problem.Code));
-    }
-
     [Theory]
     [InlineData("networking.istio.io/v1", true)]
     [InlineData("networking.istio.io/v1beta1", true)]
