@@ -120,6 +120,11 @@ internal static class DestinationRuleReader
             problems.Error(tls.Line, PolicyCodes.CredentialIgnored, $"{path}.credentialName would be ignored: a sidecar honours it only in a rule with a workloadSelector", "add spec.workloadSelector, or name files");
         }
 
+        if (tls is { CredentialName: not null, Mode: ClientTlsMode.Simple or ClientTlsMode.Mutual } && hasSelector)
+        {
+            problems.Warning(tls.Line, PolicyCodes.Unsupported, $"{path}.credentialName needs a store of credentials, which a Signet proxy does not have: its clients don't connect", "name files");
+        }
+
         if (tls.CredentialName is not null && hasFiles)
         {
             problems.Error(tls.Line, PolicyCodes.BadValue, $"{path} has both credentialName and files", "keep one of them");

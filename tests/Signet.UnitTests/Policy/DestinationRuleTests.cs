@@ -183,8 +183,11 @@ public sealed class DestinationRuleTests
     }
 
     [Fact]
-    public void A_credentialName_is_honoured_with_a_workloadSelector() =>
-        Assert.Empty(Ask.Load(Rule("r", "b", "host: svc, workloadSelector: {matchLabels: {app: web}}, trafficPolicy: {tls: {mode: MUTUAL, credentialName: c}}")).Problems);
+    public void A_credentialName_with_a_workloadSelector_is_read_and_named_as_not_supported()
+    {
+        var problem = Assert.Single(Ask.Load(Rule("r", "b", "host: svc, workloadSelector: {matchLabels: {app: web}}, trafficPolicy: {tls: {mode: MUTUAL, credentialName: c}}")).Problems);
+        Assert.Equal((PolicySeverity.Warning, PolicyCodes.Unsupported), (problem.Severity, problem.Code));
+    }
 
     [Theory]
     [InlineData("networking.istio.io/v1", true)]

@@ -53,8 +53,14 @@ public sealed class TrafficPolicyTests
         Assert.Equal(
             new OutlierDetection
             {
-                Consecutive5xx = 1, ConsecutiveGatewayErrors = 2, ConsecutiveLocalOriginFailures = 3, SplitsLocalOrigin = true,
-                Interval = TimeSpan.FromSeconds(90), BaseEjectionTime = TimeSpan.FromMilliseconds(500), MaxEjectionPercent = 100, MinHealthPercent = 40,
+                Consecutive5xx = 1,
+                ConsecutiveGatewayErrors = 2,
+                ConsecutiveLocalOriginFailures = 3,
+                SplitsLocalOrigin = true,
+                Interval = TimeSpan.FromSeconds(90),
+                BaseEjectionTime = TimeSpan.FromMilliseconds(500),
+                MaxEjectionPercent = 100,
+                MinHealthPercent = 40,
             },
             traffic.Outliers);
         Assert.Equal(new RetryBudget(50, 1), traffic.Retries);
