@@ -34,6 +34,7 @@ public enum RefusalReason
     PolicyDenied,
     TokenInvalid,
     ClientTlsUnsupported,
+    CredentialUnusable,
 
     // --- connections that were allowed once
     PolicyChanged,
@@ -45,10 +46,14 @@ public enum RefusalReason
     // --- HTTP
     MalformedRequest,
     RequestHeadTimeout,
+    RateLimited,
 
     // --- the other side of the proxy
+    UpstreamUnhealthy,
+    UpstreamOverloaded,
     UpstreamConnectFailed,
     UpstreamConnectTimeout,
     UpstreamClosed,
     UpstreamMalformed,
+    UpstreamTimeout,
 }

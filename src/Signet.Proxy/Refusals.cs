@@ -6,7 +6,7 @@ public static class Refusals
     /// <summary>Where in a connection's life it belongs, as the access log's <c>stage</c> says it.</summary>
     public static string StageOf(RefusalReason reason) => reason switch
     {
-        RefusalReason.WaitingForSvid or RefusalReason.OwnSvidExpired => "identity",
+        RefusalReason.WaitingForSvid or RefusalReason.OwnSvidExpired or RefusalReason.CredentialUnusable => "identity",
         RefusalReason.PlaintextRefused => "peer-authentication",
         RefusalReason.NotCaptured or RefusalReason.DestinationUnknown => "capture",
         RefusalReason.ProxyHeaderInvalid or RefusalReason.DetectionTimeout or RefusalReason.MalformedClientHello => "detection",
@@ -17,8 +17,9 @@ public static class Refusals
         RefusalReason.TokenInvalid => "request-authentication",
         RefusalReason.PeerNoLongerTrusted or RefusalReason.PeerExpired => "handshake",
         RefusalReason.IdleTimeout or RefusalReason.Draining => "connection",
-        RefusalReason.MalformedRequest or RefusalReason.RequestHeadTimeout => "request",
-        RefusalReason.UpstreamConnectFailed or RefusalReason.UpstreamConnectTimeout or RefusalReason.UpstreamClosed or RefusalReason.UpstreamMalformed => "upstream",
+        RefusalReason.MalformedRequest or RefusalReason.RequestHeadTimeout or RefusalReason.RateLimited => "request",
+        RefusalReason.UpstreamUnhealthy or RefusalReason.UpstreamOverloaded or RefusalReason.UpstreamConnectFailed or RefusalReason.UpstreamConnectTimeout
+            or RefusalReason.UpstreamClosed or RefusalReason.UpstreamMalformed or RefusalReason.UpstreamTimeout => "upstream",
         _ => throw new ArgumentOutOfRangeException(nameof(reason)),
     };
 
@@ -29,7 +30,8 @@ public static class Refusals
         RefusalReason.TokenInvalid => 401,
         RefusalReason.RequestHeadTimeout => 408,
         RefusalReason.MalformedRequest => 400,
-        RefusalReason.UpstreamConnectTimeout => 504,
+        RefusalReason.RateLimited => 429,
+        RefusalReason.UpstreamConnectTimeout or RefusalReason.UpstreamTimeout => 504,
         RefusalReason.UpstreamMalformed or RefusalReason.UpstreamClosed => 502,
         _ => 503,
     };
@@ -41,8 +43,11 @@ public static class Refusals
         RefusalReason.TokenInvalid => "invalid_token",
         RefusalReason.RequestHeadTimeout => "request_timeout",
         RefusalReason.MalformedRequest => "malformed_request",
-        RefusalReason.WaitingForSvid or RefusalReason.OwnSvidExpired => "no_identity",
-        RefusalReason.UpstreamConnectFailed or RefusalReason.UpstreamConnectTimeout => "upstream_unreachable",
+        RefusalReason.WaitingForSvid or RefusalReason.OwnSvidExpired or RefusalReason.CredentialUnusable => "no_identity",
+        RefusalReason.RateLimited => "rate_limited",
+        RefusalReason.UpstreamOverloaded => "upstream_overloaded",
+        RefusalReason.UpstreamConnectFailed or RefusalReason.UpstreamConnectTimeout or RefusalReason.UpstreamUnhealthy => "upstream_unreachable",
+        RefusalReason.UpstreamTimeout => "upstream_timeout",
         RefusalReason.UpstreamMalformed or RefusalReason.UpstreamClosed => "upstream_failed",
         _ => "upstream_refused",
     };

@@ -14,6 +14,9 @@ public sealed record ProxyLimits
     /// <summary>Unused connections kept per destination.</summary>
     public int IdleUpstreams { get; init; } = 64;
 
+    /// <summary>How often a request or connection is tried again at most, where that is safe.</summary>
+    public int Retries { get; init; } = 2;
+
     /// <summary>Questions to external authorisers under way; further ones wait for their turn, within their timeout.</summary>
     public int Checks { get; init; } = 256;
 
@@ -25,6 +28,7 @@ public sealed record ProxyLimits
             Connections = section.Integer("connections", defaults.Connections, 1, 1_000_000),
             Handshakes = section.Integer("handshakes", defaults.Handshakes, 1, 100_000),
             Checks = section.Integer("checks", defaults.Checks, 1, 100_000),
+            Retries = section.Integer("retries", defaults.Retries, 0, 10),
             IdleUpstreams = section.Integer("idleUpstreams", defaults.IdleUpstreams, 0, 100_000),
         };
     }

@@ -11,9 +11,9 @@ namespace Signet.Proxy.L7;
 internal static class ForwardedClientCert
 {
     /// <param name="self">This proxy's own ID.</param>
-    /// <param name="peer">Who the handshake proved to be there.</param>
+    /// <param name="peer">The workload that the handshake proved to be there.</param>
     public static string Of(SpiffeId self, Peer peer) =>
-        $"By={self.Uri};Hash={peer.Leaf.Fingerprint};Subject=\"{Quoted(peer.Leaf.Subject)}\";URI={peer.Id.Uri}";
+        $"By={self.Uri};Hash={peer.Leaf.Fingerprint};Subject=\"{Quoted(peer.Leaf.Subject)}\";URI={peer.Id!.Uri}";
 
     /// <summary>A quoted value: quotes are escaped, and what is not printable ASCII leaves as the hex pairs of RFC 4514 §2.4.</summary>
     private static string Quoted(string subject)

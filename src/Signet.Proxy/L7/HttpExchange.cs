@@ -3,6 +3,7 @@ using Signet.Proxy.L4;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Transport;
 using Signet.Proxy.Upstreams;
+using Signet.Proxy.Upstreams.Limits;
 
 namespace Signet.Proxy.L7;
 
@@ -21,9 +22,10 @@ internal sealed class HttpExchange(
     public async Task<bool> RunAsync()
     {
         forwarding.Clearance.Demand();
-        for (var isRetry = false; ; isRetry = true)
+        using var tries = role.Pool.Begin();
+        while (true)
         {
-            var (outcome, era) = await role.Pool.TakeAsync(live.Loop, fresh: isRetry, live.Token).ConfigureAwait(false);
+            var (outcome, era) = await TakeAsync(tries).ConfigureAwait(false);
             if (outcome is DialOutcome.Failed failed)
             {
                 record.Upstream = failed.Endpoint;
@@ -32,7 +34,7 @@ internal sealed class HttpExchange(
 
             var upstream = ((DialOutcome.Connected)outcome).Connection;
             Note(upstream);
-            var end = await RunAsync(upstream, era).ConfigureAwait(false);
+            var end = await RunAsync(upstream, era, tries).ConfigureAwait(false);
             if (end != ExchangeEnd.Retry)
             {
                 return end == ExchangeEnd.Reusable;
@@ -48,18 +50,40 @@ internal sealed class HttpExchange(
         /// <summary>The client's connection must end.</summary>
         Final,
 
-        /// <summary>An unused connection had died before it took the request; nothing was answered, nothing was lost.</summary>
+        /// <summary>The request is sent once more: nothing was answered, and nothing can have been done twice.</summary>
         Retry,
     }
 
-    private async Task<ExchangeEnd> RunAsync(UpstreamConnection upstream, object era)
+    /// <summary>A connection, as far as there is time for one.</summary>
+    private async Task<(DialOutcome Outcome, object Era)> TakeAsync(RequestTries tries)
     {
-        var givenBack = false;
-        using var stopBody = HasBody ? CancellationTokenSource.CreateLinkedTokenSource(live.Token) : null;
-        var body = SendRequestAsync(upstream, stopBody?.Token ?? live.Token);
-        var response = ReceiveHeadAsync(upstream);
+        using var patience = new Patience(tries.IsLimited, core.Time, live.Token);
+        patience.Arm(tries.Left);
         try
         {
+            return await role.Pool.TakeAsync(live.Loop, tries, patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (patience.IsOver && !live.Token.IsCancellationRequested)
+        {
+            await live.Loop.EnterAsync();
+            return (new DialOutcome.Failed(RefusalReason.UpstreamTimeout, "no connection in time (timeouts.request)", null), this);
+        }
+    }
+
+    private async Task<ExchangeEnd> RunAsync(UpstreamConnection upstream, object era, RequestTries tries)
+    {
+        var givenBack = false;
+        using var patience = new Patience(tries.IsLimited, core.Time, live.Token);
+        using var stopBody = HasBody ? CancellationTokenSource.CreateLinkedTokenSource(live.Token) : null;
+        var body = SendRequestAsync(upstream, stopBody?.Token ?? live.Token);
+        var response = ReceiveHeadAsync(upstream, patience.Token);
+        try
+        {
+            if (!HasBody)
+            {
+                patience.Arm(tries.LeftOfTry);
+            }
+
             // 1. A body that cannot be read to its end, or a client that left, ends everything; a server that stopped reading may still answer.
             if (!body.IsCompleted)
             {
@@ -73,11 +97,18 @@ internal sealed class HttpExchange(
                 return await RefuseBodyAsync(broken).ConfigureAwait(false);
             }
 
-            // 2. The final head, or the reason why there is none.
+            // 2. The final head, or the reason why there is none; from here on it must come in time.
+            if (HasBody)
+            {
+                patience.Arm(tries.LeftOfTry);
+            }
+
             var received = await response.ConfigureAwait(false);
             if (received.Head is not { } answer)
             {
-                if (received.NothingCame && upstream.IsReused && !HasBody && head.Method is "GET" or "HEAD" or "OPTIONS" or "PUT" or "DELETE")
+                upstream.ReportFailure(received.Detail);
+                var end = received.Reason == RefusalReason.UpstreamTimeout ? AttemptEnd.TimedOut : AttemptEnd.Broken;
+                if (received.NothingCame && tries.TryAgain(upstream.Home, end, head.Method, isReplayable: !HasBody, wasKept: upstream.IsReused))
                 {
                     return ExchangeEnd.Retry;
                 }
@@ -85,6 +116,7 @@ internal sealed class HttpExchange(
                 return await FailAsync(received.Reason, $"{upstream.Endpoint}: {received.Detail}").ConfigureAwait(false) ? ExchangeEnd.Reusable : ExchangeEnd.Final;
             }
 
+            upstream.Report(answer.Status);
             if (answer.Status == 101)
             {
                 await TunnelAsync(upstream, answer).ConfigureAwait(false);
@@ -178,7 +210,7 @@ internal sealed class HttpExchange(
     private readonly record struct Received(ResponseHead? Head, bool NothingCame, RefusalReason Reason, string Detail);
 
     /// <summary>Reads heads up to the final one; interim ones are passed on.</summary>
-    private async Task<Received> ReceiveHeadAsync(UpstreamConnection upstream)
+    private async Task<Received> ReceiveHeadAsync(UpstreamConnection upstream, CancellationToken patience)
     {
         for (var interim = 0; ; interim++)
         {
@@ -201,7 +233,7 @@ internal sealed class HttpExchange(
 
                 try
                 {
-                    if (!await upstream.ReadMoreAsync(HttpLimits.MaxHead, live.Token).ConfigureAwait(false))
+                    if (!await upstream.ReadMoreAsync(HttpLimits.MaxHead, patience).ConfigureAwait(false))
                     {
                         return new(null, nothingCame, RefusalReason.UpstreamClosed, "ended the connection before a response; its own log may say why");
                     }
@@ -209,6 +241,11 @@ internal sealed class HttpExchange(
                 catch (IOException e)
                 {
                     return new(null, nothingCame, RefusalReason.UpstreamClosed, e.Message);
+                }
+                catch (OperationCanceledException) when (patience.IsCancellationRequested && !live.Token.IsCancellationRequested)
+                {
+                    await live.Loop.EnterAsync();
+                    return new(null, nothingCame, RefusalReason.UpstreamTimeout, "no answer in time (timeouts.perTry, timeouts.request)");
                 }
             }
 

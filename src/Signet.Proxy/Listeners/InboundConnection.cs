@@ -229,7 +229,7 @@ internal sealed class InboundConnection(
     {
         var forHttp = port.Protocol == AppProtocol.Http || (port.Protocol == AppProtocol.Auto && MeshAlpn.SaysHttp(offered) != false);
         var setup = new TlsServerSetup(
-            identity.Certificate, MeshAlpn.Select(offered, forHttp, core.Config.Tls.Tunnel),
+            port.Resumption ? identity.Certificate.Server : identity.Certificate.ServerWithoutSessions, MeshAlpn.Select(offered, forHttp, core.Config.Tls.Tunnel),
             presented => identity.Verdicts.Judge(presented, CertificateUsage.Client, expected: null, core.Time.GetUtcNow()), core.Time);
         return Handshake.RunAsync(core, Direction.Inbound, token => TlsEngine.AcceptAsync(socket, raw.Available, setup, token), live.Token);
     }
@@ -279,6 +279,11 @@ internal sealed class InboundConnection(
     /// </summary>
     public async ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record)
     {
+        if (core.RateLimits.Judge(port.RateLimit, record) is { } tooMany)
+        {
+            return tooMany;
+        }
+
         var model = core.Model!;
         var rules = model.Policy.JwtRules;
         _facts.ResetRequest();

@@ -80,7 +80,7 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
 
     /// <summary>The destination decides; this side only takes away what is not the application's to say.</summary>
     public ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record) =>
-        ValueTask.FromResult(new Ruling(new Forwarding(Clearance.Outbound, head.Path, fields, []), null));
+        ValueTask.FromResult(core.RateLimits.Judge(service.RateLimit, record) ?? new Ruling(new Forwarding(Clearance.Outbound, head.Path, fields, []), null));
 
     /// <summary>A tunnel through a pooled connection lasts as long as its server is believed; the destination asks its own policy.</summary>
     public void KeepAsking(Peer? upstream, bool isTunnel)

@@ -83,7 +83,7 @@ internal static class AccessLine
             json.WriteString("remoteIp", remote.ToString());
         }
 
-        json.WriteString("principal", record.SourcePeer?.Id.Principal);
+        json.WriteString("principal", record.SourcePeer?.Id?.Principal);
         json.WriteString("serial", record.SourcePeer?.Leaf.SerialHex);
         json.WriteEndObject();
     }
@@ -103,7 +103,8 @@ internal static class AccessLine
 
         json.WriteEndObject();
         json.WriteString("workload", record.DestinationWorkload?.ServiceAccount);
-        json.WriteString("principal", record.DestinationPeer?.Id.Principal);
+        json.WriteString("principal", record.DestinationPeer?.Id?.Principal);
+        json.WriteString("serverName", record.DestinationPeer?.Host);
         json.WriteString("serial", record.DestinationPeer?.Leaf.SerialHex);
         json.WriteString("upstream", record.Upstream);
         json.WriteEndObject();
@@ -116,7 +117,7 @@ internal static class AccessLine
         json.WriteString("cipher", record.TlsCipher);
         json.WriteString("sni", record.Sni);
         json.WriteString("alpn", record.Alpn);
-        json.WriteBoolean("mutual", record.TlsVersion is not null);
+        json.WriteBoolean("mutual", record.IsMutual);
         json.WriteBoolean("resumed", record.IsResumed);
         json.WriteEndObject();
     }
@@ -169,10 +170,10 @@ internal static class AccessLine
     {
         var line = new StringBuilder(256);
         line.Append(CultureInfo.InvariantCulture, $"{Time(record)} {ProxyMetrics.Name(record.Direction)} {record.Listener} {record.Protocol ?? "-"}");
-        line.Append(CultureInfo.InvariantCulture, $" {record.SourcePeer?.Id.Principal ?? "-"}@{record.Source} -> {record.DestinationHost ?? record.DestinationWorkload?.ServiceAccount ?? "-"}:{record.DestinationPort}");
+        line.Append(CultureInfo.InvariantCulture, $" {record.SourcePeer?.Id?.Principal ?? "-"}@{record.Source} -> {record.DestinationHost ?? record.DestinationWorkload?.ServiceAccount ?? "-"}:{record.DestinationPort}");
         if (record.Upstream is not null)
         {
-            line.Append(CultureInfo.InvariantCulture, $" via {record.DestinationPeer?.Id.Principal ?? "-"}@{record.Upstream}");
+            line.Append(CultureInfo.InvariantCulture, $" via {record.DestinationPeer?.Id?.Principal ?? record.DestinationPeer?.Host ?? "-"}@{record.Upstream}");
         }
 
         line.Append(CultureInfo.InvariantCulture, $" tls={record.TlsVersion ?? "none"}{(record.IsResumed ? "(resumed)" : "")}");

@@ -46,6 +46,9 @@ internal sealed class AccessRecord
 
     public string? TlsCipher { get; set; }
 
+    /// <summary>Whether both sides had a certificate.</summary>
+    public bool IsMutual { get; set; }
+
     /// <summary>Whether the handshake took up an earlier session.</summary>
     public bool IsResumed { get; set; }
 
@@ -82,7 +85,7 @@ internal sealed class AccessRecord
 
     public void Note(TlsSession session)
     {
-        (TlsVersion, TlsCipher, Alpn, IsResumed) = (session.Version, session.CipherSuite, session.Alpn, session.IsResumed);
+        (TlsVersion, TlsCipher, Alpn, IsMutual, IsResumed) = (session.Version, session.CipherSuite, session.Alpn, session.IsMutual, session.IsResumed);
         if (Direction == Direction.Inbound)
         {
             SourcePeer = session.Peer;

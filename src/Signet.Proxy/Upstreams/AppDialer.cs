@@ -15,6 +15,10 @@ internal sealed class AppDialer(EndPoint app, ReadOnlyMemory<byte> preface, Prox
     /// <summary>The application is the same whatever this proxy's identity is.</summary>
     public object Era => this;
 
+    public Upstream? Upstream => null;
+
+    public Task<DialOutcome> DialAsync(EventLoop loop, EndpointUse use, bool forHttp, CancellationToken cancellationToken) => DialAsync(loop, forHttp, cancellationToken);
+
     public async Task<DialOutcome> DialAsync(EventLoop loop, bool forHttp, CancellationToken cancellationToken)
     {
         var (socket, failure) = await Connector.ConnectAsync(loop, app, Source, core.Config.Timeouts.Connect, core.Time, cancellationToken).ConfigureAwait(false);

@@ -13,6 +13,7 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
 {
     private readonly CancellationTokenSource _disposed = new();
     private Task<bool>? _watch;
+    private EndpointUse? _use;
     private int _isDisposed;
 
     public BufferedTransport Transport => transport;
@@ -26,6 +27,12 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
     /// <summary>The handshake's result; null for the plaintext to the own application.</summary>
     public TlsSession? Session => session;
 
+    /// <summary>The endpoint at which it has a place; null for the own application's.</summary>
+    public UpstreamEndpoint? Home { get; private set; }
+
+    /// <summary>How many requests it was taken for.</summary>
+    public int Requests { get; private set; }
+
     /// <summary>Whether a request was already answered on it.</summary>
     public bool IsReused { get; private set; }
 
@@ -37,6 +44,41 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
 
     /// <summary>Whether an unused connection is still as it was left, and its peer's certificate valid.</summary>
     public bool IsSound(DateTimeOffset now) => _watch is { IsCompleted: false } && (session is null || now < session.Peer.ExpiresAt);
+
+    /// <summary>The place that was kept for it is taken, until it is closed.</summary>
+    public void Settle(UpstreamEndpoint home)
+    {
+        Home = home;
+        home.CountConnection(1);
+    }
+
+    /// <summary>A request begins on it.</summary>
+    public void BeginUse(EndpointUse? use)
+    {
+        Requests++;
+        _use = use;
+    }
+
+    /// <summary>The request is over.</summary>
+    public void EndUse() => Interlocked.Exchange(ref _use, null)?.Dispose();
+
+    /// <summary>Notes at its endpoint what answered.</summary>
+    public void Report(int status)
+    {
+        if (Home is { } home)
+        {
+            home.Owner.Report(home, status);
+        }
+    }
+
+    /// <summary>Notes at its endpoint that nothing answered. A connection that had been at rest may have ended for good reasons.</summary>
+    public void ReportFailure(string detail)
+    {
+        if (Home is { } home && !IsReused)
+        {
+            home.Owner.ReportFailure(home, detail);
+        }
+    }
 
     /// <summary>The connection is unused from now on.</summary>
     public void Rest(long timestamp)
@@ -67,11 +109,18 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
             return;
         }
 
+        EndUse();
         await _disposed.CancelAsync().ConfigureAwait(false);
         await transport.DisposeAsync().ConfigureAwait(false);
         if (_watch is { } watch)
         {
             await ((Task)watch).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        if (Home is { } home)
+        {
+            home.CountConnection(-1);
+            home.Owner.CloseConnection();
         }
 
         // _disposed stays: a cancellation that is under way may still want to fire it, and it holds nothing that needs releasing.
