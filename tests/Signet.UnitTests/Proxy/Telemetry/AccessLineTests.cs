@@ -73,7 +73,7 @@ public sealed class AccessLineTests
             DestinationWorkload = new Workload("default", "orders", new Dictionary<string, string> { ["app"] = "orders" }),
             Duration = TimeSpan.FromSeconds(2),
         };
-        (record.SourcePeer, record.TlsVersion) = (new Peer(svid.Id, svid.Chain, svid.NotAfter), "TLSv1.3");
+        (record.SourcePeer, record.TlsVersion, record.IsMutual) = (new Peer(svid.Id, svid.Chain, svid.NotAfter), "TLSv1.3", true);
         (record.Protocol, record.Method, record.Host, record.Path, record.RequestId, record.Code) = ("http", "POST", "orders:8080", "/api?x=1", "id", 403);
         record.Refusal = RefusalReason.PolicyDenied;
         record.Verdict = new Verdict(Stage.Deny, "default/no-web", 2, "denied by rule 2", new Findings(["default/watch"], [new DryRunFinding("default/trial", PolicyAction.Deny, 0)]));
