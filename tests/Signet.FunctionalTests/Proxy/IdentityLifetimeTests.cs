@@ -65,7 +65,7 @@ public sealed class IdentityLifetimeTests
         _clock.Advance(Grace);
         identity.Sweep();
 
-        Assert.Contains("was replaced", Assert.Throws<IOException>(() => taken.Certificate.Client.NewConnection()).Message, StringComparison.Ordinal);
+        Assert.Contains("was replaced", Assert.Throws<IOException>(() => taken.Certificate.Client.Context.NewConnection()).Message, StringComparison.Ordinal);
     }
 
     [Fact]
