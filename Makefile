@@ -17,7 +17,7 @@ test:
 	@eng/install-peers
 	@eng/run-tests $(CONFIGURATION)
 
-# An hour of load, rotations and outages, and whatever else takes long; SOAK=5m shortens the hour.
+# An hour of load, rotations, hot restarts and outages, and whatever else takes long; SOAK=5m shortens the hour.
 soak:
 	@eng/require-sdk
 	@eng/install-peers

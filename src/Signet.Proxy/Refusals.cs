@@ -42,7 +42,7 @@ public static class Refusals
         "denied" => "The service does not allow this request.",
         "invalid_token" => "The request brings a token that is not believed here.",
         "request_timeout" => "The request was not complete in time.",
-        "deadline_exceeded" => "The call was not answered within the time that it names itself.",
+        "deadline_exceeded" => "The request's own deadline has passed.",
         "malformed_request" => "The request breaks the rules of HTTP, or could be read in two ways.",
         "rate_limited" => "The service takes no more requests at this moment; try again later.",
         "no_identity" => "The proxy has no valid identity at this moment; try again later.",

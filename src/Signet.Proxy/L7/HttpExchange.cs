@@ -72,16 +72,24 @@ internal sealed class HttpExchange(
 
     private async Task<ExchangeEnd> RunAsync(IServerMessages server, RequestTries tries)
     {
-        var isComplete = false;
+        var (isComplete, sent) = (false, default(PumpResult));
+        Task<PumpResult>? body = null;
+        Task<Received>? response = null;
         using var patience = new Patience(tries.IsLimited, core.Time, live.Token);
         using var stopBody = HasBody ? CancellationTokenSource.CreateLinkedTokenSource(live.Token) : null;
-        var sending = SendRequestAsync(server, stopBody?.Token ?? live.Token);
-        var body = sending.IsCompleted ? null : sending.AsTask();
-        var sent = body is null ? await sending.ConfigureAwait(false) : default;
-        Task<Received>? response = null;
         try
         {
             // 1. A body that cannot be read to its end, or a client that left, ends everything; a server that stopped reading may still answer.
+            var sending = SendRequestAsync(server, stopBody?.Token ?? live.Token);
+            if (sending.IsCompleted)
+            {
+                sent = await sending.ConfigureAwait(false);
+            }
+            else
+            {
+                body = sending.AsTask();
+            }
+
             var receiving = ReceiveHeadAsync(server, patience.Token);
             if (body is not null)
             {

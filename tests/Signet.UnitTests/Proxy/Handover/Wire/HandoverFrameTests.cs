@@ -43,7 +43,7 @@ public sealed class HandoverFrameTests
 
         Assert.InRange(bytes.Length, 1, HandoverFrame.HeadLength + HandoverFrame.MaxBody);
         Assert.True(HandoverFrame.TryRead(bytes, out var read, out _));
-        Assert.StartsWith("éé", ((HandoverFrame.Refusal)read).Reason, StringComparison.Ordinal);
+        Assert.StartsWith(Signet.Identity.Spiffe.Printable.Of("éé"), ((HandoverFrame.Refusal)read).Reason, StringComparison.Ordinal);
     }
 
     [Fact]
