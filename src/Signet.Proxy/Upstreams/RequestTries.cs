@@ -40,12 +40,11 @@ internal sealed class RequestTries(Upstream? upstream, ProxyCore core) : IDispos
 
         var hasOther = upstream is not null && (Tried is null || upstream.HasOther(Tried));
         var facts = new AttemptFacts(end, method is not null && RetryRule.IsIdempotent(method), isReplayable, wasKept, hasOther, _retries);
-        if (RetryRule.WhyNot(facts, core.Config.Limits.Retries) is not null || !HasTimeLeft || (!_isBudgeted && upstream?.TryBeginRetry() == false))
+        if (RetryRule.WhyNot(facts, core.Config.Limits.Retries) is not null || !HasTimeLeft || !TryBegin(end))
         {
             return false;
         }
 
-        _isBudgeted = upstream is not null;
         WantsNew |= wasKept;
         _retries++;
         return true;
@@ -68,6 +67,22 @@ internal sealed class RequestTries(Upstream? upstream, ProxyCore core) : IDispos
             _isBudgeted = false;
             upstream!.EndRetry();
         }
+    }
+
+    /// <summary>An attempt that had no connection has burdened nobody: the budget is for requests that are sent once more.</summary>
+    private bool TryBegin(AttemptEnd end)
+    {
+        if (end == AttemptEnd.NotConnected)
+        {
+            upstream?.CountRetry();
+        }
+        else if (upstream is not null && !_isBudgeted)
+        {
+            _isBudgeted = upstream.TryBeginRetry();
+            return _isBudgeted;
+        }
+
+        return true;
     }
 
     private bool HasTimeLeft => Left is not { } left || left > TimeSpan.Zero;

@@ -307,10 +307,13 @@ internal sealed class Upstream
             }
 
             _retries++;
-            Interlocked.Increment(ref _retried);
+            CountRetry();
             return true;
         }
     }
+
+    /// <summary>Something is tried once more, in whatever way.</summary>
+    public void CountRetry() => Interlocked.Increment(ref _retried);
 
     public void EndRetry()
     {

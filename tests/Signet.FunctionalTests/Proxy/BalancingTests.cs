@@ -304,6 +304,14 @@ public sealed class BalancingTests
         Assert.Equal(10, good.Heads.Count);
         Assert.Equal(5, web.Proxy.Upstreams.Single().Retried);
 
+        // However many they are at once: what was never sent is no burden that a budget would have to bound.
+        var statuses = await Task.WhenAll(Enumerable.Range(0, 20).Select(async _ =>
+        {
+            await using var one = await Wire.PlainAsync(web.Outbound);
+            return (await one.AskAsync(Post)).Status;
+        }));
+        Assert.All(statuses, status => Assert.Equal(200, status));
+
         await using var never = await StartAsync([gone.LocalEndPoint!, good.EndPoint], "loadBalancer: {simple: ROUND_ROBIN}", change: config => config with { Limits = config.Limits with { Retries = 0 } });
         await using var unlucky = await Wire.PlainAsync(never.Outbound);
         Assert.Equal(503, (await unlucky.AskAsync(Get)).Status);
