@@ -1,3 +1,4 @@
+using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
@@ -33,6 +34,23 @@ public sealed class WebUpstreamTests : IDisposable
         Assert.Equal((null, Host), (Text(line, "destination", "principal"), Text(line, "destination", "serverName")));
         Assert.False(line.GetProperty("tls").GetProperty("mutual").GetBoolean());
         Assert.DoesNotContain("x-forwarded-client-cert", server.App.Heads.Single(), StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task A_client_that_speaks_HTTP_2_is_served_by_a_server_that_agrees_to_HTTP_1_only()
+    {
+        await using var server = WebServer.Http(WebServer.Leaf(_authority));
+        await using var web = await StartAsync(server, $"mode: SIMPLE, caCertificates: {Write("ca.pem", _authority)}");
+        using var http = new HttpClient();
+        for (var i = 0; i < 3; i++)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{web.Outbound}/a") { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+            using var response = await http.SendAsync(request);
+            Assert.Equal($"|{Host}|http/1.1", await response.Content.ReadAsStringAsync());
+        }
+
+        // The connection that found it out serves, too.
+        Assert.Equal(1, server.App.Count);
     }
 
     [Theory]
