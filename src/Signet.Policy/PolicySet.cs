@@ -92,8 +92,13 @@ public sealed class PolicySet
             return new ClientTls(ClientTlsMode.IstioMutual, null, problem, null, problem);
         }
 
-        return DestinationRules.Resolve(query, Mesh, ns => _byNamespace.GetValueOrDefault(ns)?.OfType<DestinationRule>() ?? []);
+        return DestinationRules.Resolve(query, Mesh, RulesIn);
     }
+
+    /// <summary>How a client spreads, limits and repeats what it sends to a service, and which DestinationRule says so.</summary>
+    public ClientTraffic ClientTraffic(ClientTlsQuery query) => DestinationRules.ResolveTraffic(query, Mesh, RulesIn);
+
+    private IEnumerable<DestinationRule> RulesIn(string ns) => _byNamespace.GetValueOrDefault(ns)?.OfType<DestinationRule>() ?? [];
 
     private PeerAuthenticationScope PeersOf(Workload workload, IEnumerable<PolicyObject> scope) =>
         new(scope.OfType<PeerAuthentication>().Where(one => one.Unreadable is null), workload, Mesh.RootNamespace);

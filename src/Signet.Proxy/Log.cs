@@ -50,6 +50,9 @@ internal static partial class Log
     [LoggerMessage(4012, LogLevel.Error, "identity {SpiffeId} cannot be used, the previous one stays: {Problem}")]
     public static partial void IdentityUnusable(ILogger log, string spiffeId, string problem);
 
+    [LoggerMessage(4013, LogLevel.Error, "files of a DestinationRule cannot be used, the previous ones stay: {Problem}")]
+    public static partial void CredentialUnusable(ILogger log, string problem);
+
     [LoggerMessage(4020, LogLevel.Information, "policy is in force: {Count} objects from {Folder}")]
     public static partial void PolicyLoaded(ILogger log, int count, string folder);
 

@@ -7,13 +7,16 @@ using Signet.Proxy.Http2;
 using Signet.Proxy.Loop;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Tls;
+using Signet.Proxy.Tls.Web;
 using Signet.Proxy.Tunnel;
+using Signet.Proxy.Upstreams;
+using Signet.Proxy.Upstreams.Limits;
 
 namespace Signet.Proxy;
 
 /// <summary>What every connection's owner works with.</summary>
 internal sealed class ProxyCore(
-    ProxyConfig config, IdentityState identity, EventLoops loops, LiveConnections connections, AccessLog accessLog, ProxyMetrics metrics, TokenKeys tokenKeys, TimeProvider time, ILogger logger) : IAsyncDisposable
+    ProxyConfig config, IdentityState identity, EventLoops loops, LiveConnections connections, AccessLog accessLog, ProxyMetrics metrics, TokenKeys tokenKeys, TimeProvider time, Func<double> chance, ILogger logger) : IAsyncDisposable
 {
     private ProxyModel? _model;
     private readonly CancellationTokenSource _draining = new();
@@ -36,6 +39,17 @@ internal sealed class ProxyCore(
     public TimeProvider Time => time;
 
     public ILogger Logger => logger;
+
+    public Func<double> Chance => chance;
+
+    /// <summary>The services that are called, and how they are doing.</summary>
+    public UpstreamRegistry Upstreams { get; } = new(time, chance);
+
+    /// <summary>The ports that take only so many requests.</summary>
+    public RateLimits RateLimits { get; } = new(config, time);
+
+    /// <summary>What DestinationRules name by files.</summary>
+    public WebCredentials WebCredentials { get; } = new(config.Tls, time, logger);
 
     /// <summary>Turns for handshakes with peers that connect.</summary>
     public HandshakeTurns InboundHandshakes { get; } = new(config.Limits.Handshakes, time);
@@ -79,9 +93,10 @@ internal sealed class ProxyCore(
         return _draining.CancelAsync();
     }
 
-    /// <summary>Breaks what tunnels are left.</summary>
+    /// <summary>Breaks what tunnels are left, and watches no files any more.</summary>
     public async ValueTask DisposeAsync()
     {
+        await WebCredentials.DisposeAsync().ConfigureAwait(false);
         foreach (var tunnels in _tunnels.Values)
         {
             await tunnels.DisposeAsync().ConfigureAwait(false);

@@ -21,6 +21,7 @@ using Signet.Proxy.Native;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Tls;
 using Signet.Proxy.Upstreams;
+using Signet.Proxy.Upstreams.Health;
 
 namespace Signet.Proxy;
 
@@ -67,10 +68,11 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         _identity = new IdentityState(_source, config.Tls, config.Timeouts.UntilHandshake, time, logger);
         _tokenKeys = new TokenKeys(new KeyFetcher(RootsOf(config.TokenKeyRoots)), BundlesOf(config.Identity, time), _metrics, time, chance, logger);
         _loops = new EventLoops(Environment.ProcessorCount, fault => Log.LoopFault(logger, fault));
-        _core = new ProxyCore(config, _identity, _loops, new LiveConnections(time), _accessLog, _metrics, _tokenKeys, time, logger);
+        _core = new ProxyCore(config, _identity, _loops, new LiveConnections(time), _accessLog, _metrics, _tokenKeys, time, chance, logger);
         _authorisers = new Authorisers(_core);
         _policy = new PolicyState(_core);
         _metrics.Observe(_identity, _core.Connections);
+        _metrics.ObserveUpstreams(_core.Upstreams.States);
         _collector.Include(() => _metrics.Traffic.Read(_identity.Current?.Id.Uri));
 
         var ports = config.Inbound.Select((port, i) => AddInbound(port, $"inbound[{i}].listen")).ToList();
@@ -106,6 +108,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
             Recheck();
         };
         _policy.Changed = Recheck;
+        _core.WebCredentials.Changed = Recheck;
         Recheck();
     }
 
@@ -144,6 +147,9 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
 
     /// <summary>The connections of this moment.</summary>
     public LiveConnections Connections => _core.Connections;
+
+    /// <summary>The services that are called and how their endpoints are doing, at this moment.</summary>
+    public IReadOnlyList<UpstreamState> Upstreams => _core.Upstreams.States();
 
     /// <summary>The policies in force at this moment; null while policies or trust domain are unknown, and then nothing is let in.</summary>
     public ProxyModel? Model => _core.Model;
@@ -304,6 +310,11 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         var dialer = new MeshDialer(service, _core);
         var pool = new UpstreamPool(dialer, _core);
         _pools.Add(pool);
+        if (service.HealthCheck is { } check)
+        {
+            _parts.Add(new BackgroundPart($"health of {service.Name}", new HealthProber(dialer, check, _core).RunAsync));
+        }
+
         return new OutboundRoute(service, dialer, pool);
     }
 
@@ -366,6 +377,8 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
             _identity.Sweep();
             ShowReadiness();
             _tokenKeys.FetchWhatIsDue();
+            await _core.WebCredentials.SweepAsync().ConfigureAwait(false);
+            _core.Upstreams.Sweep();
             foreach (var pool in _pools)
             {
                 await pool.SweepAsync().ConfigureAwait(false);

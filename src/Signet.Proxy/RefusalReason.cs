@@ -34,6 +34,7 @@ public enum RefusalReason
     PolicyDenied,
     TokenInvalid,
     ClientTlsUnsupported,
+    CredentialUnusable,
 
     // --- connections that were allowed once
     PolicyChanged,
@@ -47,10 +48,14 @@ public enum RefusalReason
     MalformedRequest,
     RequestHeadTimeout,
     DeadlineExceeded,
+    RateLimited,
 
     // --- the other side of the proxy
+    UpstreamUnhealthy,
+    UpstreamOverloaded,
     UpstreamConnectFailed,
     UpstreamConnectTimeout,
     UpstreamClosed,
     UpstreamMalformed,
+    UpstreamTimeout,
 }

@@ -6,7 +6,7 @@ public static class Refusals
     /// <summary>Where in a connection's life it belongs, as the access log's <c>stage</c> says it.</summary>
     public static string StageOf(RefusalReason reason) => reason switch
     {
-        RefusalReason.WaitingForSvid or RefusalReason.OwnSvidExpired => "identity",
+        RefusalReason.WaitingForSvid or RefusalReason.OwnSvidExpired or RefusalReason.CredentialUnusable => "identity",
         RefusalReason.PlaintextRefused => "peer-authentication",
         RefusalReason.NotCaptured or RefusalReason.DestinationUnknown => "capture",
         RefusalReason.ProxyHeaderInvalid or RefusalReason.DetectionTimeout or RefusalReason.MalformedClientHello => "detection",
@@ -17,8 +17,9 @@ public static class Refusals
         RefusalReason.TokenInvalid => "request-authentication",
         RefusalReason.PeerNoLongerTrusted or RefusalReason.PeerExpired => "handshake",
         RefusalReason.IdleTimeout or RefusalReason.Draining or RefusalReason.ClientLeft or RefusalReason.DeadlineExceeded => "connection",
-        RefusalReason.MalformedRequest or RefusalReason.RequestHeadTimeout => "request",
-        RefusalReason.UpstreamConnectFailed or RefusalReason.UpstreamConnectTimeout or RefusalReason.UpstreamClosed or RefusalReason.UpstreamMalformed => "upstream",
+        RefusalReason.MalformedRequest or RefusalReason.RequestHeadTimeout or RefusalReason.RateLimited => "request",
+        RefusalReason.UpstreamUnhealthy or RefusalReason.UpstreamOverloaded or RefusalReason.UpstreamConnectFailed or RefusalReason.UpstreamConnectTimeout
+            or RefusalReason.UpstreamClosed or RefusalReason.UpstreamMalformed or RefusalReason.UpstreamTimeout => "upstream",
         _ => throw new ArgumentOutOfRangeException(nameof(reason)),
     };
 
@@ -29,7 +30,8 @@ public static class Refusals
         RefusalReason.TokenInvalid => 401,
         RefusalReason.RequestHeadTimeout => 408,
         RefusalReason.MalformedRequest => 400,
-        RefusalReason.UpstreamConnectTimeout or RefusalReason.DeadlineExceeded => 504,
+        RefusalReason.RateLimited => 429,
+        RefusalReason.UpstreamConnectTimeout or RefusalReason.UpstreamTimeout or RefusalReason.DeadlineExceeded => 504,
         RefusalReason.UpstreamMalformed or RefusalReason.UpstreamClosed => 502,
         _ => 503,
     };
@@ -42,8 +44,11 @@ public static class Refusals
         "request_timeout" => "The request was not complete in time.",
         "deadline_exceeded" => "The request's own deadline has passed.",
         "malformed_request" => "The request breaks the rules of HTTP, or could be read in two ways.",
+        "rate_limited" => "The service takes no more requests at this moment; try again later.",
         "no_identity" => "The proxy has no valid identity at this moment; try again later.",
         "upstream_unreachable" => "The service cannot be reached at this moment; try again later.",
+        "upstream_overloaded" => "As many requests to the service are under way as may be; try again later.",
+        "upstream_timeout" => "The service did not answer in time.",
         "upstream_failed" => "The service ended the connection before its answer was whole.",
         "upstream_refused" => "No connection to the service was made.",
         _ => throw new ArgumentOutOfRangeException(nameof(code)),
@@ -57,8 +62,11 @@ public static class Refusals
         RefusalReason.RequestHeadTimeout => "request_timeout",
         RefusalReason.DeadlineExceeded => "deadline_exceeded",
         RefusalReason.MalformedRequest => "malformed_request",
-        RefusalReason.WaitingForSvid or RefusalReason.OwnSvidExpired => "no_identity",
-        RefusalReason.UpstreamConnectFailed or RefusalReason.UpstreamConnectTimeout => "upstream_unreachable",
+        RefusalReason.WaitingForSvid or RefusalReason.OwnSvidExpired or RefusalReason.CredentialUnusable => "no_identity",
+        RefusalReason.RateLimited => "rate_limited",
+        RefusalReason.UpstreamOverloaded => "upstream_overloaded",
+        RefusalReason.UpstreamConnectFailed or RefusalReason.UpstreamConnectTimeout or RefusalReason.UpstreamUnhealthy => "upstream_unreachable",
+        RefusalReason.UpstreamTimeout => "upstream_timeout",
         RefusalReason.UpstreamMalformed or RefusalReason.UpstreamClosed => "upstream_failed",
         _ => "upstream_refused",
     };

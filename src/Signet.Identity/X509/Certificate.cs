@@ -118,6 +118,12 @@ public sealed partial class Certificate : IEquatable<Certificate>
 
     public IReadOnlyList<IPAddress> IpAddresses { get; private set; } = [];
 
+    /// <summary>
+    /// Whether the certificate is for a host: a DNS name, by a wildcard for the whole first label too, or an address in text (RFC 9525 §6.3). The
+    /// common name does not count.
+    /// </summary>
+    public bool IsFor(string host) => HostName.IsCarriedBy(host, this);
+
     /// <summary>Whether the certificate may issue others: basic constraints with cA true.</summary>
     public bool IsAuthority => BasicConstraints is { IsAuthority: true };
 

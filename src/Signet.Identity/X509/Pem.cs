@@ -73,6 +73,24 @@ public static class Pem
         return found.Count > 0;
     }
 
+    /// <summary>
+    /// Reads the authorities that a machine keeps. A few of them break the rules of their own encoding; those are passed over, since nothing can be
+    /// believed on their word, and one at least must be left.
+    /// </summary>
+    /// <inheritdoc cref="TryReadCertificates"/>
+    public static bool TryReadAuthorities(string text, out IReadOnlyList<Certificate> certificates, out string problem)
+    {
+        certificates = [];
+        if (!TryReadBlocks(text, label => label == CertificateLabel, out var blocks, out problem))
+        {
+            return false;
+        }
+
+        certificates = [.. blocks.Select(block => Certificate.TryParse(block.Der, out var certificate, out _) ? certificate : null).OfType<Certificate>()];
+        problem = certificates.Count > 0 ? "" : "the text has no PEM block \"CERTIFICATE\" that can be read";
+        return certificates.Count > 0;
+    }
+
     /// <summary>Reads the one private key of a text: PKCS#8, SEC 1 or PKCS#1, unencrypted. Blocks that hold no key are passed over.</summary>
     public static bool TryReadPrivateKey(string text, [NotNullWhen(true)] out AsymmetricAlgorithm? key, out string problem)
     {

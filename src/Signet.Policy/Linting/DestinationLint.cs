@@ -25,7 +25,7 @@ internal static class DestinationLint
     }
 
     private static IEnumerable<ClientTlsSettings> SettingsOf(DestinationRule rule) =>
-        rule.Subsets.Values.Append(rule.TrafficPolicy).OfType<TrafficPolicy>().SelectMany(policy => policy.Ports.Values.Append(policy.Tls)).OfType<ClientTlsSettings>();
+        rule.Subsets.Values.Append(rule.TrafficPolicy).OfType<TrafficPolicy>().SelectMany(policy => policy.Ports.Values.Append(policy.General)).Select(traffic => traffic.Tls).OfType<ClientTlsSettings>();
 
     private static void CheckVerification(LintRun run, DestinationRule rule, ClientTlsSettings tls)
     {

@@ -1,6 +1,6 @@
 namespace Signet.Policy.Objects;
 
-/// <summary>What clients do when they connect to a host; of it, what is about TLS.</summary>
+/// <summary>What clients do when they connect to a host.</summary>
 public sealed record DestinationRule : PolicyObject
 {
     public override string Kind => "DestinationRule";
@@ -29,8 +29,22 @@ public sealed record DestinationRule : PolicyObject
         !IsPrivate && (ExportTo.Count == 0 || ExportTo.Contains("*") || ExportTo.Contains(ns) || (ns == Namespace && ExportTo.Contains(".")));
 }
 
-/// <summary>TLS for all ports, and for some. A port that is named does not inherit.</summary>
-public sealed record TrafficPolicy(ClientTlsSettings? Tls, IReadOnlyDictionary<int, ClientTlsSettings?> Ports);
+/// <summary>What holds for all ports, and for some. A port that is named does not inherit.</summary>
+public sealed record TrafficPolicy(PortTraffic General, IReadOnlyDictionary<int, PortTraffic> Ports);
+
+/// <summary>What a traffic policy says; null is what it does not say.</summary>
+/// <param name="Tls">TLS toward the host.</param>
+/// <param name="Balancing">How an endpoint is chosen.</param>
+/// <param name="Pool">How much may be under way at once.</param>
+/// <param name="Outliers">When an endpoint that fails is left out.</param>
+/// <param name="Retries">How many retries may be under way at once.</param>
+public sealed record PortTraffic(ClientTlsSettings? Tls, LoadBalancing? Balancing = null, ConnectionPool? Pool = null, OutlierDetection? Outliers = null, RetryBudget? Retries = null)
+{
+    /// <summary>This, where it says something, over what it inherits.</summary>
+    internal PortTraffic Over(PortTraffic? inherited) => inherited is null
+        ? this
+        : new(Tls ?? inherited.Tls, Balancing ?? inherited.Balancing, Pool ?? inherited.Pool, Outliers ?? inherited.Outliers, Retries ?? inherited.Retries);
+}
 
 /// <summary>A DestinationRule's <c>tls</c>, as written.</summary>
 public sealed record ClientTlsSettings

@@ -10,7 +10,7 @@ internal static class DestinationRuleReader
     /// <summary>The most subsets, and the most ports with settings of their own.</summary>
     private const int MaxEntries = 1024;
 
-    private static readonly string[] Elsewhere = ["loadBalancer", "connectionPool", "outlierDetection", "tunnel", "proxyProtocol", "retryBudget"];
+    private static readonly string[] PortFields = ["tls", .. TrafficReader.Fields];
 
     public static PolicyObject Read(Header header, Fields spec, ReadingContext context)
     {
@@ -56,27 +56,25 @@ internal static class DestinationRuleReader
 
     private static TrafficPolicy? ReadPolicy(Fields owner, bool hasSelector, ProblemList problems)
     {
-        if (owner.Open("trafficPolicy", ["tls", "portLevelSettings", .. Elsewhere]) is not { } policy)
+        if (owner.Open("trafficPolicy", ["portLevelSettings", .. PortFields]) is not { } policy)
         {
             return null;
         }
 
-        NameTheRest(policy, problems);
-        var ports = new Dictionary<int, ClientTlsSettings?>();
+        var ports = new Dictionary<int, PortTraffic>();
         foreach (var item in Limited(policy, "portLevelSettings", problems))
         {
-            var entry = Fields.Open(item, policy.PathOf("portLevelSettings"), problems, ["port", "tls", .. Elsewhere]);
+            var entry = Fields.Open(item, policy.PathOf("portLevelSettings"), problems, ["port", .. PortFields]);
             if (entry?.Open("port", "number")?.Number("number", 1, 65535) is not { } number)
             {
                 problems.Error(item.Line, PolicyCodes.BadValue, $"{policy.PathOf("portLevelSettings")} has an entry without port.number");
                 continue;
             }
 
-            NameTheRest(entry, problems);
-            ports.TryAdd(number, ReadTls(entry, hasSelector, problems));
+            ports.TryAdd(number, TrafficReader.Read(entry, ReadTls(entry, hasSelector, problems), problems));
         }
 
-        return new TrafficPolicy(ReadTls(policy, hasSelector, problems), ports);
+        return new TrafficPolicy(TrafficReader.Read(policy, ReadTls(policy, hasSelector, problems), problems), ports);
     }
 
     private static ClientTlsSettings? ReadTls(Fields owner, bool hasSelector, ProblemList problems)
@@ -122,6 +120,11 @@ internal static class DestinationRuleReader
             problems.Error(tls.Line, PolicyCodes.CredentialIgnored, $"{path}.credentialName would be ignored: a sidecar honours it only in a rule with a workloadSelector", "add spec.workloadSelector, or name files");
         }
 
+        if (tls is { CredentialName: not null, Mode: ClientTlsMode.Simple or ClientTlsMode.Mutual } && hasSelector)
+        {
+            problems.Warning(tls.Line, PolicyCodes.Unsupported, $"{path}.credentialName needs a store of credentials, which a Signet proxy does not have: its clients don't connect", "name files");
+        }
+
         if (tls.CredentialName is not null && hasFiles)
         {
             problems.Error(tls.Line, PolicyCodes.BadValue, $"{path} has both credentialName and files", "keep one of them");
@@ -150,14 +153,6 @@ internal static class DestinationRuleReader
         if (tls.Mode == ClientTlsMode.Simple && tls.ClientCertificate is not null)
         {
             problems.Warning(tls.Line, PolicyCodes.FieldWithoutEffect, $"{path} names a client certificate, which mode SIMPLE does not present", "use MUTUAL");
-        }
-    }
-
-    private static void NameTheRest(Fields policy, ProblemList problems)
-    {
-        foreach (var field in Elsewhere.Where(policy.Has))
-        {
-            problems.Info(policy.LineOf(field), PolicyCodes.FieldWithoutEffect, $"{policy.PathOf(field)} has no effect here: of a DestinationRule only TLS is used");
         }
     }
 

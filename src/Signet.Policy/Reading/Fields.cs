@@ -119,6 +119,23 @@ internal sealed class Fields
         return null;
     }
 
+    /// <summary>A time span as Go writes it (<c>1m30s</c>, <c>0.5s</c>) in a range; null when absent or wrong, which is an error.</summary>
+    public TimeSpan? Duration(string key, TimeSpan min, TimeSpan max)
+    {
+        if (Text(key) is not { } text)
+        {
+            return null;
+        }
+
+        if (GoDuration.TryParse(text, out var span) && span >= min && span <= max)
+        {
+            return span;
+        }
+
+        Expected(key, $"a time like 10s, 500ms or 1m30s from {min.TotalSeconds:0.###}s to {max.TotalHours:0}h");
+        return null;
+    }
+
     /// <summary>One of several words, exactly as spelled; null when absent or wrong, which is an error.</summary>
     public string? Word(string key, params ReadOnlySpan<string> words)
     {

@@ -62,7 +62,9 @@ internal static class ConfigPage
             {
                 ["connections"] = config.Limits.Connections,
                 ["handshakes"] = config.Limits.Handshakes,
+                ["streams"] = config.Limits.Streams,
                 ["checks"] = config.Limits.Checks,
+                ["retries"] = config.Limits.Retries,
                 ["idleUpstreams"] = config.Limits.IdleUpstreams,
             },
         };
@@ -82,6 +84,8 @@ internal static class ConfigPage
             ["sendProxyProtocol"] = port.SendProxyProtocol is { } version ? Word(version) : null,
             ["forwardClientCert"] = Of(port.ForwardClientCert),
             ["headers"] = Of(port.HopFields),
+            ["resumption"] = port.Resumption,
+            ["rateLimit"] = Of(port.RateLimit),
             ["mtls"] = mtls is { } known ? new JsonObject { ["mode"] = known.Mode.Word(), ["from"] = known.From } : null,
         };
     }
@@ -101,9 +105,24 @@ internal static class ConfigPage
             ["serverIdentities"] = AdminPages.Texts(service.ServerIdentities.Select(id => id.Uri)),
             ["forwardClientCert"] = Of(service.ForwardClientCert),
             ["headers"] = Of(service.HopFields),
+            ["resumption"] = service.Resumption,
+            ["rateLimit"] = Of(service.RateLimit),
+            ["healthCheck"] = Of(service.HealthCheck),
             ["tls"] = tls is null ? null : new JsonObject { ["mode"] = tls.Mode.Word(), ["from"] = tls.From, ["reason"] = tls.Refusal ?? tls.Reason },
         };
     }
+
+    private static JsonObject? Of(RateLimitConfig? limit) => limit is null ? null : new() { ["requestsPerSecond"] = limit.RequestsPerSecond, ["burst"] = limit.Burst };
+
+    private static JsonObject? Of(HealthCheckConfig? check) => check is null ? null : new()
+    {
+        ["path"] = check.Path,
+        ["interval"] = DurationText.Format(check.Interval),
+        ["timeout"] = DurationText.Format(check.Timeout),
+        ["unhealthyThreshold"] = check.UnhealthyThreshold,
+        ["healthyThreshold"] = check.HealthyThreshold,
+        ["jitterPercent"] = check.JitterPercent,
+    };
 
     private static JsonObject Of(ForwardClientCertConfig forward) => new()
     {
@@ -142,6 +161,10 @@ internal static class ConfigPage
         ["streamIdle"] = DurationText.Format(timeouts.StreamIdle),
         ["tcpIdle"] = DurationText.Format(timeouts.TcpIdle),
         ["upstreamIdle"] = DurationText.Format(timeouts.UpstreamIdle),
+        ["perTry"] = timeouts.PerTry is { } perTry ? DurationText.Format(perTry) : null,
+        ["request"] = timeouts.Request is { } request ? DurationText.Format(request) : null,
+        ["handover"] = DurationText.Format(timeouts.Handover),
+        ["drain"] = DurationText.Format(timeouts.Drain),
     };
 
     private static string Word<T>(T value)

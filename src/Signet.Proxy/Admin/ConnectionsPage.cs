@@ -41,7 +41,8 @@ internal static class ConnectionsPage
         ["protocol"] = live.Protocol,
         ["tunnel"] = live.Tunnel,
         ["source"] = live.Source.ToString(),
-        ["peer"] = live.Peer?.Id.Uri,
+        ["peer"] = live.Peer?.Id?.Uri,
+        ["peerHost"] = live.Peer?.Host,
         ["peerSerial"] = live.Peer?.Leaf.SerialHex,
         ["peerExpires"] = live.Peer is { } peer ? AdminPages.Time(peer.ExpiresAt) : null,
         ["tls"] = live.Tls is { } tls ? new JsonObject { ["version"] = tls.Version, ["cipher"] = tls.CipherSuite, ["alpn"] = tls.Alpn, ["resumed"] = tls.IsResumed } : null,
@@ -88,7 +89,7 @@ internal static class ConnectionsPage
         {
             "age" => connections.OrderByDescending(live => live.Id),
             "bytes" => connections.OrderByDescending(live => live.Received + live.Sent),
-            "peer" => connections.OrderBy(live => live.Peer?.Id.Uri, StringComparer.Ordinal).ThenBy(live => live.Id),
+            "peer" => connections.OrderBy(live => live.Peer?.Id?.Uri, StringComparer.Ordinal).ThenBy(live => live.Id),
             _ => connections,
         };
     }

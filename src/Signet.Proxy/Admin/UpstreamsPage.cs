@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Signet.Hosting.Configuration;
 using Signet.Policy;
+using Signet.Policy.Objects;
 using Signet.Proxy.Listeners;
 using Signet.Proxy.Upstreams;
 
@@ -29,12 +30,13 @@ internal static class UpstreamsPage
         ["tls"] = null,
         ["clients"] = open.GetValueOrDefault(route.Port.Name),
         ["keptConnections"] = route.Pool.Unused,
-        ["endpoints"] = new JsonArray(Endpoint(EndPointText.Format(route.Port.App))),
+        ["endpoints"] = new JsonArray(new JsonObject { ["address"] = EndPointText.Format(route.Port.App) }),
     };
 
     private static JsonObject Of(OutboundRoute route, ProxyCore core, Dictionary<string, int> open)
     {
         var service = route.Service;
+        var state = core.Upstreams.Of(service).State();
         var tls = core.Model is { } model ? MeshDialer.TlsFor(service, core.Config.Workload, model) : null;
         return new JsonObject
         {
@@ -43,12 +45,34 @@ internal static class UpstreamsPage
             ["host"] = service.Host,
             ["port"] = service.Port,
             ["tls"] = tls is null ? null : new JsonObject { ["mode"] = tls.Mode.Word(), ["from"] = tls.From, ["reason"] = tls.Refusal ?? tls.Reason },
+            ["rule"] = state.Rule,
+            ["loadBalancer"] = state.Balancing switch { LoadBalancing.RoundRobin => "ROUND_ROBIN", LoadBalancing.Random => "RANDOM", _ => "LEAST_REQUEST" },
             ["clients"] = open.GetValueOrDefault(service.Name),
+            ["connections"] = state.Connections,
             ["keptConnections"] = route.Pool.Unused,
-            ["endpoints"] = new JsonArray([.. service.Endpoints.Select(endpoint => Endpoint(EndPointText.Format(endpoint)))]),
+            ["waiting"] = state.Waiting,
+            ["active"] = state.Active,
+            ["retries"] = state.Retries,
+            ["retried"] = state.Retried,
+            ["panic"] = state.IsPanicking,
+            ["endpoints"] = new JsonArray([.. state.Endpoints.Select(Of)]),
         };
     }
 
-    /// <summary>One place that can be connected to.</summary>
-    private static JsonObject Endpoint(string address) => new() { ["address"] = address };
+    private static JsonObject Of(UpstreamEndpointState endpoint) => new()
+    {
+        ["address"] = endpoint.Endpoint,
+        ["well"] = endpoint.IsWell,
+        ["health"] = endpoint.Health,
+        ["ejectedUntil"] = endpoint.EjectedUntil is { } until ? AdminPages.Time(until) : null,
+        ["ejectedFor"] = endpoint.EjectedFor,
+        ["connections"] = endpoint.Connections,
+        ["active"] = endpoint.Active,
+        ["connected"] = endpoint.Connected,
+        ["failed"] = endpoint.Failed,
+        ["ejected"] = endpoint.Ejected,
+        ["answers"] = new JsonObject([.. endpoint.Answers.Select((count, i) => new KeyValuePair<string, JsonNode?>($"{i + 2}xx", count))]),
+        ["lastFailure"] = endpoint.LastFailure,
+        ["lastFailureAt"] = endpoint.LastFailureAt is { } at ? AdminPages.Time(at) : null,
+    };
 }

@@ -29,6 +29,12 @@ internal static class AuthoriserRoute
                 return null;
             }
 
+            if (MeshDialer.TlsFor(service, core.Config.Workload, model) is { Settings.InsecureSkipVerify: true } unseen && !service.Endpoints.All(IsLoopback))
+            {
+                problem = $"{unseen.From} believes any certificate of {Authority(authoriser)}, so anybody on the way could answer";
+                return null;
+            }
+
             var dialer = new MeshDialer(service, core);
             return cancellationToken => DialAsync(core, dialer, authoriser.Protocol == AuthoriserProtocol.Http ? UpstreamUse.Http1 : UpstreamUse.Tcp, cancellationToken);
         }

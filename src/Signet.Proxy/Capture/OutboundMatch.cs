@@ -41,7 +41,9 @@ public sealed class OutboundTable
 
             foreach (var endpoint in service.Endpoints.OfType<IPEndPoint>())
             {
-                _services.TryAdd(endpoint, new OutboundMatch.Service(service with { Endpoints = [endpoint] }));
+                // Who chooses an endpoint gets that one, counted by itself; its health is nobody's choice then.
+                _services.TryAdd(endpoint, new OutboundMatch.Service(
+                    service.Endpoints.Count == 1 ? service : service with { Name = $"{service.Name}@{endpoint}", Endpoints = [endpoint], HealthCheck = null }));
             }
         }
     }

@@ -178,6 +178,12 @@ public sealed record InboundConfig(string Name, IPEndPoint? Listen, int Port, Ap
     /// <summary>Peers that must begin with a PROXY header, and are believed what it says; empty: nobody.</summary>
     public IReadOnlyList<IPNetwork> ProxyProtocolFrom { get; init; } = [];
 
+    /// <summary>How many requests it takes; null takes all.</summary>
+    public RateLimitConfig? RateLimit { get; init; }
+
+    /// <summary>Whether peers may take up earlier sessions here; no more than <see cref="TlsConfig.Resumption"/> allows.</summary>
+    public bool Resumption { get; init; } = true;
+
     /// <summary>The form in which the application is told who the client is, before anything else; null: not at all.</summary>
     public ProxyVersion? SendProxyProtocol { get; init; }
 
@@ -192,9 +198,12 @@ public sealed record InboundConfig(string Name, IPEndPoint? Listen, int Port, Ap
         var app = section.RequiredEndPoint("app");
         var listen = section.ListenEndPoint("listen") ?? (capture.Mode == CaptureMode.None ? IPEndPoint.Parse("0.0.0.0:15006") : null);
         var port = section.Integer("port", 1, ushort.MaxValue) ?? PortOf(app);
-        return new($"inbound-{port}", listen, port, section.Choice("protocol", AppProtocol.Auto, ReadProtocol.Words), app)
+        var protocol = section.Choice("protocol", AppProtocol.Auto, ReadProtocol.Words);
+        return new($"inbound-{port}", listen, port, protocol, app)
         {
+            RateLimit = RateLimitConfig.Read(section.Section("rateLimit"), protocol),
             ProxyProtocolFrom = ReadFrom(section.Section("proxyProtocol")),
+            Resumption = section.Flag("resumption", true),
             SendProxyProtocol = section.Choice<ProxyVersion?>("sendProxyProtocol", null, ("v1", ProxyVersion.V1), ("v2", ProxyVersion.V2)),
             ForwardClientCert = ForwardClientCertConfig.Read(section.Section("forwardClientCert")),
             HopFields = HopFieldsConfig.Read(section.Section("headers")),
@@ -255,6 +264,15 @@ public sealed record OutboundConfig(
     /// <summary>Fields that a request gathers here.</summary>
     public HopFieldsConfig HopFields { get; init; } = new();
 
+    /// <summary>How the proxy finds out whether endpoints are well; null leaves it to what requests show.</summary>
+    public HealthCheckConfig? HealthCheck { get; init; }
+
+    /// <summary>How many requests it takes; null takes all.</summary>
+    public RateLimitConfig? RateLimit { get; init; }
+
+    /// <summary>Whether the proxy takes up earlier sessions there; no more than <see cref="TlsConfig.Resumption"/> allows.</summary>
+    public bool Resumption { get; init; } = true;
+
     internal static OutboundConfig Read(ConfigSection section, CaptureConfig capture)
     {
         var host = section.RequiredText("host");
@@ -306,11 +324,15 @@ public sealed record OutboundConfig(
             section.Problem("listen", "is missing; write where the application connects, such as 127.0.0.1:9001");
         }
 
-        return new($"outbound-{Printable.Of(host)}:{port}", listen, host, port ?? 0, section.Choice("protocol", AppProtocol.Auto, ReadProtocol.Words), endpoints, identities)
+        var protocol = section.Choice("protocol", AppProtocol.Auto, ReadProtocol.Words);
+        return new($"outbound-{Printable.Of(host)}:{port}", listen, host, port ?? 0, protocol, endpoints, identities)
         {
+            HealthCheck = HealthCheckConfig.Read(section.Section("healthCheck")),
+            RateLimit = RateLimitConfig.Read(section.Section("rateLimit"), protocol),
             Addresses = ReadAddresses(section),
             ForwardClientCert = ForwardClientCertConfig.Read(section.Section("forwardClientCert"), ForwardClientCertMode.Sanitize),
             HopFields = HopFieldsConfig.Read(section.Section("headers")),
+            Resumption = section.Flag("resumption", true),
         };
     }
 

@@ -17,6 +17,9 @@ public sealed record ProxyLimits
     /// <summary>Requests at once on one HTTP/2 connection; a client that opens more has them refused and may send them again.</summary>
     public int Streams { get; init; } = 1_000;
 
+    /// <summary>How often a request or connection is tried again at most, where that is safe.</summary>
+    public int Retries { get; init; } = 2;
+
     /// <summary>Questions to external authorisers under way; further ones wait for their turn, within their timeout.</summary>
     public int Checks { get; init; } = 256;
 
@@ -29,6 +32,7 @@ public sealed record ProxyLimits
             Handshakes = section.Integer("handshakes", defaults.Handshakes, 1, 100_000),
             Streams = section.Integer("streams", defaults.Streams, 1, 100_000),
             Checks = section.Integer("checks", defaults.Checks, 1, 100_000),
+            Retries = section.Integer("retries", defaults.Retries, 0, 10),
             IdleUpstreams = section.Integer("idleUpstreams", defaults.IdleUpstreams, 0, 100_000),
         };
     }

@@ -5,6 +5,9 @@ namespace Signet.Proxy.Config;
 /// <summary>How long the proxy waits for others. Each is checked once a second, so an end may come up to a second late.</summary>
 public sealed record ProxyTimeouts
 {
+    private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(30);
+
     /// <summary>For the first bytes of an inbound connection.</summary>
     public TimeSpan Detection { get; init; } = TimeSpan.FromSeconds(5);
 
@@ -41,6 +44,12 @@ public sealed record ProxyTimeouts
     /// <summary>How long a connection may take from its first look at the own identity to the beginning of its handshake.</summary>
     internal TimeSpan UntilHandshake => Detection + Detection + Connect + Handshake;
 
+    /// <summary>For the head of a service's answer to one attempt, from the end of the request; null takes as long as <see cref="Request"/> allows.</summary>
+    public TimeSpan? PerTry { get; init; }
+
+    /// <summary>For the head of a service's answer, all attempts included; null waits as long as <see cref="StreamIdle"/> allows.</summary>
+    public TimeSpan? Request { get; init; }
+
     internal static ProxyTimeouts Read(ConfigSection section)
     {
         var defaults = new ProxyTimeouts();
@@ -57,8 +66,10 @@ public sealed record ProxyTimeouts
             UpstreamIdle = Of("upstreamIdle", defaults.UpstreamIdle),
             Handover = Of("handover", defaults.Handover),
             Drain = Of("drain", defaults.Drain),
+            PerTry = section.Duration("perTry", min: Shortest, max: Longest),
+            Request = section.Duration("request", min: Shortest, max: Longest),
         };
 
-        TimeSpan Of(string key, TimeSpan fallback) => section.Duration(key, fallback, TimeSpan.FromMilliseconds(10), TimeSpan.FromDays(30));
+        TimeSpan Of(string key, TimeSpan fallback) => section.Duration(key, fallback, Shortest, Longest);
     }
 }

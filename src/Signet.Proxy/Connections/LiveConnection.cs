@@ -218,7 +218,7 @@ public sealed class LiveConnection : IDisposable
     {
         if (Peer is { } peer && now > peer.ExpiresAt)
         {
-            Close(RefusalReason.PeerExpired, $"the certificate of {peer.Id} expired at {peer.ExpiresAt:O}");
+            Close(RefusalReason.PeerExpired, $"the certificate of {peer.Name} expired at {peer.ExpiresAt:O}");
         }
         else if (_time.GetTimestamp() > Volatile.Read(ref _end))
         {

@@ -15,9 +15,6 @@ public sealed record SessionPoolOptions
 
     /// <summary>Sessions of one key. Each carries as many streams as its peer allows; one more stream than all of them carry is refused.</summary>
     public int MaxSessions { get; init; } = 16;
-
-    /// <summary>How long no further session is tried for the sake of width after one could not be opened.</summary>
-    public TimeSpan WidenAfter { get; init; } = TimeSpan.FromSeconds(5);
 }
 
 /// <summary>What came of connecting to a peer.</summary>
@@ -31,7 +28,8 @@ public abstract record SessionDial
     /// <param name="Session">How it came about, and who is at the other end; null for plaintext.</param>
     /// <param name="Endpoint">The address, for logs.</param>
     /// <param name="AtTurnEnd">The turns of the thread that owns the transport, as <see cref="Http2Options.AtTurnEnd"/> means them.</param>
-    public sealed record Connected(ITransport Transport, TlsSession? Session, string Endpoint, Action<Action>? AtTurnEnd = null) : SessionDial;
+    /// <param name="Ended">Called once the session is over, however it ended.</param>
+    public sealed record Connected(ITransport Transport, TlsSession? Session, string Endpoint, Action<Action>? AtTurnEnd = null, Action? Ended = null) : SessionDial;
 
     /// <param name="Reason">The closed reason.</param>
     /// <param name="Detail">Names the address and what happened there.</param>
@@ -66,18 +64,29 @@ public sealed class SessionPool<TKey>(SessionPoolOptions options) : IAsyncDispos
         }
     }
 
-    /// <summary>A session that takes one more stream: the least busy of the oldest that do, or a new one.</summary>
+    /// <summary>A session that takes one more stream: the oldest that does, or a new one.</summary>
     /// <param name="key">Which sessions will do.</param>
-    /// <param name="width">Over how many sessions streams are spread before any of them is full; further ones are opened while others already serve.</param>
     /// <param name="dial">Opens a new one; whoever else waits for the same key waits for this one.</param>
     /// <param name="cancellationToken">The caller no longer wants it.</param>
     /// <returns>The session, or why there is none.</returns>
     public ValueTask<(SharedSession? Session, SessionDial.Failed? Failure)> TakeAsync(
-        TKey key, int width, Func<CancellationToken, Task<SessionDial>> dial, CancellationToken cancellationToken) =>
-        TryTake(key, width, dial, out var session) ? new((session, null)) : new(OpenAsync(key, width, dial, cancellationToken));
+        TKey key, Func<CancellationToken, Task<SessionDial>> dial, CancellationToken cancellationToken) =>
+        TryTake(key, out var session) ? new((session, null)) : new(OpenAsync(key, dial, cancellationToken));
+
+    /// <summary>Whether there is a session that takes streams, or will again when others have ended.</summary>
+    public bool Has(TKey key)
+    {
+        lock (_gate)
+        {
+            return _shelves.TryGetValue(key, out var shelf) && shelf.Sessions.Any(session => session.Connection.Refusal is OpenRefusal.None or OpenRefusal.AtLimit);
+        }
+    }
 
     /// <summary>Lets sessions go that are unused for too long.</summary>
     public void Sweep() => Retire((_, connection) => connection.IdleSince is { } since && options.Http2.Time.GetElapsedTime(since) >= options.Idle);
+
+    /// <summary>Lets sessions go in which nothing is under way.</summary>
+    public void RetireIdle() => Retire((_, connection) => connection.IdleSince is not null);
 
     /// <summary>Lets sessions go whose keys nobody will ask for any more; streams in them live on.</summary>
     public void Retire(Func<TKey, bool> isOver) => Retire((key, _) => isOver(key));
@@ -110,11 +119,10 @@ public sealed class SessionPool<TKey>(SessionPoolOptions options) : IAsyncDispos
         }
     }
 
-    private bool TryTake(TKey key, int width, Func<CancellationToken, Task<SessionDial>> dial, [NotNullWhen(true)] out SharedSession? found)
+    private bool TryTake(TKey key, [NotNullWhen(true)] out SharedSession? found)
     {
         found = null;
         ImmutableList<SharedSession> sessions;
-        bool mayWiden;
         lock (_gate)
         {
             if (!_shelves.TryGetValue(key, out var shelf))
@@ -123,33 +131,22 @@ public sealed class SessionPool<TKey>(SessionPoolOptions options) : IAsyncDispos
             }
 
             sessions = shelf.Sessions;
-            mayWiden = sessions.Count < width && shelf.Opening is null && !(shelf.FailedAt is { } at && options.Http2.Time.GetElapsedTime(at) < options.WidenAfter);
         }
 
         // The oldest first: a later one that is no longer needed becomes idle and goes.
-        var (seen, least) = (0, int.MaxValue);
         foreach (var session in sessions)
         {
-            if (session.Connection.OpenStreams is var streams && streams < least && session.Connection.Refusal == OpenRefusal.None)
+            if (session.Connection.Refusal == OpenRefusal.None)
             {
-                (found, least) = (session, streams);
-                if (++seen == width)
-                {
-                    break;
-                }
+                found = session;
+                return true;
             }
         }
 
-        if (mayWiden && found is not null && least > 0)
-        {
-            // Owned by _work; nobody has to wait for it.
-            _ = OpenSessionAsync(key, dial);
-        }
-
-        return found is not null;
+        return false;
     }
 
-    private async Task<(SharedSession?, SessionDial.Failed?)> OpenAsync(TKey key, int width, Func<CancellationToken, Task<SessionDial>> dial, CancellationToken cancellationToken)
+    private async Task<(SharedSession?, SessionDial.Failed?)> OpenAsync(TKey key, Func<CancellationToken, Task<SessionDial>> dial, CancellationToken cancellationToken)
     {
         for (var opened = 0; opened <= options.MaxSessions; opened++)
         {
@@ -159,7 +156,7 @@ public sealed class SessionPool<TKey>(SessionPoolOptions options) : IAsyncDispos
                 return (null, failure);
             }
 
-            if (TryTake(key, width, dial, out var session))
+            if (TryTake(key, out var session))
             {
                 return (session, null);
             }
@@ -209,9 +206,10 @@ public sealed class SessionPool<TKey>(SessionPoolOptions options) : IAsyncDispos
     private async Task RunSessionAsync(TKey key, Shelf shelf, Func<CancellationToken, Task<SessionDial>> dial, TaskCompletionSource<SessionDial.Failed?> made)
     {
         var failure = new SessionDial.Failed(RefusalReason.UpstreamClosed, "closed by the proxy");
+        SessionDial? outcome = null;
         try
         {
-            var outcome = await dial(_stop.Token).ConfigureAwait(false);
+            outcome = await dial(_stop.Token).ConfigureAwait(false);
             if (outcome is SessionDial.Connected connected)
             {
                 var connection = Http2Connection.AsClient(connected.Transport, options.Http2 with { AtTurnEnd = connected.AtTurnEnd ?? options.Http2.AtTurnEnd });
@@ -221,7 +219,7 @@ public sealed class SessionPool<TKey>(SessionPoolOptions options) : IAsyncDispos
                     var session = new SharedSession(connection, connected);
                     lock (_gate)
                     {
-                        (shelf.Opening, shelf.FailedAt, shelf.Sessions) = (null, null, shelf.Sessions.Add(session));
+                        (shelf.Opening, shelf.Sessions) = (null, shelf.Sessions.Add(session));
                     }
 
                     made.TrySetResult(null);
@@ -254,11 +252,12 @@ public sealed class SessionPool<TKey>(SessionPoolOptions options) : IAsyncDispos
         }
         finally
         {
+            (outcome as SessionDial.Connected)?.Ended?.Invoke();
             lock (_gate)
             {
                 if (shelf.Opening == made.Task)
                 {
-                    (shelf.Opening, shelf.FailedAt) = (null, options.Http2.Time.GetTimestamp());
+                    shelf.Opening = null;
                 }
 
                 if (shelf.Sessions.IsEmpty && shelf.Opening is null && _shelves.TryGetValue(key, out var current) && current == shelf)
@@ -278,8 +277,5 @@ public sealed class SessionPool<TKey>(SessionPoolOptions options) : IAsyncDispos
 
         /// <summary>Whoever needs one more waits for this one.</summary>
         public Task<SessionDial.Failed?>? Opening { get; set; }
-
-        /// <summary>When one could not be opened, if that was the last that was tried.</summary>
-        public long? FailedAt { get; set; }
     }
 }

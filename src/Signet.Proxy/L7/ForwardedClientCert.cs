@@ -71,7 +71,7 @@ internal sealed class ForwardedClientCert(ForwardClientCertConfig config, Spiffe
 
         if (details.HasFlag(ClientCertDetails.Uri))
         {
-            element.Append(";URI=").Append(peer.Id.Uri);
+            element.Append(";URI=").Append(peer.Id!.Uri);
         }
 
         if (details.HasFlag(ClientCertDetails.Dns))

@@ -16,6 +16,8 @@ internal sealed class Http1Server(UpstreamConnection connection, UpstreamPool po
 
     public TlsSession? Session => connection.Session;
 
+    public UpstreamEndpoint? Home => connection.Home;
+
     public IBodySource Body => _body;
 
     public ITransport Upgraded => connection.Transport;
@@ -75,7 +77,7 @@ internal sealed class Http1Server(UpstreamConnection connection, UpstreamPool po
                 return new(null, RefusalReason.UpstreamMalformed, (problem ?? HttpProblem.HeadTooLarge).ToString());
             }
 
-            var fate = nothingCame && connection.IsReused ? RequestFate.ProbablyUnread : RequestFate.Unknown;
+            var fate = !nothingCame ? RequestFate.Unknown : connection.IsReused ? RequestFate.ProbablyUnread : RequestFate.Unanswered;
             try
             {
                 if (!await connection.ReadMoreAsync(HttpLimits.MaxHead, cancellationToken).ConfigureAwait(false))

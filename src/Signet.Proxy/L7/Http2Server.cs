@@ -1,11 +1,12 @@
 using Signet.Proxy.Http2;
 using Signet.Proxy.Tls;
 using Signet.Proxy.Transport;
+using Signet.Proxy.Upstreams;
 
 namespace Signet.Proxy.L7;
 
 /// <summary>The one exchange of a stream in a session with a server that many exchanges share.</summary>
-internal sealed class Http2Server(SharedSession session) : IServerMessages
+internal sealed class Http2Server(SharedSession session, EndpointUse? use) : IServerMessages
 {
     private Http2Stream? _stream;
     private Http2Body? _body;
@@ -13,6 +14,8 @@ internal sealed class Http2Server(SharedSession session) : IServerMessages
     public string Endpoint => session.Dialled.Endpoint;
 
     public TlsSession? Session => session.Dialled.Session;
+
+    public UpstreamEndpoint? Home => use?.Endpoint;
 
     public IBodySource Body => _body!;
 
@@ -69,7 +72,7 @@ internal sealed class Http2Server(SharedSession session) : IServerMessages
         catch (Http2StreamException e)
         {
             return new(
-                null, e.IsBreach ? RefusalReason.UpstreamMalformed : RefusalReason.UpstreamClosed, e.Message, e.IsUnprocessed ? RequestFate.Unprocessed : RequestFate.Unknown);
+                null, e.IsBreach ? RefusalReason.UpstreamMalformed : RefusalReason.UpstreamClosed, e.Message, e.IsUnprocessed ? RequestFate.Unprocessed : isFirst && !e.IsBreach ? RequestFate.Unanswered : RequestFate.Unknown);
         }
     }
 
@@ -77,6 +80,7 @@ internal sealed class Http2Server(SharedSession session) : IServerMessages
 
     public ValueTask DisposeAsync()
     {
+        use?.Dispose();
         if (_stream is not { } stream)
         {
             return default;

@@ -3,6 +3,7 @@ using Signet.Proxy.Http2;
 using Signet.Proxy.L4;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Upstreams;
+using Signet.Proxy.Upstreams.Limits;
 
 namespace Signet.Proxy.L7;
 
@@ -14,9 +15,6 @@ namespace Signet.Proxy.L7;
 internal sealed class HttpExchange(
     ProxyCore core, LiveConnection live, IClientMessages client, IHttpRole role, RequestHead head, Forwarding forwarding, AccessRecord record)
 {
-    /// <summary>How often a request is sent that nobody looked at.</summary>
-    private const int MaxAttempts = 3;
-
     private bool _isAnswered;
 
     private bool HasBody => head.Body.Kind != BodyKind.None;
@@ -25,9 +23,10 @@ internal sealed class HttpExchange(
     public async Task<bool> RunAsync()
     {
         forwarding.Clearance.Demand();
-        for (var attempt = 1; ; attempt++)
+        using var tries = role.Pool.Begin();
+        while (true)
         {
-            var (server, failure) = await role.Pool.OpenAsync(live.Loop, head, fresh: attempt > 1, live.Token).ConfigureAwait(false);
+            var (server, failure) = await OpenAsync(tries).ConfigureAwait(false);
             await live.Loop.EnterAsync();
             if (server is null)
             {
@@ -36,7 +35,7 @@ internal sealed class HttpExchange(
             }
 
             Note(server);
-            var end = await RunAsync(server, mayRetry: attempt < MaxAttempts).ConfigureAwait(false);
+            var end = await RunAsync(server, tries).ConfigureAwait(false);
             if (end != ExchangeEnd.Retry)
             {
                 return end == ExchangeEnd.Reusable;
@@ -52,15 +51,31 @@ internal sealed class HttpExchange(
         /// <summary>The client's connection must end.</summary>
         Final,
 
-        /// <summary>Nobody took the request; nothing was answered, nothing was lost.</summary>
+        /// <summary>The request is sent once more: nothing was answered, and nothing can have been done twice.</summary>
         Retry,
     }
 
-    private async Task<ExchangeEnd> RunAsync(IServerMessages server, bool mayRetry)
+    /// <summary>A way to a server, as far as there is time for one.</summary>
+    private async ValueTask<(IServerMessages? Server, DialOutcome.Failed? Failure)> OpenAsync(RequestTries tries)
+    {
+        using var patience = new Patience(tries.IsLimited, core.Time, live.Token);
+        patience.Arm(tries.Left);
+        try
+        {
+            return await role.Pool.OpenAsync(live.Loop, head, tries, patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (patience.IsOver && !live.Token.IsCancellationRequested)
+        {
+            return (null, new(RefusalReason.UpstreamTimeout, "no connection in time (timeouts.request)", null));
+        }
+    }
+
+    private async Task<ExchangeEnd> RunAsync(IServerMessages server, RequestTries tries)
     {
         var (isComplete, sent) = (false, default(PumpResult));
         Task<PumpResult>? body = null;
         Task<Received>? response = null;
+        using var patience = new Patience(tries.IsLimited, core.Time, live.Token);
         using var stopBody = HasBody ? CancellationTokenSource.CreateLinkedTokenSource(live.Token) : null;
         try
         {
@@ -75,7 +90,7 @@ internal sealed class HttpExchange(
                 body = sending.AsTask();
             }
 
-            var receiving = ReceiveHeadAsync(server);
+            var receiving = ReceiveHeadAsync(server, patience.Token);
             if (body is not null)
             {
                 response = receiving.AsTask();
@@ -94,11 +109,17 @@ internal sealed class HttpExchange(
                 return await RefuseBodyAsync(sent).ConfigureAwait(false);
             }
 
-            // 2. The final head, or the reason why there is none.
+            // 2. The final head, or the reason why there is none; from here on it must come in time.
+            patience.Arm(tries.LeftOfTry);
             var received = response is null ? await receiving.ConfigureAwait(false) : await response.ConfigureAwait(false);
             if (received.Head is not { } answer)
             {
-                if (mayRetry && await MayRetryAsync(received.Fate, body, stopBody).ConfigureAwait(false))
+                if (server.Home is { } silent && received.Fate is RequestFate.Unknown or RequestFate.Unanswered)
+                {
+                    silent.Owner.ReportFailure(silent, $"{server.Endpoint}: {received.Detail}");
+                }
+
+                if (await MayRetryAsync(server, received, tries, body, stopBody).ConfigureAwait(false))
                 {
                     return ExchangeEnd.Retry;
                 }
@@ -110,6 +131,11 @@ internal sealed class HttpExchange(
                 }
 
                 return await FailAsync(received.Reason, $"{server.Endpoint}: {received.Detail}").ConfigureAwait(false) ? ExchangeEnd.Reusable : ExchangeEnd.Final;
+            }
+
+            if (server.Home is { } home)
+            {
+                home.Owner.Report(home, answer.Status);
             }
 
             if (answer.Status == 101)
@@ -155,21 +181,22 @@ internal sealed class HttpExchange(
         }
     }
 
-    /// <summary>A request is sent again when nobody took it and all of it is still there to be sent.</summary>
-    private async ValueTask<bool> MayRetryAsync(RequestFate fate, Task<PumpResult>? body, CancellationTokenSource? stopBody)
+    /// <summary>Whether a request that got no answer is sent again; what is left of its body must not be read meanwhile.</summary>
+    private async ValueTask<bool> MayRetryAsync(IServerMessages server, Received received, RequestTries tries, Task<PumpResult>? body, CancellationTokenSource? stopBody)
     {
-        switch (fate)
+        switch (received.Fate)
         {
-            case RequestFate.ProbablyUnread:
-                return !HasBody && head.Method is "GET" or "HEAD" or "OPTIONS" or "PUT" or "DELETE";
+            case RequestFate.Unknown:
+                return false;
 
             case RequestFate.Unprocessed:
                 stopBody?.Cancel();
                 await ((Task?)body ?? Task.CompletedTask).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                return !HasBody || client.Body.IsUntouched;
+                return tries.TryAgain(server.Home, AttemptEnd.Unprocessed, head.Method, isReplayable: !HasBody || client.Body.IsUntouched, wasKept: false);
 
             default:
-                return false;
+                var end = received.Reason == RefusalReason.UpstreamTimeout ? AttemptEnd.TimedOut : AttemptEnd.Broken;
+                return tries.TryAgain(server.Home, end, head.Method, isReplayable: !HasBody, wasKept: received.Fate == RequestFate.ProbablyUnread);
         }
     }
 
@@ -223,11 +250,21 @@ internal sealed class HttpExchange(
     }
 
     /// <summary>Reads heads up to the final one; interim ones are passed on.</summary>
-    private async ValueTask<Received> ReceiveHeadAsync(IServerMessages server)
+    private async ValueTask<Received> ReceiveHeadAsync(IServerMessages server, CancellationToken patience)
     {
         for (var interim = 0; ; interim++)
         {
-            var received = await server.ReadHeadAsync(head, isFirst: interim == 0, live.Token).ConfigureAwait(false);
+            Received received;
+            try
+            {
+                received = await server.ReadHeadAsync(head, isFirst: interim == 0, patience).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (patience.IsCancellationRequested && !live.Token.IsCancellationRequested)
+            {
+                await live.Loop.EnterAsync();
+                return new(null, RefusalReason.UpstreamTimeout, "no answer in time (timeouts.perTry, timeouts.request)", interim == 0 ? RequestFate.Unanswered : RequestFate.Unknown);
+            }
+
             if (received.Head is not { IsInterim: true } announced)
             {
                 return received;

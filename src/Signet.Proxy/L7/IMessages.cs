@@ -2,6 +2,7 @@ using Signet.Proxy.Http2;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Tls;
 using Signet.Proxy.Transport;
+using Signet.Proxy.Upstreams;
 
 namespace Signet.Proxy.L7;
 
@@ -51,6 +52,9 @@ internal interface IServerMessages : IBodySink, IAsyncDisposable
     /// <summary>The handshake's result; null for plaintext.</summary>
     TlsSession? Session { get; }
 
+    /// <summary>The endpoint of the service that it is at; null for the own application.</summary>
+    UpstreamEndpoint? Home { get; }
+
     /// <summary>Sends the request's head, perhaps later together with payload.</summary>
     /// <exception cref="IOException">Nobody takes it.</exception>
     ValueTask WriteHeadAsync(RequestHead head, Forwarding forwarding, CancellationToken cancellationToken);
@@ -78,8 +82,11 @@ internal readonly record struct Received(ResponseHead? Head, RefusalReason Reaso
 /// <summary>What is known of a request that got no response.</summary>
 internal enum RequestFate
 {
-    /// <summary>It may have been handled.</summary>
+    /// <summary>It may have been handled, and something of an answer had come.</summary>
     Unknown,
+
+    /// <summary>It may have been handled, but nothing of an answer came.</summary>
+    Unanswered,
 
     /// <summary>A connection that had been kept ended before anything came: most likely it was never read.</summary>
     ProbablyUnread,

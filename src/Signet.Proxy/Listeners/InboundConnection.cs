@@ -43,6 +43,9 @@ internal sealed class InboundConnection(
     /// <summary>Chosen once it is known who the client is.</summary>
     public UpstreamPool Pool { get; private set; } = null!;
 
+    /// <summary>How many requests the port takes.</summary>
+    public RateLimitConfig? RateLimit => port.RateLimit;
+
     /// <summary>What requests are told about where they came from.</summary>
     public HopFields Hop { get; private set; } = null!;
 
@@ -231,7 +234,7 @@ internal sealed class InboundConnection(
     {
         var forHttp = port.Protocol.IsHttp() || (port.Protocol == AppProtocol.Auto && MeshAlpn.SaysHttp(offered) != false);
         var setup = new TlsServerSetup(
-            identity.Certificate, MeshAlpn.Select(offered, forHttp, core.Config.Tls.Tunnel),
+            port.Resumption ? identity.Certificate.Server : identity.Certificate.ServerWithoutSessions, MeshAlpn.Select(offered, forHttp, core.Config.Tls.Tunnel),
             presented => identity.Verdicts.Judge(presented, CertificateUsage.Client, expected: null, core.Time.GetUtcNow()), core.Time);
         return Handshake.RunAsync(core, Direction.Inbound, token => TlsEngine.AcceptAsync(socket, raw.Available, setup, token), live.Token);
     }

@@ -67,10 +67,15 @@ internal sealed class InboundRequests : IHttpRole
     {
         var model = _core.Model!;
         var rules = model.Policy.JwtRules;
+        record.Path = TokenFields.WithoutSecrets(rules, head.Path);
         _connection.Hop.Apply(head.Headers, head.Host, record.Version!, fields, record);
+        if (_core.RateLimits.Judge(_connection.RateLimit, record) is { } tooMany)
+        {
+            return tooMany;
+        }
+
         _facts.ResetRequest();
         (_facts.Protocol, _facts.Method, _facts.Host, _facts.Path, _facts.Headers) = (Signet.Policy.Protocol.Http, head.Method, head.Host, head.Path, fields);
-        record.Path = TokenFields.WithoutSecrets(rules, head.Path);
 
         // 1. External authorisers.
         TokenFields.RemoveForged(rules, fields);

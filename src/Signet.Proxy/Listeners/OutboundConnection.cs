@@ -21,6 +21,9 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
 
     public UpstreamPool Pool => pool;
 
+    /// <summary>How many requests the service is sent.</summary>
+    public RateLimitConfig? RateLimit => service.RateLimit;
+
     /// <summary>What servers are judged under.</summary>
     public object Era => dialer.Era;
 
@@ -36,7 +39,7 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
             live.Protocol = record.Protocol = _isHttp ? "http" : "tcp";
             if (_isHttp)
             {
-                using var requests = new OutboundRequests(this, live);
+                using var requests = new OutboundRequests(this, core, live);
                 await new HttpServer(core, live, client, requests).RunAsync().ConfigureAwait(false);
             }
             else

@@ -8,7 +8,7 @@ using Signet.Proxy.Upstreams;
 namespace Signet.Proxy.Listeners;
 
 /// <summary>The requests of the workload to a service: those of an HTTP/1 connection one after the other, or the one of an HTTP/2 stream.</summary>
-internal sealed class OutboundRequests(OutboundConnection connection, LiveConnection life) : IHttpRole
+internal sealed class OutboundRequests(OutboundConnection connection, ProxyCore core, LiveConnection life) : IHttpRole
 {
     private readonly object _era = connection.Era;
 
@@ -16,13 +16,13 @@ internal sealed class OutboundRequests(OutboundConnection connection, LiveConnec
 
     public AccessRecord NewRecord() => connection.NewRecord();
 
-    public IHttpRole ForStream(LiveConnection stream) => new OutboundRequests(connection, stream);
+    public IHttpRole ForStream(LiveConnection stream) => new OutboundRequests(connection, core, stream);
 
     /// <summary>The destination decides; this side only takes away what is not the application's to say.</summary>
     public ValueTask<Ruling> JudgeAsync(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record)
     {
         connection.Hop.Apply(head.Headers, head.Host, record.Version!, fields, record);
-        return ValueTask.FromResult(new Ruling(new Forwarding(Clearance.Outbound, head.Path, fields, []), null));
+        return ValueTask.FromResult(core.RateLimits.Judge(connection.RateLimit, record) ?? new Ruling(new Forwarding(Clearance.Outbound, head.Path, fields, []), null));
     }
 
     /// <summary>A stream may last for hours. Its server was judged a moment ago; again only if something has changed since.</summary>

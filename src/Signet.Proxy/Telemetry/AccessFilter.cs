@@ -92,7 +92,7 @@ internal sealed record AccessFilter
             || IsName(Destination, record.DestinationWorkload?.ServiceAccount) || IsName(Destination, record.Host));
 
     /// <summary>Whether a name, which may end with <c>*</c>, is the peer's; with or without <c>spiffe://</c>.</summary>
-    public static bool IsName(string wanted, Peer? peer) => peer is not null && Is(WithoutScheme(wanted), AccessRecord.PrincipalOf(peer));
+    public static bool IsName(string wanted, Peer? peer) => peer is { Id: { } id } ? Is(WithoutScheme(wanted), AccessRecord.PrincipalOf(id)) : peer?.Host is { } host && Is(wanted, host);
 
     /// <summary>Whether a name, which may end with <c>*</c>, is the text.</summary>
     public static bool IsName(string wanted, string? text) => text is not null && Is(wanted, text.AsSpan());

@@ -67,7 +67,7 @@ internal static class AccessOperators
 
     private static IEnumerable<AccessOperator> Peers(string side, Func<AccessRecord, Peer?> peer)
     {
-        yield return new($"{side}_PEER_URI_SAN", record => peer(record)?.Id.Uri);
+        yield return new($"{side}_PEER_URI_SAN", record => peer(record)?.Id?.Uri);
         yield return new($"{side}_PEER_SUBJECT", record => peer(record)?.Leaf.Subject);
         yield return new($"{side}_PEER_ISSUER", record => peer(record)?.Leaf.Issuer);
         yield return new($"{side}_PEER_SERIAL", record => peer(record)?.Leaf.SerialHex);

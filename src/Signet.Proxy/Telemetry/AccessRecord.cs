@@ -47,6 +47,9 @@ internal sealed class AccessRecord
 
     public string? TlsCipher { get; set; }
 
+    /// <summary>Whether both sides had a certificate.</summary>
+    public bool IsMutual { get; set; }
+
     /// <summary>Whether the handshake took up an earlier session.</summary>
     public bool IsResumed { get; set; }
 
@@ -109,13 +112,13 @@ internal sealed class AccessRecord
     public string Reason => Detail ?? Verdict?.Reason ?? "";
 
     /// <summary>A peer's SPIFFE ID as policies write it.</summary>
-    public static ReadOnlySpan<char> PrincipalOf(Peer peer) => peer.Id.Uri.AsSpan(SpiffeId.SchemePrefix.Length);
+    public static ReadOnlySpan<char> PrincipalOf(SpiffeId id) => id.Uri.AsSpan(SpiffeId.SchemePrefix.Length);
 
     public void Refuse(RefusalReason reason, string detail) => (Refusal, Detail) = (reason, detail);
 
     public void Note(TlsSession session)
     {
-        (TlsVersion, TlsCipher, Alpn, IsResumed) = (session.Version, session.CipherSuite, session.Alpn, session.IsResumed);
+        (TlsVersion, TlsCipher, Alpn, IsMutual, IsResumed) = (session.Version, session.CipherSuite, session.Alpn, session.IsMutual, session.IsResumed);
         if (Direction == Direction.Inbound)
         {
             SourcePeer = session.Peer;

@@ -118,6 +118,8 @@ internal sealed class JsonLine : IAccessFormat
 
         to.Add(LabelsOf(record.DestinationWorkload));
         WritePeer(to, record.DestinationPeer);
+        to.Add(",\"serverName\":"u8);
+        to.AddJson(record.DestinationPeer?.Host);
         to.Add(",\"upstream\":"u8);
         to.AddJson(record.Upstream);
         to.Add("}"u8);
@@ -132,7 +134,15 @@ internal sealed class JsonLine : IAccessFormat
         }
 
         to.Add(",\"principal\":"u8);
-        to.AddJson(AccessRecord.PrincipalOf(peer));
+        if (peer.Id is { } id)
+        {
+            to.AddJson(AccessRecord.PrincipalOf(id));
+        }
+        else
+        {
+            to.Add("null"u8);
+        }
+
         to.Add(",\"serial\":\""u8);
         to.AddEscaped(peer.Leaf.SerialHex);
         to.Add("\""u8);
@@ -182,7 +192,7 @@ internal sealed class JsonLine : IAccessFormat
         to.AddJson(record.Sni);
         to.Add(",\"alpn\":"u8);
         to.AddJson(record.Alpn);
-        to.Add(record.TlsVersion is not null ? ",\"mutual\":true,\"resumed\":"u8 : ",\"mutual\":false,\"resumed\":"u8);
+        to.Add(record.IsMutual ? ",\"mutual\":true,\"resumed\":"u8 : ",\"mutual\":false,\"resumed\":"u8);
         to.Add(record.IsResumed ? "true}"u8 : "false}"u8);
     }
 
@@ -241,12 +251,12 @@ internal sealed class JsonLine : IAccessFormat
     /// <summary>All that <see cref="WriteConnection"/> looks at.</summary>
     private readonly record struct Connection(
         Direction Direction, string Listener, string? Protocol, IPEndPoint? Source, IPAddress? RemoteIp, Peer? SourcePeer, string? Host, int Port, IPAddress? Ip, Workload? Workload, Peer? DestinationPeer,
-        string? Upstream, string? TlsVersion, string? TlsCipher, string? Sni, string? Alpn, bool IsResumed)
+        string? Upstream, string? TlsVersion, string? TlsCipher, string? Sni, string? Alpn, bool IsMutual, bool IsResumed)
     {
         public Connection(AccessRecord record)
             : this(
                 record.Direction, record.Listener, record.Protocol, record.Source, record.RemoteIp, record.SourcePeer, record.DestinationHost, record.DestinationPort, record.DestinationIp, record.DestinationWorkload,
-                record.DestinationPeer, record.Upstream, record.TlsVersion, record.TlsCipher, record.Sni, record.Alpn, record.IsResumed)
+                record.DestinationPeer, record.Upstream, record.TlsVersion, record.TlsCipher, record.Sni, record.Alpn, record.IsMutual, record.IsResumed)
         {
         }
     }

@@ -4,6 +4,7 @@ using Signet.Policy;
 using Signet.Proxy.Authorization;
 using Signet.Proxy.Connections;
 using Signet.Proxy.Tls;
+using Signet.Proxy.Upstreams;
 
 namespace Signet.Proxy.Telemetry;
 
@@ -57,6 +58,36 @@ public sealed class ProxyMetrics : IDisposable
 
     /// <summary>What went through the proxy, by who, where to and how it ended.</summary>
     internal TrafficMetrics Traffic { get; } = new();
+
+    /// <summary>How services and their endpoints are; their number is that of the configuration.</summary>
+    internal void ObserveUpstreams(Func<IReadOnlyList<UpstreamState>> states)
+    {
+        Observe("connections", "Connections to an endpoint, open now.", endpoint => endpoint.Connections);
+        Observe("active", "Requests and relayed connections at an endpoint, under way now.", endpoint => endpoint.Active);
+        Observe("well", "1 while an endpoint is neither left out nor fails its checks.", endpoint => endpoint.IsWell ? 1 : 0);
+        Count("connected", "Connections to an endpoint that came about.", endpoint => endpoint.Connected);
+        Count("failures", "Connections to an endpoint that did not come about, and requests without an answer.", endpoint => endpoint.Failed);
+        Count("ejections", "Times that an endpoint was left out by outlier detection.", endpoint => endpoint.Ejected);
+        _meter.CreateObservableCounter("signet.proxy.upstream.retries", () => states().Select(state => new Measurement<long>(state.Retried, Service(state))), description: "Requests and connections tried again.");
+        _meter.CreateObservableGauge("signet.proxy.upstream.waiting", () => states().Select(state => new Measurement<long>(state.Waiting, Service(state))), description: "Requests that wait for a connection now.");
+        _meter.CreateObservableCounter(
+            "signet.proxy.upstream.answers",
+            () => Endpoints((state, endpoint) => Enumerable.Range(2, 4).Select(hundreds => new Measurement<long>(endpoint.Answers[hundreds - 2], [.. Labels(state, endpoint), new("class", $"{hundreds}xx")]))),
+            description: "Answers of an endpoint, by class.");
+
+        void Observe(string name, string description, Func<UpstreamEndpointState, long> value) =>
+            _meter.CreateObservableGauge($"signet.proxy.upstream.{name}", () => Endpoints((state, endpoint) => [new Measurement<long>(value(endpoint), Labels(state, endpoint))]), description: description);
+
+        void Count(string name, string description, Func<UpstreamEndpointState, long> value) =>
+            _meter.CreateObservableCounter($"signet.proxy.upstream.{name}", () => Endpoints((state, endpoint) => [new Measurement<long>(value(endpoint), Labels(state, endpoint))]), description: description);
+
+        IEnumerable<Measurement<long>> Endpoints(Func<UpstreamState, UpstreamEndpointState, IEnumerable<Measurement<long>>> measure) =>
+            states().SelectMany(state => state.Endpoints.SelectMany(endpoint => measure(state, endpoint)));
+
+        static KeyValuePair<string, object?> Service(UpstreamState state) => new("service", state.Service);
+
+        static KeyValuePair<string, object?>[] Labels(UpstreamState state, UpstreamEndpointState endpoint) => [Service(state), new("endpoint", endpoint.Endpoint)];
+    }
 
     internal void Opened(LiveConnection live) => _opened.Add(1, Labels(live));
 

@@ -55,7 +55,7 @@ internal sealed class TextLine : IAccessFormat
 
     private static void WritePeer(LineBuffer to, Tls.Peer? peer)
     {
-        to.AddEscaped(peer is null ? "-" : AccessRecord.PrincipalOf(peer));
+        to.AddEscaped(peer is { Id: { } id } ? AccessRecord.PrincipalOf(id) : peer?.Host ?? "-");
         to.Add("@"u8);
     }
 

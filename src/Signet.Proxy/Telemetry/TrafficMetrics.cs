@@ -33,7 +33,7 @@ internal sealed class TrafficMetrics
 
         var peer = record.Direction == Direction.Inbound ? record.SourcePeer : record.DestinationPeer;
         var key = new Key(
-            record.Direction, isRequest, peer?.Id.Uri ?? Unknown, record.DestinationHost ?? "", record.DestinationPort, record.Protocol ?? Unknown, record.Verdict?.Policy ?? "none", record.Code ?? 0,
+            record.Direction, isRequest, peer?.Id?.Uri ?? Unknown, record.DestinationHost ?? "", record.DestinationPort, record.Protocol ?? Unknown, record.Verdict?.Policy ?? "none", record.Code ?? 0,
             record.IsDenied, record.TlsVersion ?? "none", record.TlsVersion is null ? "none" : record.IsResumed ? "resumed" : "full");
         if (!_series.TryGetValue(key, out var series))
         {

@@ -14,19 +14,21 @@ internal sealed class LocalCertificate : IDisposable
     public LocalCertificate(X509Svid svid, TlsConfig config)
     {
         Server = TlsContext.ForServer(svid.Chain, svid.Key, config);
-        Client = TlsContext.ForClient(svid.Chain, svid.Key, config);
+        ServerWithoutSessions = TlsContext.ForServer(svid.Chain, svid.Key, config with { Resumption = false });
+        Client = new ClientCredential(TlsContext.ForClient(svid.Chain, svid.Key, config), hasCertificate: true);
     }
 
     public TlsContext Server { get; }
 
-    public TlsContext Client { get; }
+    /// <summary>For ports where nobody takes up an earlier session: none is kept, and those of other ports are not known there.</summary>
+    public TlsContext ServerWithoutSessions { get; }
 
-    public TlsSessions Sessions { get; } = new();
+    public ClientCredential Client { get; }
 
     public void Dispose()
     {
         Server.Dispose();
+        ServerWithoutSessions.Dispose();
         Client.Dispose();
-        Sessions.Dispose();
     }
 }

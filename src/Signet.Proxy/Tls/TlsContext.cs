@@ -52,11 +52,19 @@ internal sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
         return context;
     }
 
-    /// <inheritdoc cref="ForServer"/>
-    public static unsafe TlsContext ForClient(IReadOnlyList<Certificate> chain, AsymmetricAlgorithm key, TlsConfig config)
+    /// <summary>A client's settings.</summary>
+    /// <param name="chain">What it presents to a server that asks.</param>
+    /// <param name="key">The first certificate's key; null presents nothing.</param>
+    /// <param name="config">Versions and resumption.</param>
+    /// <exception cref="CryptographicException">OpenSSL does not take the certificate or the key.</exception>
+    public static unsafe TlsContext ForClient(IReadOnlyList<Certificate> chain, AsymmetricAlgorithm? key, TlsConfig config)
     {
         var context = Create(LibSsl.ClientMethod(), config);
-        context.Present(chain, key);
+        if (key is not null)
+        {
+            context.Present(chain, key);
+        }
+
         LibSsl.SetVerify(context.handle, LibSsl.VerifyPeer, 0);
         if (config.Resumption)
         {

@@ -19,7 +19,10 @@ internal sealed class TlsNegotiation
 
     public bool IsServer => _server is not null;
 
-    public TlsContext Context => _server?.Certificate.Server ?? _client!.Certificate.Client;
+    public TlsContext Context => _server?.Context ?? _client!.Credential.Context;
+
+    /// <summary>Whether this side has a certificate to present.</summary>
+    public bool HasCertificate => _client is null or { Credential.HasCertificate: true };
 
     /// <summary>The answer about the peer; null until the question was asked.</summary>
     public Judgement? Answer { get; private set; }
@@ -27,8 +30,8 @@ internal sealed class TlsNegotiation
     /// <summary>The name that a server selects.</summary>
     public string? Alpn => _server?.Alpn;
 
-    /// <summary>Where a client's sessions are kept for the next connection; null at a server, whose context keeps them.</summary>
-    private TlsSessions? Sessions => _client?.Certificate.Sessions;
+    /// <summary>Where a client's sessions are kept for the next connection; null at a server, whose context keeps them, and where none are kept.</summary>
+    private TlsSessions? Sessions => _client is { Destination: not null } ? _client.Credential.Sessions : null;
 
     /// <summary>Prepares a client's connection: names, protocols, and a session to resume if there is one.</summary>
     public unsafe void Apply(nint ssl)
@@ -56,7 +59,7 @@ internal sealed class TlsNegotiation
             _ = LibSsl.SetAlpn(ssl, list, (uint)alpn.Length);
         }
 
-        Sessions?.Resume(ssl, _client.Destination);
+        Sessions?.Resume(ssl, _client.Destination!);
     }
 
     /// <summary>OpenSSL asks about the certificates that the peer has just sent.</summary>
@@ -83,7 +86,7 @@ internal sealed class TlsNegotiation
         Answer = JudgeStack(LibSsl.PeerChain(ssl), leaf: IsServer ? LibSsl.PeerCertificate(ssl) : 0);
 
     /// <returns>True when the session was taken over.</returns>
-    public bool Keep(nint session) => Sessions is { } sessions && sessions.Keep(session, _client!.Destination);
+    public bool Keep(nint session) => Sessions is { } sessions && sessions.Keep(session, _client!.Destination!);
 
     private Judgement JudgeStack(nint stack, nint leaf)
     {

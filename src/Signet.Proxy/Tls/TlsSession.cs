@@ -3,20 +3,20 @@ using Signet.Proxy.Transport;
 namespace Signet.Proxy.Tls;
 
 /// <summary>What a handshake as server takes.</summary>
-/// <param name="Certificate">What this side presents.</param>
+/// <param name="Context">What this side presents, and whether sessions are kept.</param>
 /// <param name="Alpn">The protocol name to select, one that the client offered; null selects none.</param>
 /// <param name="Judge">Asked once with the peer's certificates, DER, leaf first; without a peer in its answer there is no session.</param>
 /// <param name="Time">Sessions end with the peer's certificate.</param>
-internal sealed record TlsServerSetup(LocalCertificate Certificate, string? Alpn, Func<IReadOnlyList<ReadOnlyMemory<byte>>, Judgement> Judge, TimeProvider Time);
+internal sealed record TlsServerSetup(TlsContext Context, string? Alpn, Func<IReadOnlyList<ReadOnlyMemory<byte>>, Judgement> Judge, TimeProvider Time);
 
 /// <summary>What a handshake as client takes.</summary>
-/// <param name="Certificate">What this side presents.</param>
-/// <param name="ServerName">The SNI name to ask for.</param>
+/// <param name="Credential">What this side presents.</param>
+/// <param name="ServerName">The SNI name to ask for; empty asks for none.</param>
 /// <param name="Alpn">The protocol names to offer.</param>
-/// <param name="Destination">Sessions are resumed only toward the same destination.</param>
+/// <param name="Destination">Sessions are resumed only toward the same destination, in words that say everything the server was believed for; null resumes and keeps none.</param>
 /// <param name="Judge">As for a server.</param>
 internal sealed record TlsClientSetup(
-    LocalCertificate Certificate, string ServerName, IReadOnlyList<string> Alpn, string Destination, Func<IReadOnlyList<ReadOnlyMemory<byte>>, Judgement> Judge);
+    ClientCredential Credential, string ServerName, IReadOnlyList<string> Alpn, string? Destination, Func<IReadOnlyList<ReadOnlyMemory<byte>>, Judgement> Judge);
 
 /// <summary>How a handshake ended.</summary>
 internal abstract record TlsOutcome
@@ -39,4 +39,8 @@ internal abstract record TlsOutcome
 /// <param name="CipherSuite">The IANA name.</param>
 /// <param name="Alpn">The protocol name that was agreed on, or null.</param>
 /// <param name="IsResumed">Whether the keys came from an earlier session; the peer was judged again all the same.</param>
-public sealed record TlsSession(ITransport Transport, Peer Peer, string Version, string CipherSuite, string? Alpn, bool IsResumed);
+public sealed record TlsSession(ITransport Transport, Peer Peer, string Version, string CipherSuite, string? Alpn, bool IsResumed)
+{
+    /// <summary>Whether this side, too, had a certificate to present.</summary>
+    public bool IsMutual { get; init; } = true;
+}

@@ -25,7 +25,7 @@ public sealed class TunnelPool(TunnelOptions options) : IAsyncDisposable
         var problem = "no tunnel that takes connections";
         for (var attempt = 0; attempt < options.MaxAttempts;)
         {
-            var (session, failure) = await _sessions.TakeAsync(key, width: 1, dial, cancellationToken).ConfigureAwait(false);
+            var (session, failure) = await _sessions.TakeAsync(key, dial, cancellationToken).ConfigureAwait(false);
             if (failure is not null)
             {
                 return new TunnelOutcome.Failed(failure.Reason, failure.Detail);

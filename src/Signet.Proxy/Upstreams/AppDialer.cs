@@ -19,12 +19,14 @@ internal sealed class AppDialer(EndPoint app, AppProtocol protocol, ReadOnlyMemo
     /// <summary>The application is the same whatever this proxy's identity is.</summary>
     public object Era => this;
 
-    public int Width => 1;
+    public Upstream? Upstream => null;
 
     /// <summary>Where nothing was declared, a client that speaks HTTP/2 without having been asked knows that the application does (RFC 9113 §3.3).</summary>
     public bool PrefersHttp2(ProtocolVersion asked) => protocol == AppProtocol.Http2 || (protocol == AppProtocol.Auto && asked == ProtocolVersion.Http2);
 
     public bool SpeaksHttp2(TlsSession? session) => true;
+
+    public Task<DialOutcome> DialAsync(EventLoop loop, UpstreamEndpoint endpoint, UpstreamUse use, CancellationToken cancellationToken) => DialAsync(loop, use, cancellationToken);
 
     public async Task<DialOutcome> DialAsync(EventLoop loop, UpstreamUse use, CancellationToken cancellationToken)
     {

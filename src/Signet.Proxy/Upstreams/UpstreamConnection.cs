@@ -13,6 +13,8 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
 {
     private readonly CancellationTokenSource _disposed = new();
     private Task<bool>? _watch;
+    private EndpointUse? _use;
+    private int _hasLeft;
     private int _isDisposed;
 
     public BufferedTransport Transport => transport;
@@ -29,6 +31,12 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
     /// <summary>Its exchanges, once it had one.</summary>
     public Http1Server? Messages { get; set; }
 
+    /// <summary>The endpoint at which it has a place; null for the own application's.</summary>
+    public UpstreamEndpoint? Home { get; private set; }
+
+    /// <summary>How many requests it was taken for.</summary>
+    public int Requests { get; private set; }
+
     /// <summary>Whether a request was already answered on it.</summary>
     public bool IsReused { get; private set; }
 
@@ -40,6 +48,34 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
 
     /// <summary>Whether an unused connection is still as it was left, and its peer's certificate valid.</summary>
     public bool IsSound(DateTimeOffset now) => _watch is { IsCompleted: false } && (session is null || now < session.Peer.ExpiresAt);
+
+    /// <summary>The place that was kept for it is taken, until it is closed.</summary>
+    public void Settle(UpstreamEndpoint home)
+    {
+        Home = home;
+        home.CountConnection(1);
+    }
+
+    /// <summary>A request begins on it.</summary>
+    public void BeginUse(EndpointUse? use)
+    {
+        Requests++;
+        _use = use;
+    }
+
+    /// <summary>The request is over.</summary>
+    public void EndUse() => Interlocked.Exchange(ref _use, null)?.Dispose();
+
+    /// <summary>It is closed, or whoever has its transport has closed it: its request is over and its place is free. Counts once.</summary>
+    public void Leave()
+    {
+        EndUse();
+        if (Home is { } home && Interlocked.Exchange(ref _hasLeft, 1) == 0)
+        {
+            home.CountConnection(-1);
+            home.Owner.CloseConnection();
+        }
+    }
 
     /// <summary>The connection is unused from now on.</summary>
     public void Rest(long timestamp)
@@ -76,6 +112,8 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
         {
             await ((Task)watch).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+
+        Leave();
 
         // _disposed stays: a cancellation that is under way may still want to fire it, and it holds nothing that needs releasing.
     }

@@ -1,5 +1,6 @@
 using Signet.Proxy.L7;
 using Signet.Proxy.Loop;
+using Signet.Proxy.Upstreams.Limits;
 
 namespace Signet.Proxy.Upstreams;
 
@@ -26,53 +27,95 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
         }
     }
 
-    private UpstreamSessions Sessions => Volatile.Read(ref _sessions) ?? Interlocked.CompareExchange(ref _sessions, new(dialer, GiveBackAsync, core), null) ?? _sessions!;
+    private UpstreamSessions Sessions => Volatile.Read(ref _sessions) ?? Interlocked.CompareExchange(ref _sessions, new(dialer, this, core), null) ?? _sessions!;
 
-    /// <summary>A way for one request, on the loop that wants it.</summary>
-    /// <param name="loop">The loop.</param>
-    /// <param name="head">The request.</param>
-    /// <param name="fresh">Whether a kept connection of HTTP/1 will not do.</param>
-    /// <param name="cancellationToken">The caller no longer wants it.</param>
-    public ValueTask<(IServerMessages? Server, DialOutcome.Failed? Failure)> OpenAsync(EventLoop loop, RequestHead head, bool fresh, CancellationToken cancellationToken) =>
-        !head.IsWebSocketUpgrade && dialer.PrefersHttp2(head.Version) && Sessions.MayTry
-            ? OpenStreamAsync(loop, fresh, cancellationToken)
-            : OpenConnectionAsync(loop, fresh, cancellationToken);
+    /// <summary>The way of a request that begins now.</summary>
+    public RequestTries Begin() => new(dialer.Upstream, core);
 
-    /// <summary>A connection for one request, on the loop that wants it: the one that was used last, or a new one.</summary>
-    /// <returns>What came of it, and the era to give the connection back with.</returns>
-    public async Task<(DialOutcome Outcome, object Era)> TakeAsync(EventLoop loop, bool fresh, CancellationToken cancellationToken)
+    /// <summary>
+    /// A way for one request, on the loop that wants it: to the endpoint that is chosen, in a session or by the connection that was used last, or by a
+    /// new one. Where none comes about others are asked, as far as the request's tries go.
+    /// </summary>
+    public async ValueTask<(IServerMessages? Server, DialOutcome.Failed? Failure)> OpenAsync(EventLoop loop, RequestHead head, RequestTries tries, CancellationToken cancellationToken)
     {
         var era = dialer.Era;
-        while (!fresh && TakeUnused(loop) is { } unused)
+        var byHttp2 = !head.IsWebSocketUpgrade && dialer.PrefersHttp2(head.Version);
+        if (dialer.Upstream is not { } upstream)
         {
-            if (IsFit(unused, era))
-            {
-                return (new DialOutcome.Connected(unused.Connection), era);
-            }
-
-            await unused.Connection.DisposeAsync().ConfigureAwait(false);
+            return await OpenAsync(loop, null, byHttp2, tries, era, cancellationToken).ConfigureAwait(false);
         }
 
-        return (await dialer.DialAsync(loop, UpstreamUse.Http1, cancellationToken).ConfigureAwait(false), era);
+        DialOutcome.Failed? last = null;
+        while (true)
+        {
+            if (!upstream.TryChoose(isRequest: true, tries.Tried, out var use, out var nobody) && !(nobody is null && last is null && upstream.TryChoose(isRequest: true, tried: null, out use, out nobody)))
+            {
+                return (null, nobody ?? last!);
+            }
+
+            var (server, failure) = await OpenAsync(loop, use, byHttp2, tries, era, cancellationToken).ConfigureAwait(false);
+            if (server is not null)
+            {
+                return (server, null);
+            }
+
+            if (failure is not null)
+            {
+                if (!failure.BlamesEndpoint || !tries.TryAgain(use!.Endpoint, AttemptEnd.NotConnected, method: null, isReplayable: true, wasKept: false))
+                {
+                    return (null, failure);
+                }
+
+                last = failure;
+            }
+
+            await loop.EnterAsync();
+        }
     }
 
     /// <summary>Gives a connection back after a message whose end was certain on both sides.</summary>
     public async ValueTask GiveBackAsync(UpstreamConnection connection, object era)
     {
-        if (connection.Transport.Available.IsEmpty)
+        connection.EndUse();
+        if (connection.Transport.Available.IsEmpty && !(dialer.Upstream?.Traffic.Pool.MaxRequestsPerConnection is { } most && connection.Requests >= most))
         {
             connection.Rest(core.Time.GetTimestamp());
+            var isKept = false;
             lock (_gate)
             {
                 if (!_isClosed && !core.IsDraining && _unused.Count < core.Config.Limits.IdleUpstreams)
                 {
                     _unused.Add((connection, era));
-                    return;
+                    isKept = true;
                 }
+            }
+
+            if (isKept)
+            {
+                dialer.Upstream?.Wake();
+                return;
             }
         }
 
         await connection.DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Closes an unused connection, wherever it leads to, so that another one may be opened. False when there is none.</summary>
+    public async ValueTask<bool> MakeRoomAsync()
+    {
+        UpstreamConnection? unused;
+        lock (_gate)
+        {
+            unused = Remove_NeedsLock(_unused.Count - 1)?.Connection;
+        }
+
+        if (unused is null)
+        {
+            return false;
+        }
+
+        await unused.DisposeAsync().ConfigureAwait(false);
+        return true;
     }
 
     /// <summary>Closes what has ended, is too old, or belongs to an identity of the past.</summary>
@@ -111,25 +154,85 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
         await Sessions.DisposeAsync().ConfigureAwait(false);
     }
 
-    private async ValueTask<(IServerMessages?, DialOutcome.Failed?)> OpenStreamAsync(EventLoop loop, bool fresh, CancellationToken cancellationToken)
+    /// <summary>A way to the endpoint that was chosen. The use is the way's when there is one, and over otherwise. Neither a way nor a failure: something has changed meanwhile, choose again.</summary>
+    private async ValueTask<(IServerMessages?, DialOutcome.Failed?)> OpenAsync(EventLoop loop, EndpointUse? use, bool byHttp2, RequestTries tries, object era, CancellationToken cancellationToken)
     {
-        var (session, failure) = await Sessions.TakeAsync(loop, cancellationToken).ConfigureAwait(false);
-        return session is not null ? (new Http2Server(session), null)
-            : Sessions.MayTry ? (null, new(failure!.Reason, failure.Detail, failure.Endpoint))
-            : await OpenConnectionAsync(loop, fresh, cancellationToken).ConfigureAwait(false);
+        var isTaken = false;
+        try
+        {
+            if (byHttp2 && Sessions.MayTry)
+            {
+                var (session, failure) = await Sessions.TakeAsync(loop, new(era, use?.Endpoint), cancellationToken).ConfigureAwait(false);
+                if (session is not null)
+                {
+                    isTaken = true;
+                    return (new Http2Server(session, use), null);
+                }
+
+                if (Sessions.MayTry)
+                {
+                    return (null, new(failure!.Reason, failure.Detail, failure.Endpoint));
+                }
+            }
+
+            var connection = await TakeUnusedAsync(loop, use?.Endpoint, tries, era).ConfigureAwait(false);
+            if (connection is null)
+            {
+                var outcome = use is null
+                    ? await dialer.DialAsync(loop, UpstreamUse.Http1, cancellationToken).ConfigureAwait(false)
+                    : await DialInTurnAsync(loop, use.Endpoint, cancellationToken).ConfigureAwait(false);
+                if (outcome is not DialOutcome.Connected connected)
+                {
+                    return (null, (DialOutcome.Failed?)outcome);
+                }
+
+                connection = connected.Connection;
+            }
+
+            isTaken = true;
+            connection.BeginUse(use);
+            var messages = connection.Messages ??= new Http1Server(connection, this);
+            messages.Begin(era);
+            return (messages, null);
+        }
+        finally
+        {
+            if (!isTaken)
+            {
+                use?.Dispose();
+            }
+        }
     }
 
-    private async ValueTask<(IServerMessages?, DialOutcome.Failed?)> OpenConnectionAsync(EventLoop loop, bool fresh, CancellationToken cancellationToken)
+    /// <summary>A new connection, as soon as there is a place for one. Null: something has changed meanwhile, choose again.</summary>
+    private async Task<DialOutcome?> DialInTurnAsync(EventLoop loop, UpstreamEndpoint endpoint, CancellationToken cancellationToken)
     {
-        var (outcome, era) = await TakeAsync(loop, fresh, cancellationToken).ConfigureAwait(false);
-        if (outcome is not DialOutcome.Connected { Connection: var connection })
+        var upstream = endpoint.Owner;
+        if (upstream.BeginWaiting() is { } tooMany)
         {
-            return (null, (DialOutcome.Failed)outcome);
+            return tooMany;
         }
 
-        var messages = connection.Messages ??= new Http1Server(connection, this);
-        messages.Begin(era);
-        return (messages, null);
+        try
+        {
+            if (upstream.TryOpenConnection())
+            {
+                return await dialer.DialAsync(loop, endpoint, UpstreamUse.Http1, cancellationToken).ConfigureAwait(false);
+            }
+
+            // An unused one elsewhere makes room; without any, somebody has to finish first.
+            if (!await MakeRoomAsync().ConfigureAwait(false))
+            {
+                Sessions.RetireIdle();
+                await upstream.WaitForConnectionAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            return null;
+        }
+        finally
+        {
+            upstream.EndWaiting();
+        }
     }
 
     private bool IsFit((UpstreamConnection Connection, object Era) unused, object era) =>
@@ -137,19 +240,39 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
         && unused.Connection.IsSound(core.Time.GetUtcNow())
         && core.Time.GetElapsedTime(unused.Connection.IdleSince) <= core.Config.Timeouts.UpstreamIdle;
 
-    private (UpstreamConnection Connection, object Era)? TakeUnused(EventLoop loop)
+    /// <summary>A fit connection to the endpoint, unless only a new one will do.</summary>
+    private async ValueTask<UpstreamConnection?> TakeUnusedAsync(EventLoop loop, UpstreamEndpoint? endpoint, RequestTries tries, object era)
+    {
+        while (!tries.WantsNew && TakeUnused(loop, endpoint) is { } unused)
+        {
+            if (IsFit(unused, era))
+            {
+                return unused.Connection;
+            }
+
+            await unused.Connection.DisposeAsync().ConfigureAwait(false);
+        }
+
+        return null;
+    }
+
+    private (UpstreamConnection Connection, object Era)? TakeUnused(EventLoop loop, UpstreamEndpoint? endpoint)
     {
         lock (_gate)
         {
-            var last = _unused.FindLastIndex(unused => unused.Connection.Loop == loop);
-            if (last < 0)
-            {
-                return null;
-            }
-
-            var taken = _unused[last];
-            _unused.RemoveAt(last);
-            return taken;
+            return Remove_NeedsLock(_unused.FindLastIndex(unused => unused.Connection.Loop == loop && unused.Connection.Home == endpoint));
         }
+    }
+
+    private (UpstreamConnection Connection, object Era)? Remove_NeedsLock(int index)
+    {
+        if (index < 0)
+        {
+            return null;
+        }
+
+        var taken = _unused[index];
+        _unused.RemoveAt(index);
+        return taken;
     }
 }

@@ -1,17 +1,18 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using Signet.Proxy.Http2;
 using Signet.Proxy.Loop;
 
 namespace Signet.Proxy.Upstreams;
 
 /// <summary>
-/// HTTP/2 sessions to one destination, apart on each loop: a session is only ever used for requests of the identity, bundles and policies that
-/// it was opened under. Streams are spread over as many sessions as the destination has addresses. Thread-safe.
+/// HTTP/2 sessions to one destination, apart on each loop and for each endpoint: a session is only ever used for requests of the identity, bundles
+/// and policies that it was opened under. Thread-safe.
 /// </summary>
 /// <param name="dialer">The way there.</param>
-/// <param name="keep">Takes a connection that turned out to speak HTTP/1 only, with the era that it was opened under.</param>
+/// <param name="pool">Takes connections that turned out to speak HTTP/1 only, and gives up unused ones when there are too many.</param>
 /// <param name="core">The proxy.</param>
-internal sealed class UpstreamSessions(IUpstreamDialer dialer, Func<UpstreamConnection, object, ValueTask> keep, ProxyCore core) : IAsyncDisposable
+internal sealed class UpstreamSessions(IUpstreamDialer dialer, UpstreamPool pool, ProxyCore core) : IAsyncDisposable
 {
     /// <summary>Streams of one session. So many times their window is what a session keeps at most for clients that are slow, and so they never hold up the others.</summary>
     private const int MaxStreams = 128;
@@ -30,11 +31,19 @@ internal sealed class UpstreamSessions(IUpstreamDialer dialer, Func<UpstreamConn
     public bool MayTry => Volatile.Read(ref _withoutSince) is var since && (since == 0 || core.Time.GetElapsedTime(since) >= WithoutHttp2For);
 
     /// <summary>A session for one more stream, on the loop that wants it.</summary>
-    public ValueTask<(SharedSession? Session, SessionDial.Failed? Failure)> TakeAsync(EventLoop loop, CancellationToken cancellationToken)
+    public ValueTask<(SharedSession? Session, SessionDial.Failed? Failure)> TakeAsync(EventLoop loop, SessionKey key, CancellationToken cancellationToken)
     {
         var sessions = _sessions.GetOrAdd(loop, static (loop, self) => new Sessions(self, loop), this);
-        var era = dialer.Era;
-        return sessions.Pool.TakeAsync(era, dialer.Width, sessions.DialFor(era), cancellationToken);
+        return sessions.Pool.TakeAsync(key, sessions.DialFor(key), cancellationToken);
+    }
+
+    /// <summary>Lets sessions go in which nothing is under way.</summary>
+    public void RetireIdle()
+    {
+        foreach (var sessions in _sessions.Values)
+        {
+            sessions.Pool.RetireIdle();
+        }
     }
 
     /// <summary>Lets sessions go that are unused for too long or belong to an identity of the past.</summary>
@@ -43,7 +52,7 @@ internal sealed class UpstreamSessions(IUpstreamDialer dialer, Func<UpstreamConn
         var era = dialer.Era;
         foreach (var sessions in _sessions.Values)
         {
-            sessions.Pool.Retire(key => !ReferenceEquals(key, era));
+            sessions.Pool.Retire(key => !ReferenceEquals(key.Era, era));
             sessions.Pool.Sweep();
         }
     }
@@ -62,9 +71,11 @@ internal sealed class UpstreamSessions(IUpstreamDialer dialer, Func<UpstreamConn
         return new() { Http2 = http2 with { MaxBuffered = MaxStreams * http2.StreamWindow }, MaxSessions = MaxSessions };
     }
 
-    private async Task<SessionDial> DialAsync(EventLoop loop, object era, CancellationToken cancellationToken)
+    private async Task<SessionDial> DialAsync(EventLoop loop, SessionKey key, CancellationToken cancellationToken)
     {
-        var dialled = await dialer.DialAsync(loop, UpstreamUse.Http2, cancellationToken).ConfigureAwait(false);
+        var dialled = key.Endpoint is { } endpoint
+            ? await DialAsync(loop, endpoint, isNeeded: !_sessions[loop].Pool.Has(key), cancellationToken).ConfigureAwait(false)
+            : await dialer.DialAsync(loop, UpstreamUse.Http2, cancellationToken).ConfigureAwait(false);
         if (dialled is DialOutcome.Failed failed)
         {
             return new SessionDial.Failed(failed.Reason, failed.Detail, failed.Endpoint);
@@ -74,30 +85,65 @@ internal sealed class UpstreamSessions(IUpstreamDialer dialer, Func<UpstreamConn
         if (!dialer.SpeaksHttp2(connection.Session))
         {
             Volatile.Write(ref _withoutSince, Math.Max(1, core.Time.GetTimestamp()));
-            await keep(connection, era).ConfigureAwait(false);
+            await pool.GiveBackAsync(connection, key.Era).ConfigureAwait(false);
             return new SessionDial.Failed(RefusalReason.UpstreamClosed, $"{connection.Endpoint}: it knows no HTTP/2", connection.Endpoint);
         }
 
         Volatile.Write(ref _withoutSince, 0);
-        return new SessionDial.Connected(connection.Transport, connection.Session, connection.Endpoint, loop.Post);
+        return new SessionDial.Connected(connection.Transport, connection.Session, connection.Endpoint, loop.Post, connection.Leave);
     }
 
-    /// <summary>Those of one loop. The way to a new one is made once per era, not once per request.</summary>
+    /// <summary>
+    /// A session holds a place among the connections. The first one of a loop to an endpoint is opened even when there are too many, as in Envoy: those
+    /// that are open may serve for hours, and no request would ever get there.
+    /// </summary>
+    private async Task<DialOutcome> DialAsync(EventLoop loop, UpstreamEndpoint endpoint, bool isNeeded, CancellationToken cancellationToken)
+    {
+        var upstream = endpoint.Owner;
+        while (!upstream.TryOpenConnection(isNeeded))
+        {
+            if (!await pool.MakeRoomAsync().ConfigureAwait(false))
+            {
+                return upstream.TooManyConnections();
+            }
+        }
+
+        return await dialer.DialAsync(loop, endpoint, UpstreamUse.Http2, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Those of one loop. The way to a new one is made once per era and endpoint, not once per request.</summary>
     private sealed class Sessions(UpstreamSessions all, EventLoop loop)
     {
-        private (object Era, Func<CancellationToken, Task<SessionDial>> Dial)? _way;
+        private readonly Dictionary<SessionKey, Func<CancellationToken, Task<SessionDial>>> _ways = [];
+        private object? _era;
 
-        public SessionPool<object> Pool { get; } = new(OptionsOf(all.Core));
+        public SessionPool<SessionKey> Pool { get; } = new(OptionsOf(all.Core));
 
         /// <summary>On the loop's thread only.</summary>
-        public Func<CancellationToken, Task<SessionDial>> DialFor(object era)
+        public Func<CancellationToken, Task<SessionDial>> DialFor(SessionKey key)
         {
-            if (_way is not { } way || !ReferenceEquals(way.Era, era))
+            if (!ReferenceEquals(_era, key.Era))
             {
-                _way = way = (era, token => all.DialAsync(loop, era, token));
+                _era = key.Era;
+                _ways.Clear();
             }
 
-            return way.Dial;
+            if (!_ways.TryGetValue(key, out var way))
+            {
+                _ways.Add(key, way = token => all.DialAsync(loop, key, token));
+            }
+
+            return way;
         }
     }
+}
+
+/// <summary>Which sessions will do for a request.</summary>
+/// <param name="Era">What they were opened under, the very object.</param>
+/// <param name="Endpoint">The endpoint that was chosen; null for the own application.</param>
+internal readonly record struct SessionKey(object Era, UpstreamEndpoint? Endpoint)
+{
+    public bool Equals(SessionKey other) => ReferenceEquals(Era, other.Era) && ReferenceEquals(Endpoint, other.Endpoint);
+
+    public override int GetHashCode() => HashCode.Combine(RuntimeHelpers.GetHashCode(Era), RuntimeHelpers.GetHashCode(Endpoint));
 }

@@ -13,6 +13,7 @@ internal sealed class UpstreamStream(UpstreamConnection connection) : TransportS
         if (disposing)
         {
             connection.Transport.Abort();
+            connection.Leave();
         }
 
         base.Dispose(disposing);

@@ -80,6 +80,32 @@ public sealed class ResumptionTests
     [Theory]
     [InlineData(OpenSslClient.Tls13)]
     [InlineData(OpenSslClient.Tls12)]
+    public async Task Does_not_on_a_port_where_it_is_switched_off_not_even_a_session_of_another_port(int version)
+    {
+        await using var app = App.Echo();
+        await using var world = await ProxyWorld.InboundAsync(
+            app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp,
+            change: config => config with { Inbound = [config.Inbound[0], config.Inbound[0] with { Name = "off", Resumption = false }] });
+        var svid = world.Authority.Svid("/ns/default/sa/web");
+        using var session = await FirstAsync(world, svid, version);
+        var off = world.Proxy.Listening["off"];
+        OpenSslSession? own = null;
+        for (var i = 0; i < 3; i++)
+        {
+            using var client = await OpenSslClient.ConnectAsync(off, svid, version, session: i == 0 ? session : own);
+            Assert.Equal("again", await client.EchoAsync("again"));
+            Assert.False(client.IsResumed);
+            own ??= client.Session();
+        }
+
+        own?.Dispose();
+        await Eventually.IsTrueAsync(() => world.Log().Count == 4, "four lines");
+        Assert.DoesNotContain(world.Log(), IsResumed);
+    }
+
+    [Theory]
+    [InlineData(OpenSslClient.Tls13)]
+    [InlineData(OpenSslClient.Tls12)]
     public async Task Does_not_after_the_own_identity_was_rotated(int version)
     {
         await using var app = App.Echo();

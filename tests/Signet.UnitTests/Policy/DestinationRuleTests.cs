@@ -183,14 +183,10 @@ public sealed class DestinationRuleTests
     }
 
     [Fact]
-    public void A_credentialName_is_honoured_with_a_workloadSelector() =>
-        Assert.Empty(Ask.Load(Rule("r", "b", "host: svc, workloadSelector: {matchLabels: {app: web}}, trafficPolicy: {tls: {mode: MUTUAL, credentialName: c}}")).Problems);
-
-    [Fact]
-    public void Fields_that_are_about_something_else_are_named()
+    public void A_credentialName_with_a_workloadSelector_is_read_and_named_as_not_supported()
     {
-        var problem = Assert.Single(Ask.Load(Rule("r", "b", "host: svc, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}, tls: {mode: ISTIO_MUTUAL}}")).Problems);
-        Assert.Equal((PolicySeverity.Info, PolicyCodes.FieldWithoutEffect), (problem.Severity, problem.Code));
+        var problem = Assert.Single(Ask.Load(Rule("r", "b", "host: svc, workloadSelector: {matchLabels: {app: web}}, trafficPolicy: {tls: {mode: MUTUAL, credentialName: c}}")).Problems);
+        Assert.Equal((PolicySeverity.Warning, PolicyCodes.Unsupported), (problem.Severity, problem.Code));
     }
 
     [Theory]

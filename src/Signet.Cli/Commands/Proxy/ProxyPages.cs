@@ -100,7 +100,7 @@ internal static class ProxyPages
 
     public static Command Upstreams() => ProxyVerb.Show("upstreams", "Show the application, services and their endpoints", (page, answer) =>
     {
-        var table = new Table("name", "kind", "endpoint", "tls", "clients", "kept");
+        var table = new Table("name", "kind", "endpoint", "tls", "clients", "kept", "active", "state", "last failure");
         foreach (var upstream in ProxyVerb.Items(page["upstreams"]))
         {
             var isFirst = true;
@@ -108,7 +108,8 @@ internal static class ProxyPages
             {
                 table.Add(
                     isFirst ? ProxyVerb.Text(upstream, "name") : "", isFirst ? ProxyVerb.Text(upstream, "kind") : "", ProxyVerb.Text(endpoint, "address"), isFirst ? Mode(upstream["tls"]) : "",
-                    isFirst ? ProxyVerb.Text(upstream, "clients") : "", isFirst ? ProxyVerb.Text(upstream, "keptConnections") : "");
+                    isFirst ? ProxyVerb.Text(upstream, "clients") : "", isFirst ? ProxyVerb.Text(upstream, "keptConnections") : "",
+                    ProxyVerb.Text(endpoint, "active"), State(endpoint), ProxyVerb.Text(endpoint, "lastFailure"));
                 isFirst = false;
             }
         }
@@ -116,6 +117,13 @@ internal static class ProxyPages
         Write(table, "no upstreams", answer);
         answer.Out.WriteLine($"{ProxyVerb.Number(page, "tunnels")} tunnels to other proxies");
     });
+
+    /// <summary>Nobody judges how the own application is doing.</summary>
+    private static string State(JsonNode endpoint) =>
+        endpoint["well"] is null ? "-"
+        : ProxyVerb.IsTrue(endpoint, "well") ? "well"
+        : ProxyVerb.Text(endpoint, "health") == "unhealthy" ? "fails its checks"
+        : $"left out until {ProxyVerb.Text(endpoint, "ejectedUntil")}";
 
     public static Command Stats() => ProxyVerb.Show("stats", "Show a proxy's most important counters", (page, answer) =>
     {

@@ -75,8 +75,8 @@ internal sealed class SpanWire(string service)
         Attribute(span, 9, "client.address", (record.RemoteIp ?? record.Source.Address).ToString());
         Attribute(span, 9, "tls.protocol.version", record.TlsVersion);
         Attribute(span, 9, "signet.direction", ProxyMetrics.Name(record.Direction));
-        Attribute(span, 9, "signet.source.principal", record.SourcePeer?.Id.Uri);
-        Attribute(span, 9, "signet.destination.principal", record.DestinationPeer?.Id.Uri);
+        Attribute(span, 9, "signet.source.principal", record.SourcePeer?.Id?.Uri);
+        Attribute(span, 9, "signet.destination.principal", record.DestinationPeer?.Id?.Uri);
         Attribute(span, 9, "signet.destination.service", record.DestinationHost);
         Attribute(span, 9, "signet.policy", record.Verdict?.Policy);
         Attribute(span, 9, "signet.verdict", record.IsDenied ? "deny" : "allow");

@@ -150,4 +150,16 @@ public sealed class PemTests
         Assert.Null(key);
         Assert.Contains(why, problem);
     }
+
+    [Fact]
+    public void Of_a_machines_authorities_those_that_cannot_be_read_are_passed_over_and_one_must_be_left()
+    {
+        var good = _pki.Root;
+        var text = "-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n" + Pem.Encode(good);
+        Assert.True(Pem.TryReadAuthorities(text, out var certificates, out _));
+        Assert.Equal([good], certificates);
+        Assert.False(Pem.TryReadCertificates(text, out _, out _));
+        Assert.False(Pem.TryReadAuthorities("-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n", out _, out var problem));
+        Assert.Contains("that can be read", problem, StringComparison.Ordinal);
+    }
 }

@@ -118,8 +118,8 @@ public sealed class ProxyConfigTests
             ready: 0.0.0.0:15021
             log: {level: debug, format: json}
             accessLog: {path: /var/log/signet/access.log, format: json}
-            timeouts: {detection: 3s, serverFirst: 100ms, handshake: 7s, connect: 2s, requestHead: 4s, keepAlive: 1m, streamIdle: 2m, tcpIdle: 2h, upstreamIdle: 3s}
-            limits: {connections: 5, handshakes: 6, idleUpstreams: 7, checks: 8, streams: 9}
+            timeouts: {detection: 3s, serverFirst: 100ms, handshake: 7s, connect: 2s, requestHead: 4s, keepAlive: 1m, streamIdle: 2m, tcpIdle: 2h, upstreamIdle: 3s, perTry: 8s, request: 9s}
+            limits: {connections: 5, handshakes: 6, idleUpstreams: 7, checks: 8, streams: 9, retries: 4}
             mesh: {file: mesh.yaml}
             tokenKeys: {roots: roots.pem}
             probes:
@@ -153,12 +153,38 @@ public sealed class ProxyConfigTests
                 StreamIdle = TimeSpan.FromMinutes(2),
                 TcpIdle = TimeSpan.FromHours(2),
                 UpstreamIdle = TimeSpan.FromSeconds(3),
+                PerTry = TimeSpan.FromSeconds(8),
+                Request = TimeSpan.FromSeconds(9),
             },
             config.Timeouts);
-        Assert.Equal(new ProxyLimits { Connections = 5, Handshakes = 6, IdleUpstreams = 7, Checks = 8, Streams = 9 }, config.Limits);
+        Assert.Equal(new ProxyLimits { Connections = 5, Handshakes = 6, IdleUpstreams = 7, Checks = 8, Streams = 9, Retries = 4 }, config.Limits);
+    }
+
+    [Fact]
+    public void Reads_what_a_port_and_a_service_may_say_of_their_own()
+    {
+        var config = Read(Sample
+            .Replace("app: 127.0.0.1:8080", "app: 127.0.0.1:8080, resumption: false, rateLimit: {requestsPerSecond: 5}", StringComparison.Ordinal)
+            .Replace(
+                "endpoints: [\"10.0.0.9:15006\"]",
+                "endpoints: [\"10.0.0.9:15006\"], resumption: false, rateLimit: {requestsPerSecond: 5, burst: 9}, healthCheck: {http: {path: /healthz}, interval: 1s, timeout: 2s, unhealthyThreshold: 4, healthyThreshold: 5, jitterPercent: 0}",
+                StringComparison.Ordinal));
+        Assert.Equal((false, new RateLimitConfig(5, 5)), (config.Inbound[0].Resumption, config.Inbound[0].RateLimit));
+        Assert.Equal((false, new RateLimitConfig(5, 9)), (config.Outbound[0].Resumption, config.Outbound[0].RateLimit));
+        Assert.Equal(
+            new HealthCheckConfig { Path = "/healthz", Interval = TimeSpan.FromSeconds(1), Timeout = TimeSpan.FromSeconds(2), UnhealthyThreshold = 4, HealthyThreshold = 5, JitterPercent = 0 },
+            config.Outbound[0].HealthCheck);
+        Assert.Equal(new HealthCheckConfig(), Read(Sample.Replace("endpoints:", "healthCheck: {tcp: {}}, endpoints:", StringComparison.Ordinal)).Outbound[0].HealthCheck);
+        Assert.Equal((true, null, null), (Read(Sample).Outbound[0].Resumption, Read(Sample).Outbound[0].RateLimit, Read(Sample).Outbound[0].HealthCheck));
     }
 
     [Theory]
+    [InlineData("app: 127.0.0.1:8080", "app: 127.0.0.1:8080, rateLimit: {}", "requestsPerSecond")]
+    [InlineData("app: 127.0.0.1:8080", "app: 127.0.0.1:8080, rateLimit: {requestsPerSecond: 0}", "requestsPerSecond")]
+    [InlineData("protocol: http, app", "protocol: tcp, rateLimit: {requestsPerSecond: 1}, app", "remove rateLimit")]
+    [InlineData("endpoints: [\"10.0.0.9:15006\"]", "endpoints: [\"10.0.0.9:15006\"], healthCheck: {interval: 1s}", "is missing, and so is tcp")]
+    [InlineData("endpoints: [\"10.0.0.9:15006\"]", "endpoints: [\"10.0.0.9:15006\"], healthCheck: {tcp: {}, http: {path: /}}", "keep one of them")]
+    [InlineData("endpoints: [\"10.0.0.9:15006\"]", "endpoints: [\"10.0.0.9:15006\"], healthCheck: {http: {path: \"/a b\"}}", "not a path")]
     [InlineData("mode: none", "mode: divert", "divert")]
     [InlineData("mode: none", "mode: redirect, unmatched: allow", "not one of refuse, passthrough")]
     [InlineData("mode: none", "mode: redirect, inbound: 10.0.0.9:15006", "0.0.0.0:15006")]

@@ -4,7 +4,7 @@ using Signet.Testing;
 
 namespace Signet.UnitTests.Proxy.Http2;
 
-/// <summary>Sessions that many streams share, spread over the places that there are.</summary>
+/// <summary>Sessions that many streams share.</summary>
 public sealed class SessionPoolTests : IAsyncDisposable
 {
     private readonly ManualTimeProvider _time = new();
@@ -12,68 +12,54 @@ public sealed class SessionPoolTests : IAsyncDisposable
     private readonly List<MemoryTransport> _transports = [];
     private readonly List<Task> _ends = [];
     private readonly SessionPool<string> _pool;
-    private int _dials;
+    private int _ended;
     private bool _fails;
 
     public SessionPoolTests() => _pool = new(new() { Http2 = new Http2Options { Time = _time }, MaxSessions = 4 });
 
     [Fact]
-    public async Task Streams_share_one_session_where_there_is_one_place()
+    public async Task Streams_share_one_session()
     {
         for (var i = 0; i < 20; i++)
         {
-            await OpenAsync(width: 1);
+            await OpenAsync();
         }
 
         Assert.Single(_servers);
     }
 
     [Fact]
-    public async Task Streams_are_spread_evenly_over_the_places_that_there_are()
+    public async Task Keys_have_sessions_of_their_own()
     {
-        for (var i = 0; i < 30; i++)
-        {
-            await OpenAsync(width: 3);
-        }
-
-        Assert.Equal(3, _servers.Count);
-        Assert.All(_servers, server => Assert.InRange(server.OpenStreams, 8, 12));
+        await OpenAsync("orders");
+        await OpenAsync("billing");
+        Assert.Equal(2, _servers.Count);
+        Assert.Equal((true, false), (_pool.Has("orders"), _pool.Has("carts")));
     }
 
     [Fact]
-    public async Task One_stream_at_a_time_needs_one_session_however_many_places_there_are()
+    public async Task Only_sessions_without_a_stream_are_let_go_to_make_room()
     {
-        for (var i = 0; i < 10; i++)
-        {
-            await (await OpenAsync(width: 3)).DisposeAsync();
-        }
-
-        Assert.Single(_servers);
+        await OpenAsync("orders");
+        await (await OpenAsync("billing")).DisposeAsync();
+        _pool.RetireIdle();
+        Assert.Equal((true, false), (_pool.Has("orders"), _pool.Has("billing")));
     }
 
     [Fact]
-    public async Task Another_place_that_cannot_be_reached_fails_nobody_and_is_tried_again_after_a_while()
+    public async Task Says_when_a_session_is_over()
     {
-        await OpenAsync(width: 2);
-        _fails = true;
-        for (var i = 0; i < 10; i++)
-        {
-            await OpenAsync(width: 2);
-        }
-
-        Assert.Equal(2, _dials);
-        _fails = false;
-        _time.Advance(TimeSpan.FromSeconds(6));
-        await OpenAsync(width: 2);
-        await OpenAsync(width: 2);
-        Assert.Equal((3, 2), (_dials, _servers.Count));
+        await (await OpenAsync()).DisposeAsync();
+        Assert.Equal(0, _ended);
+        _pool.RetireIdle();
+        await Eventually.IsTrueAsync(() => Volatile.Read(ref _ended) == 1, "its end is told once");
     }
 
     [Fact]
     public async Task Who_needs_the_first_session_is_told_why_there_is_none()
     {
         _fails = true;
-        var (session, failure) = await _pool.TakeAsync("orders", 1, DialAsync, default);
+        var (session, failure) = await _pool.TakeAsync("orders", DialAsync, default);
         Assert.Null(session);
         Assert.Equal((RefusalReason.UpstreamConnectFailed, "nobody is there", "10.0.0.9:1"), (failure!.Reason, failure.Detail, failure.Endpoint));
     }
@@ -81,9 +67,9 @@ public sealed class SessionPoolTests : IAsyncDisposable
     [Fact]
     public async Task A_session_that_drains_gets_no_stream_and_keeps_those_it_has()
     {
-        var first = await OpenAsync(width: 1);
+        var first = await OpenAsync();
         _servers[0].Drain();
-        await OpenAsync(width: 1);
+        await OpenAsync();
         Assert.Equal(2, _servers.Count);
         Assert.Equal(1, _servers[0].OpenStreams);
         await first.DisposeAsync();
@@ -100,9 +86,9 @@ public sealed class SessionPoolTests : IAsyncDisposable
         await Task.WhenAll(_ends);
     }
 
-    private async Task<Http2Stream> OpenAsync(int width)
+    private async Task<Http2Stream> OpenAsync(string key = "orders")
     {
-        var (session, failure) = await _pool.TakeAsync("orders", width, DialAsync, default);
+        var (session, failure) = await _pool.TakeAsync(key, DialAsync, default);
         Assert.Null(failure);
         Assert.True(session!.Connection.TryOpen(Http2Pair.Get(), endStream: false, out var stream, out _));
         return stream!;
@@ -110,7 +96,6 @@ public sealed class SessionPoolTests : IAsyncDisposable
 
     private Task<SessionDial> DialAsync(CancellationToken cancellationToken)
     {
-        _dials++;
         if (_fails)
         {
             return Task.FromResult<SessionDial>(new SessionDial.Failed(RefusalReason.UpstreamConnectFailed, "nobody is there", "10.0.0.9:1"));
@@ -121,6 +106,6 @@ public sealed class SessionPoolTests : IAsyncDisposable
         _servers.Add(server);
         _transports.Add(far);
         _ends.Add(server.RunAsync(CancellationToken.None));
-        return Task.FromResult<SessionDial>(new SessionDial.Connected(near, null, "10.0.0.9:1"));
+        return Task.FromResult<SessionDial>(new SessionDial.Connected(near, null, "10.0.0.9:1", Ended: () => Interlocked.Increment(ref _ended)));
     }
 }

@@ -61,6 +61,19 @@ public sealed class AccessLineTests
     }
 
     [Fact]
+    public void Names_a_server_outside_the_mesh_by_its_host_and_never_as_a_principal()
+    {
+        var record = Records.Allowed(Signet.Proxy.Connections.Direction.Outbound);
+        (record.DestinationPeer, record.IsMutual) = (Records.PeerOf("/a") with { Id = null, Host = "api.example.com" }, false);
+        var json = Json(record);
+
+        Assert.Equal(("api.example.com", JsonValueKind.Null), (json.GetProperty("destination").GetProperty("serverName").GetString(), json.GetProperty("destination").GetProperty("principal").ValueKind));
+        Assert.Equal(("TLSv1.3", false), (json.GetProperty("tls").GetProperty("version").GetString(), json.GetProperty("tls").GetProperty("mutual").GetBoolean()));
+        Assert.Contains(" via api.example.com@127.0.0.1:8080 ", Records.Line(new TextLine(), record), StringComparison.Ordinal);
+        Assert.Equal(JsonValueKind.Null, Json(Records.Allowed(Signet.Proxy.Connections.Direction.Outbound)).GetProperty("destination").GetProperty("serverName").ValueKind);
+    }
+
+    [Fact]
     public void Shows_the_labels_of_each_workload_even_when_lines_of_several_follow_each_other()
     {
         var format = new JsonLine();
@@ -72,7 +85,7 @@ public sealed class AccessLineTests
     [Fact]
     public void Says_the_same_whether_it_remembers_a_connection_or_not()
     {
-        var peers = new[] { null, Records.PeerOf("/a"), Records.PeerOf("/b") };
+        var peers = new[] { null, Records.PeerOf("/a"), Records.PeerOf("/b"), Records.PeerOf("/b") with { Id = null, Host = "a.example" } };
         var texts = new[] { null, "a", "b" };
         var remembering = new JsonLine();
         Prop.ForAll<int>(seed =>
@@ -91,7 +104,7 @@ public sealed class AccessLineTests
                 DestinationWorkload = One([null, new Signet.Policy.Workload("n", "a", new Dictionary<string, string> { ["x"] = "y" })]),
             };
             (record.Protocol, record.RemoteIp, record.SourcePeer, record.DestinationPeer) = (One(texts), One([null, IPAddress.Any]), One(peers), One(peers));
-            (record.Upstream, record.TlsVersion, record.TlsCipher, record.Sni, record.Alpn, record.IsResumed) = (One(texts), One(texts), One(texts), One(texts), One(texts), One([true, false]));
+            (record.Upstream, record.TlsVersion, record.TlsCipher, record.Sni, record.Alpn, record.IsMutual, record.IsResumed) = (One(texts), One(texts), One(texts), One(texts), One(texts), One([true, false]), One([true, false]));
             Assert.Equal(Records.Line(new JsonLine(), record), Records.Line(remembering, record));
             Assert.Equal(Records.Line(new JsonLine(), record), Records.Line(remembering, record));
         }).QuickCheckThrowOnFailure();

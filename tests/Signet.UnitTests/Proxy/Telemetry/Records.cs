@@ -35,7 +35,7 @@ internal static class Records
             DestinationWorkload = new Workload("default", "orders", new Dictionary<string, string> { ["tier"] = "one", ["app"] = "orders" }),
             Duration = TimeSpan.FromSeconds(2),
         };
-        (record.SourcePeer, record.TlsVersion, record.TlsCipher) = (Web, "TLSv1.3", "TLS_AES_128_GCM_SHA256");
+        (record.SourcePeer, record.TlsVersion, record.TlsCipher, record.IsMutual) = (Web, "TLSv1.3", "TLS_AES_128_GCM_SHA256", true);
         (record.Protocol, record.Method, record.Host, record.Path, record.RequestId, record.Code) = ("http", "POST", "orders:8080", "/api?x=1", "id", 403);
         record.Refusal = RefusalReason.PolicyDenied;
         record.Verdict = new Verdict(Stage.Deny, "default/no-web", 2, "denied by rule 2", new Findings(["default/watch"], [new DryRunFinding("default/trial", PolicyAction.Deny, 0)]));
@@ -58,7 +58,7 @@ internal static class Records
             SourcePeer = direction == Direction.Inbound ? Web : null,
             DestinationPeer = direction == Direction.Outbound ? Web : null,
         };
-        (record.TlsVersion, record.Upstream, record.BytesReceived, record.BytesSent) = ("TLSv1.3", "127.0.0.1:8080", 10, 20);
+        (record.TlsVersion, record.IsMutual, record.Upstream, record.BytesReceived, record.BytesSent) = ("TLSv1.3", true, "127.0.0.1:8080", 10, 20);
         (record.Protocol, record.Method, record.Host, record.Path, record.RequestId, record.Code) = ("http", "GET", "orders", "/", "id", 200);
         return record;
     }

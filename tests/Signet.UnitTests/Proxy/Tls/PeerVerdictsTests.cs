@@ -21,7 +21,7 @@ public sealed class PeerVerdictsTests
         var first = Judge(verdicts, chain);
         var second = Judge(verdicts, chain);
 
-        Assert.Equal("spiffe://example.org/ns/default/sa/web", first.Peer!.Id.Uri);
+        Assert.Equal("spiffe://example.org/ns/default/sa/web", first.Peer!.Id!.Uri);
         Assert.Same(first.Peer, second.Peer);
     }
 
