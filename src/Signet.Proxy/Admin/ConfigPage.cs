@@ -45,6 +45,7 @@ internal static class ConfigPage
                 ["problems"] = AdminPages.Texts(model?.Problems.Select(problem => problem.ToString()) ?? []),
             },
             ["admin"] = config.Admin.ToString(),
+            ["handover"] = config.Handover,
             ["metrics"] = config.Metrics?.ToString(),
             ["ready"] = config.Ready?.ToString(),
             ["probes"] = AdminPages.Texts(config.Probes.Select(probe => probe.Path)),

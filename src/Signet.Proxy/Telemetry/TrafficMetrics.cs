@@ -33,7 +33,7 @@ internal sealed class TrafficMetrics
 
         var peer = record.Direction == Direction.Inbound ? record.SourcePeer : record.DestinationPeer;
         var key = new Key(
-            record.Direction, isRequest, peer?.Id?.Uri ?? Unknown, record.DestinationHost ?? "", record.DestinationPort, record.Protocol ?? Unknown, record.Verdict?.Policy ?? "none", record.Code ?? 0,
+            record.Direction, isRequest, peer?.Id?.Uri ?? Unknown, record.DestinationHost ?? "", record.DestinationPort, record.GrpcStatus is null ? record.Protocol ?? Unknown : "grpc", record.Verdict?.Policy ?? "none", record.Code ?? 0, GrpcOf(record),
             record.IsDenied, record.TlsVersion ?? "none", record.TlsVersion is null ? "none" : record.IsResumed ? "resumed" : "full");
         if (!_series.TryGetValue(key, out var series))
         {
@@ -129,9 +129,17 @@ internal sealed class TrafficMetrics
     private static KeyValuePair<string, object?>[] Decision(Key key) => [new("policy", key.Policy), new("verdict", key.IsDenied ? "deny" : "allow")];
 
     private static KeyValuePair<string, object?>[] Answer(Key key) =>
-        [.. Decision(key), new("code", key.Code > 0 ? key.Code.ToString(CultureInfo.InvariantCulture) : ClassOf(key.Code))];
+        [.. Decision(key), new("code", key.Code > 0 ? key.Code.ToString(CultureInfo.InvariantCulture) : ClassOf(key.Code)), new("grpc_status", key.GrpcStatus < 0 ? "" : key.GrpcStatus.ToString(CultureInfo.InvariantCulture))];
 
     private static KeyValuePair<string, object?>[] Tls(Key key) => [new("tls_version", key.TlsVersion), new("tls_session", key.Session)];
+
+    /// <summary>Below 0 for what is no call by gRPC; what gRPC does not know is UNKNOWN (2), as its clients take it.</summary>
+    private static int GrpcOf(AccessRecord record) => record.GrpcStatus switch
+    {
+        null => -1,
+        <= 16 and var known => known,
+        _ => 2,
+    };
 
     /// <summary><c>2xx</c>; <c>none</c> where there was no answer.</summary>
     private static string ClassOf(int code) => (code < 0 ? -code : code / 100) switch
@@ -152,14 +160,15 @@ internal sealed class TrafficMetrics
     /// <param name="Protocol">What was spoken.</param>
     /// <param name="Policy">What decided.</param>
     /// <param name="Code">The status; 0 for none, and below 0 the first digit of many.</param>
+    /// <param name="GrpcStatus">The status of a call by gRPC; below 0 for none.</param>
     /// <param name="IsDenied">What was decided.</param>
     /// <param name="TlsVersion">What was agreed on.</param>
     /// <param name="Session">Whether the handshake was a full one.</param>
     private readonly record struct Key(
-        Direction Direction, bool IsRequest, string Peer, string Host, int Port, string Protocol, string Policy, int Code, bool IsDenied, string TlsVersion, string Session)
+        Direction Direction, bool IsRequest, string Peer, string Host, int Port, string Protocol, string Policy, int Code, int GrpcStatus, bool IsDenied, string TlsVersion, string Session)
     {
         /// <summary>Over the parts that differ most.</summary>
-        public override int GetHashCode() => HashCode.Combine(Peer, Host.Length, Policy, Code, Port, Direction);
+        public override int GetHashCode() => HashCode.Combine(Peer, Host.Length, Policy, Code, GrpcStatus, Port, Direction);
     }
 
     private sealed class Series

@@ -65,8 +65,8 @@ public sealed class AdminTests
 
         const string ends = "destination_port=\"8080\",destination_principal=\"spiffe://example.org/ns/default/sa/orders\",destination_service=\"\",direction=\"inbound\"";
         const string rest = "protocol=\"http\",source_principal=\"spiffe://example.org/ns/default/sa/web\"";
-        Assert.Contains($"signet_proxy_requests_total{{code=\"200\",{ends},policy=\"none\",{rest},tls_session=\"full\",tls_version=\"TLSv1.3\",verdict=\"allow\"}} 1\n", metrics, StringComparison.Ordinal);
-        Assert.Contains($"signet_proxy_requests_total{{code=\"403\",{ends},policy=\"default/no-post\",{rest},tls_session=\"full\",tls_version=\"TLSv1.3\",verdict=\"deny\"}} 1\n", metrics, StringComparison.Ordinal);
+        Assert.Contains($"signet_proxy_requests_total{{code=\"200\",{ends},grpc_status=\"\",policy=\"none\",{rest},tls_session=\"full\",tls_version=\"TLSv1.3\",verdict=\"allow\"}} 1\n", metrics, StringComparison.Ordinal);
+        Assert.Contains($"signet_proxy_requests_total{{code=\"403\",{ends},grpc_status=\"\",policy=\"default/no-post\",{rest},tls_session=\"full\",tls_version=\"TLSv1.3\",verdict=\"deny\"}} 1\n", metrics, StringComparison.Ordinal);
         Assert.Contains($"signet_proxy_request_duration_seconds_count{{code=\"2xx\",{ends},{rest}}} 1\n", metrics, StringComparison.Ordinal);
         Assert.Contains($"signet_proxy_bytes_total{{{ends},{rest},way=\"sent\"}} 5\n", metrics, StringComparison.Ordinal);
         Assert.Contains("signet_proxy_bundle_expiry_timestamp_seconds{trust_domain=\"example.org\"}", metrics, StringComparison.Ordinal);

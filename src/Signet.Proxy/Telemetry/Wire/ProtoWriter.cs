@@ -29,9 +29,15 @@ internal sealed class ProtoWriter
     {
         if (value != 0)
         {
-            Key(field, Varint);
-            Raw((ulong)value);
+            Choice(field, value);
         }
+    }
+
+    /// <summary>A number that is one of several possible members: it is written even when it is 0.</summary>
+    public void Choice(int field, long value)
+    {
+        Key(field, Varint);
+        Raw((ulong)value);
     }
 
     public void Fixed(int field, ulong value)

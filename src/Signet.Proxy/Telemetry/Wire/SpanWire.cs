@@ -81,12 +81,19 @@ internal sealed class SpanWire(string service)
         Attribute(span, 9, "signet.policy", record.Verdict?.Policy);
         Attribute(span, 9, "signet.verdict", record.IsDenied ? "deny" : "allow");
         Attribute(span, 9, "signet.request.id", record.RequestId);
-        if (record.Code is { } code)
+        Attribute(span, "http.response.status_code", record.Code);
+        Attribute(span, "rpc.grpc.status_code", record.GrpcStatus);
+    }
+
+    /// <summary>key 1, value 2 {int_value 3}; the value of a member of a choice is written even when it is 0.</summary>
+    private static void Attribute(ProtoWriter span, string name, int? number)
+    {
+        if (number is { } value)
         {
-            span.Message(9, code, static (attribute, code) =>
+            span.Message(9, (name, value), static (attribute, pair) =>
             {
-                attribute.Text(1, "http.response.status_code");
-                attribute.Message(2, code, static (value, code) => value.Number(3, code));
+                attribute.Text(1, pair.name);
+                attribute.Message(2, pair.value, static (any, number) => any.Choice(3, number));
             });
         }
     }

@@ -21,8 +21,8 @@ public sealed class TrafficMetricsTests
 
         var samples = Read(traffic).Samples;
 
-        Assert.Equal(2, samples[$"signet_proxy_requests_total|code=200|{Ends}|policy=none|{Rest}|tls_session=full|tls_version=TLSv1.3|verdict=allow"]);
-        Assert.Equal(1, samples[$"signet_proxy_requests_total|code=403|{Ends}|policy=default/no-web|{Rest}|tls_session=full|tls_version=TLSv1.3|verdict=deny"]);
+        Assert.Equal(2, samples[$"signet_proxy_requests_total|code=200|{Ends}|grpc_status=|policy=none|{Rest}|tls_session=full|tls_version=TLSv1.3|verdict=allow"]);
+        Assert.Equal(1, samples[$"signet_proxy_requests_total|code=403|{Ends}|grpc_status=|policy=default/no-web|{Rest}|tls_session=full|tls_version=TLSv1.3|verdict=deny"]);
         Assert.Equal((20, 40), (samples[$"signet_proxy_bytes_total|{Ends}|{Rest}|way=received"], samples[$"signet_proxy_bytes_total|{Ends}|{Rest}|way=sent"]));
         Assert.Equal((3, 1, 20, 40), traffic.Totals());
     }
@@ -88,6 +88,20 @@ public sealed class TrafficMetricsTests
         Assert.Equal(500, Assert.Single(other, sample => sample.Key.Contains("code=2xx|destination_port=other", StringComparison.Ordinal) && sample.Key.Contains("source_principal=other", StringComparison.Ordinal)).Value);
         Assert.Equal(1, Assert.Single(other, sample => sample.Key.Contains("code=4xx", StringComparison.Ordinal)).Value);
         Assert.Equal(2, Assert.Single(requests, sample => sample.Key.Contains("policy=default/p7|", StringComparison.Ordinal)).Value);
+    }
+
+    [Theory]
+    [InlineData(7, "7")]
+    [InlineData(0, "0")]
+    [InlineData(4711, "2")]
+    public void Counts_calls_by_gRPC_by_their_own_status(int status, string expected)
+    {
+        var traffic = new TrafficMetrics();
+        var call = Records.Allowed();
+        call.GrpcStatus = status;
+        traffic.Count(call);
+
+        Assert.Contains(Read(traffic).Samples.Keys, key => key.Contains($"grpc_status={expected}|", StringComparison.Ordinal) && key.Contains("protocol=grpc", StringComparison.Ordinal));
     }
 
     [Fact]
