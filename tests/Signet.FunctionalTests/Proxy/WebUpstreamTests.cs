@@ -42,15 +42,15 @@ public sealed class WebUpstreamTests : IDisposable
         await using var server = WebServer.Http(WebServer.Leaf(_authority));
         await using var web = await StartAsync(server, $"mode: SIMPLE, caCertificates: {Write("ca.pem", _authority)}");
         using var http = new HttpClient();
-        for (var i = 0; i < 3; i++)
+        for (var i = 0; i < 5; i++)
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{web.Outbound}/a") { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
             using var response = await http.SendAsync(request);
             Assert.Equal($"|{Host}|http/1.1", await response.Content.ReadAsStringAsync());
         }
 
-        // The connection that found it out serves, too.
-        Assert.Equal(1, server.App.Count);
+        // Whoever found it out serves, too; only what was opened before the rule's files were read is not kept.
+        Assert.InRange(server.App.Count, 1, 2);
     }
 
     [Theory]
