@@ -242,6 +242,7 @@ public sealed class HotRestartTests : IAsyncDisposable
         await using var echo = new Echo();
         var orders = await _mesh.InboundAsync(echo.EndPoint, "tcp");
         var path = _mesh.HandoverOf("orders");
+        await Eventually.IsTrueAsync(() => File.Exists(path), "it can be followed");
         File.SetUnixFileMode(Path.GetDirectoryName(path)!, File.GetUnixFileMode(Path.GetDirectoryName(path)!) | UnixFileMode.OtherExecute | UnixFileMode.GroupExecute);
 
         Assert.Contains("PermissionError", await AskAsNobodyAsync(path), StringComparison.Ordinal);
