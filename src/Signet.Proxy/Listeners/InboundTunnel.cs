@@ -44,12 +44,12 @@ internal sealed class InboundTunnel(
     {
         var one = core.Connections.Open(live.Direction, live.Listener, live.Source, live.Loop);
         one.LieIn(live);
-        return requestsOf(request, one) is { } requests ? new(new TunnelAnswer.Permitted(transport => ServeHttpAsync(one, transport, requests))) : OpenTcpAsync(one);
+        return requestsOf(request, one) is { } requests ? new(new TunnelAnswer.Permitted(transport => ServeHttpAsync(new Stream(core, one, requests.NewRecord(), isHttp: true), transport, requests))) : OpenTcpAsync(one);
     }
 
     private async ValueTask<TunnelAnswer> OpenTcpAsync(LiveConnection one)
     {
-        var stream = new Stream(core, one, newRecord());
+        var stream = new Stream(core, one, newRecord(), isHttp: false);
         var facts = newFacts();
         var relay = new InboundRelay(app, authorisers, core, stream.Live, facts, stream.Record);
         core.Metrics.Opened(stream.Live);
@@ -75,29 +75,18 @@ internal sealed class InboundTunnel(
     }
 
     /// <summary>Its requests have their own decisions and lines.</summary>
-    private async Task ServeHttpAsync(LiveConnection one, ITransport transport, IHttpRole requests)
+    private async Task ServeHttpAsync(Stream stream, ITransport transport, IHttpRole requests)
     {
-        one.Protocol = "http";
-        core.Metrics.Opened(one);
-        try
+        stream.Live.Protocol = "http";
+        core.Metrics.Opened(stream.Live);
+        using (requests)
         {
-            using (requests)
-            {
-                await new HttpServer(core, one, new BufferedTransport(transport), requests).RunAsync().ConfigureAwait(false);
-            }
-        }
-        catch (Exception e) when (e is IOException || (e is OperationCanceledException && one.Closed is not null))
-        {
-            // Whoever was being served has the line that says so.
-        }
-        finally
-        {
-            core.Connections.Forget(one);
+            await stream.EndWithAsync(() => new HttpServer(core, stream.Live, new BufferedTransport(transport), requests).RunAsync()).ConfigureAwait(false);
         }
     }
 
-    /// <summary>One connection in the tunnel that is relayed as it is.</summary>
-    private sealed class Stream(ProxyCore core, LiveConnection live, AccessRecord record)
+    /// <summary>One connection in the tunnel; the requests of HTTP have lines of their own.</summary>
+    private sealed class Stream(ProxyCore core, LiveConnection live, AccessRecord record, bool isHttp)
     {
         private readonly long _started = core.Time.GetTimestamp();
 
@@ -105,11 +94,11 @@ internal sealed class InboundTunnel(
 
         public AccessRecord Record => record;
 
-        public async Task EndWithAsync(Func<Task> relay)
+        public async Task EndWithAsync(Func<Task> serve)
         {
             try
             {
-                await relay().ConfigureAwait(false);
+                await serve().ConfigureAwait(false);
             }
             catch (IOException e)
             {
@@ -128,7 +117,11 @@ internal sealed class InboundTunnel(
         public void End()
         {
             core.Note(record, live, _started);
-            core.AccessLog.Write(record);
+            if (!isHttp)
+            {
+                core.AccessLog.Write(record);
+            }
+
             core.Connections.Forget(live);
         }
     }
