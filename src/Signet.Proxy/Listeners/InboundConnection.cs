@@ -58,15 +58,7 @@ internal sealed class InboundConnection(
         await using var raw = new BufferedTransport(socket);
         try
         {
-            await ServeAsync(raw, record).ConfigureAwait(false);
-        }
-        catch (IOException e)
-        {
-            record.Detail ??= e.Message;
-        }
-        catch (OperationCanceledException) when (live.Closed is { } closed)
-        {
-            record.Refuse(closed.Reason, closed.Detail);
+            await ConnectionEnd.OfAsync(record, live, () => ServeAsync(raw, record)).ConfigureAwait(false);
         }
         finally
         {

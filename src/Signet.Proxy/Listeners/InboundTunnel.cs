@@ -98,15 +98,7 @@ internal sealed class InboundTunnel(
         {
             try
             {
-                await serve().ConfigureAwait(false);
-            }
-            catch (IOException e)
-            {
-                record.Detail ??= e.Message;
-            }
-            catch (OperationCanceledException) when (live.Closed is { } closed)
-            {
-                record.Refuse(closed.Reason, closed.Detail);
+                await ConnectionEnd.OfAsync(record, live, serve).ConfigureAwait(false);
             }
             finally
             {

@@ -32,34 +32,27 @@ internal sealed class OutboundConnection(OutboundConfig service, UpstreamPool po
         var started = core.Time.GetTimestamp();
         var record = NewRecord();
         await using var client = new BufferedTransport(socket);
-        try
-        {
-            _isHttp = service.Protocol.IsHttp() || (service.Protocol == AppProtocol.Auto
-                && await Detector.DetectHttpAsync(client, core.Config.Timeouts.ServerFirst, core.Config.Timeouts.Detection, core.Time, live.Token).ConfigureAwait(false));
-            live.Protocol = record.Protocol = _isHttp ? "http" : "tcp";
-            if (_isHttp)
-            {
-                using var requests = new OutboundRequests(this, core, live);
-                await new HttpServer(core, live, client, requests).RunAsync().ConfigureAwait(false);
-            }
-            else
-            {
-                await RelayAsync(client, record).ConfigureAwait(false);
-            }
-        }
-        catch (IOException e)
-        {
-            record.Detail ??= e.Message;
-        }
-        catch (OperationCanceledException) when (live.Closed is { } closed)
-        {
-            record.Refuse(closed.Reason, closed.Detail);
-        }
-
+        await ConnectionEnd.OfAsync(record, live, () => ServeAsync(client, record)).ConfigureAwait(false);
         core.Note(record, live, started);
         if (!_isHttp)
         {
             core.AccessLog.Write(record);
+        }
+    }
+
+    private async Task ServeAsync(BufferedTransport client, AccessRecord record)
+    {
+        _isHttp = service.Protocol.IsHttp() || (service.Protocol == AppProtocol.Auto
+            && await Detector.DetectHttpAsync(client, core.Config.Timeouts.ServerFirst, core.Config.Timeouts.Detection, core.Time, live.Token).ConfigureAwait(false));
+        live.Protocol = record.Protocol = _isHttp ? "http" : "tcp";
+        if (_isHttp)
+        {
+            using var requests = new OutboundRequests(this, core, live);
+            await new HttpServer(core, live, client, requests).RunAsync().ConfigureAwait(false);
+        }
+        else
+        {
+            await RelayAsync(client, record).ConfigureAwait(false);
         }
     }
 

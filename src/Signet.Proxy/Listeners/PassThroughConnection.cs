@@ -21,18 +21,7 @@ internal sealed class PassThroughConnection(IPEndPoint destination, ProxyCore co
         var record = RecordOf(destination, core, live);
         live.Protocol = record.Protocol = "tcp";
         await using var client = new BufferedTransport(socket);
-        try
-        {
-            await RelayAsync(client, record).ConfigureAwait(false);
-        }
-        catch (IOException e)
-        {
-            record.Detail = e.Message;
-        }
-        catch (OperationCanceledException) when (live.Closed is { } closed)
-        {
-            record.Refuse(closed.Reason, closed.Detail);
-        }
+        await ConnectionEnd.OfAsync(record, live, () => RelayAsync(client, record)).ConfigureAwait(false);
 
         record.Detail = record.Detail is null ? "passthrough" : $"passthrough; {record.Detail}";
         core.Note(record, live, started);
