@@ -14,6 +14,7 @@ using Signet.Server.Api;
 using Signet.Server.Attestation;
 using Signet.Server.Keys;
 using Signet.Server.Registration;
+using Signet.Server.Registration.Desired;
 using Signet.Server.Storage.Sqlite;
 using Signet.Server.Telemetry;
 using Signet.Server.Upkeep;
@@ -21,6 +22,7 @@ using AgentApi = Signet.Rpc.Wire.Spire.Server.Agent.Agent;
 using BundleApi = Signet.Rpc.Wire.Spire.Server.Bundle.Bundle;
 using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
 using NodeApi = Signet.Rpc.Wire.Node.Node;
+using RegistrationApi = Signet.Rpc.Wire.Registration.Registration;
 using SvidApi = Signet.Rpc.Wire.Spire.Server.SVID.SVID;
 
 namespace Signet.Server;
@@ -37,15 +39,22 @@ public sealed class ServerHost : IAsyncDisposable
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
 
     private ServerHost(
-        ServerConfig config, SqliteDatabase database, IReadOnlyList<IDisposable> owned, ApiEndpoint api, AdminEndpoint admin, BackgroundPart rotation, ReadinessBoard readiness)
+        ServerConfig config,
+        SqliteDatabase database,
+        IReadOnlyList<IDisposable> owned,
+        ApiEndpoint api,
+        AdminEndpoint admin,
+        IReadOnlyList<BackgroundPart> background,
+        DesiredFolder? desired,
+        ReadinessBoard readiness)
     {
         Config = config;
         Readiness = readiness;
-        Parts = [api, rotation, admin];
+        Parts = [api, .. background, admin];
         _database = database;
         _ownedLast = owned;
         _api = api;
-        _owned = [admin, rotation, api];
+        _owned = [admin, .. background, .. desired is null ? (IAsyncDisposable[])[] : [desired], api];
         Admin = admin;
     }
 
@@ -110,7 +119,8 @@ public sealed class ServerHost : IAsyncDisposable
         // 2. Who may have what.
         var agentStore = new SqliteAgentStore(database);
         var agents = await AgentDirectory.LoadAsync(agentStore, cancellationToken).ConfigureAwait(false);
-        var entries = await EntryDirectory.LoadAsync(config.TrustDomain, new SqliteEntryStore(database), time, cancellationToken).ConfigureAwait(false);
+        var entries = await EntryDirectory.LoadAsync(config.TrustDomain, new SqliteEntryStore(database), config.SelectorTypes, time, cancellationToken).ConfigureAwait(false);
+        agents.Changed = agent => entries.Watchers.Wake([agent]);
         var authorized = new AuthorizedEntries(config.TrustDomain, entries, agents, time);
         var tokens = new JoinTokens(config.TrustDomain, agentStore, time);
 
@@ -145,13 +155,18 @@ public sealed class ServerHost : IAsyncDisposable
                 .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized)), gate.CheckAsync)
                 .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, issuer, new JwtIssuer(authorities, time), authorized, new SigningRate(time), metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
                 .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(authorities)), gate.CheckAsync)
-                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, authorities, bundleChanges, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
+                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, agents, authorities, bundleChanges, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
                 .Add(Health.Descriptor, Health.BindService(health), gate.CheckAsync)
+                .Add(RegistrationApi.Descriptor, RegistrationApi.BindService(new RegistrationService(entries, authorized, agents, time)), gate.CheckAsync)
                 .AddReflection(gate.CheckAsync),
             time,
             logs);
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
-        return new ServerHost(config, database, [entries, metrics, collector], api, admin, new BackgroundPart("upkeep", upkeep.RunAsync), readiness);
+        var desired = config.DesiredFolder is { } folder
+            ? new DesiredFolder(entries, folder, new DesiredScope(config.TrustDomain, folder.Cluster), metrics, time, logs.CreateLogger<DesiredFolder>())
+            : null;
+        BackgroundPart[] background = [new("upkeep", upkeep.RunAsync), .. desired is null ? (BackgroundPart[])[] : [new($"entries of {desired.Folder}", desired.RunAsync)]];
+        return new ServerHost(config, database, [entries, metrics, collector], api, admin, background, desired, readiness);
     }
 
     // Root and the server's own user; everybody else by name of number.

@@ -67,6 +67,8 @@ internal static class AccessTable
         [SvidService + "NewJWTSVID"] = Callers.Agents,
         [BundleService + "GetBundle"] = Callers.Anyone,
         ["/signet.node.v1.Node/Watch"] = Callers.Agents,
+        ["/signet.registration.v1.Registration/Apply"] = Callers.Local,
+        ["/signet.registration.v1.Registration/Explain"] = Callers.Local,
         ["/grpc.health.v1.Health/Check"] = Callers.Local,
         ["/grpc.health.v1.Health/Watch"] = Callers.Local,
         ["/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"] = Callers.Local,

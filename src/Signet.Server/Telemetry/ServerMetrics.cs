@@ -13,7 +13,9 @@ internal sealed class ServerMetrics : IDisposable
     private readonly Counter<long> _signed;
     private readonly Counter<long> _tokens;
     private readonly Counter<long> _refused;
+    private readonly Counter<long> _drift;
     private int _connected;
+    private int _desiredBroken;
 
     public ServerMetrics()
     {
@@ -25,6 +27,8 @@ internal sealed class ServerMetrics : IDisposable
         _signed = _meter.CreateCounter<long>("signet.server.certificates.signed", description: "Certificates signed.");
         _tokens = _meter.CreateCounter<long>("signet.server.tokens.signed", description: "JWT-SVIDs signed.");
         _refused = _meter.CreateCounter<long>("signet.server.calls.refused", description: "Calls that were not open to their caller.");
+        _drift = _meter.CreateCounter<long>("signet.server.entries.drift", description: "Entries of the folder that were changed by hand and put back.");
+        _meter.CreateObservableGauge("signet.server.entries.folder.broken", () => Volatile.Read(ref _desiredBroken), description: "1 while the folder of entries cannot be applied, else 0.");
         _meter.CreateObservableUpDownCounter("signet.server.agents.connected", () => Volatile.Read(ref _connected), description: "Agents that hold their stream open.");
     }
 
@@ -52,6 +56,10 @@ internal sealed class ServerMetrics : IDisposable
     }
 
     public void TokenSigned() => _tokens.Add(1);
+
+    public void DriftPutBack(int entries) => _drift.Add(entries);
+
+    public void DesiredStateHolds(bool holds) => Volatile.Write(ref _desiredBroken, holds ? 0 : 1);
 
     public void Refused() => _refused.Add(1);
 
