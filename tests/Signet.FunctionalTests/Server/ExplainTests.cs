@@ -96,6 +96,7 @@ public sealed class ExplainTests
     public async Task An_entry_below_an_agent_that_nobody_knows_is_told_by_the_server()
     {
         await using var domain = await TestTrustDomain.StartAsync();
+        await Eventually.IsTrueAsync(() => domain.AgentView.Revision > 0, "an agent that has joined");
         using var admin = domain.Admin();
         await admin.CreateEntryAsync(Entry("/web", OtherAgent), _patience);
         var (exit, output, _) = await ExplainAsync(domain, "--selectors", TestTrustDomain.Myself.ToString());
@@ -120,6 +121,7 @@ public sealed class ExplainTests
     public async Task What_fits_and_is_served_is_told_by_the_server_too()
     {
         await using var domain = await TestTrustDomain.StartAsync();
+        await Eventually.IsTrueAsync(() => domain.AgentView.Revision > 0, "an agent that has joined");
         await domain.RegisterAsync("/web");
         var (exit, output, _) = await ExplainAsync(domain, "--selectors", "unix:gid:0", TestTrustDomain.Myself.ToString());
         Assert.Equal((0, true), (exit, output.Contains("it gets spiffe://example.org/web", StringComparison.Ordinal)));
