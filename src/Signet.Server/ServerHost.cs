@@ -136,12 +136,13 @@ public sealed class ServerHost : IAsyncDisposable
             health,
             time,
             logs.CreateLogger<ServerUpkeep>());
+        var admission = new NodeAdmission(tokens, agents, entries, issuer, config.X509Ttl, time, logs.CreateLogger<NodeAdmission>());
         var tls = new ServerTls(identity, authorities, time, logs.CreateLogger<ServerTls>());
         var api = new ApiEndpoint(
             config,
             tls,
             services => services
-                .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, tokens, agents, entries, issuer, config.X509Ttl, time, logs.CreateLogger<AgentService>())), gate.CheckAsync)
+                .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, admission, tokens, agents, issuer, config.X509Ttl, time, logs.CreateLogger<AgentService>())), gate.CheckAsync)
                 .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized)), gate.CheckAsync)
                 .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, issuer, new JwtIssuer(authorities, time), authorized, new SigningRate(time), metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
                 .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(authorities)), gate.CheckAsync)
