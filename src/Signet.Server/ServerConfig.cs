@@ -4,6 +4,8 @@ using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
+using Signet.Server.Federation;
+using Signet.Server.Http;
 
 namespace Signet.Server;
 
@@ -38,6 +40,14 @@ public sealed record ServerConfig
     /// <summary>The lifetime of JWT-SVIDs.</summary>
     public required TimeSpan JwtTtl { get; init; }
 
+    /// <summary>The <c>iss</c> of JWT-SVIDs, for readers outside SPIFFE; null for none.</summary>
+    public string? JwtIssuer { get; init; }
+
+    /// <summary>What anybody may read over HTTPS; null for nothing.</summary>
+    public HttpConfig? Http { get; init; }
+
+    public FederationConfig Federation { get; init; } = new();
+
     /// <summary>Reads every key; problems are collected by the section.</summary>
     public static ServerConfig Read(ConfigSection root, Places places)
     {
@@ -50,6 +60,8 @@ public sealed record ServerConfig
         store.Choice("type", "sqlite", "sqlite");
         root.Section("keys").Choice("type", "disk", "disk");
         root.Section("attestation").Section("joinToken");
+        var federation = root.Section("federation");
+        var http = HttpConfig.Read(root.Section("http"), isWanted: federation.Section("bundleEndpoint").IsPresent);
         var keyType = KeyType.EcP256;
         if (ca.Text("keyType") is { } name && !KeyTypes.TryParse(name, out keyType, out var problem))
         {
@@ -66,6 +78,9 @@ public sealed record ServerConfig
             DataDir = dataDir,
             StorePath = Path.Combine(dataDir, store.Text("path", "signet.db")),
             X509Ttl = svid.Duration("x509Ttl", TimeSpan.FromHours(1), ShortestTtl),
+            JwtIssuer = OidcDocuments.ReadIssuer(svid, "jwtIssuer"),
+            Http = http,
+            Federation = FederationConfig.Read(federation, trustDomain, presentsWebCertificate: http?.Files is not null),
             JwtTtl = svid.Duration("jwtTtl", TimeSpan.FromMinutes(5), ShortestTtl),
             Authority = new AuthorityPlan
             {

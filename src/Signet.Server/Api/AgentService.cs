@@ -15,7 +15,7 @@ namespace Signet.Server.Api;
 
 /// <summary>spire.api.server.agent.v1.Agent: how nodes join and stay.</summary>
 internal sealed class AgentService(
-    TrustDomain trustDomain, NodeAdmission admission, JoinTokens tokens, AgentDirectory agents, SvidIssuer issuer, TimeSpan agentTtl, TimeProvider time, ILogger<AgentService> log)
+    TrustDomain trustDomain, NodeAdmission admission, JoinTokens tokens, AgentDirectory agents, SvidIssuer issuer, TimeSpan agentTtl, ILogger<AgentService> log)
     : Signet.Rpc.Wire.Spire.Server.Agent.Agent.AgentBase
 {
     private const int MaxPage = 2000;

@@ -5,6 +5,7 @@ using Signet.Hosting;
 using Signet.Identity.Spiffe;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Node;
+using Signet.Server.Federation;
 using Signet.Server.Registration;
 using Signet.Server.Telemetry;
 
@@ -15,7 +16,7 @@ namespace Signet.Server.Api;
 /// holds nobody back: while it reads, changes pile up into the one newest snapshot.
 /// </summary>
 internal sealed class NodeService(
-    AuthorizedEntries authorized, EntryDirectory entries, AuthorityRotation authorities, ChangeSignal bundleChanges, ServerMetrics metrics, TimeProvider time, ILogger<NodeService> log)
+    AuthorizedEntries authorized, EntryDirectory entries, AuthorityRotation authorities, FederatedBundles federated, ChangeSignal bundleChanges, ServerMetrics metrics, TimeProvider time, ILogger<NodeService> log)
     : Node.NodeBase
 {
     private static readonly TimeSpan LongestStream = TimeSpan.FromDays(1);
@@ -56,7 +57,9 @@ internal sealed class NodeService(
         while (true)
         {
             var snapshot = new NodeSnapshot { Bundle = BundleService.Of(authorities.Current) };
-            snapshot.Entries.AddRange(authorized.For(agent).Select(entry => entry.ToWire()));
+            var mine = authorized.For(agent);
+            snapshot.Entries.AddRange(mine.Select(entry => entry.ToWire()));
+            snapshot.FederatedBundles.AddRange(federated.For(mine).Select(bundle => bundle.ToWire()));
             if (sent is null || !SameContent(sent, snapshot))
             {
                 snapshot.Revision = NextRevision();

@@ -26,11 +26,13 @@ public sealed class EntryDirectory : IDisposable
     private readonly TrustDomain _trustDomain;
     private readonly IEntryStore _store;
     private readonly TimeProvider _time;
+    private readonly Func<TrustDomain, bool> _federates;
     private readonly SemaphoreSlim _writer = new(1, 1);
     private ImmutableDictionary<string, RegistrationEntry> _entries;
 
-    private EntryDirectory(TrustDomain trustDomain, IEntryStore store, TimeProvider time, ImmutableDictionary<string, RegistrationEntry> entries)
+    private EntryDirectory(TrustDomain trustDomain, IEntryStore store, TimeProvider time, Func<TrustDomain, bool> federates, ImmutableDictionary<string, RegistrationEntry> entries)
     {
+        _federates = federates;
         _trustDomain = trustDomain;
         _store = store;
         _time = time;
@@ -42,10 +44,16 @@ public sealed class EntryDirectory : IDisposable
 
     public IReadOnlyDictionary<string, RegistrationEntry> Entries => Volatile.Read(ref _entries);
 
-    public static async Task<EntryDirectory> LoadAsync(TrustDomain trustDomain, IEntryStore store, TimeProvider time, CancellationToken cancellationToken)
+    /// <param name="trustDomain">The server's own.</param>
+    /// <param name="store">Where entries are kept.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="federates">Whether entries may federate with a trust domain.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public static async Task<EntryDirectory> LoadAsync(
+        TrustDomain trustDomain, IEntryStore store, TimeProvider time, Func<TrustDomain, bool> federates, CancellationToken cancellationToken)
     {
         var entries = await store.LoadAsync(cancellationToken).ConfigureAwait(false);
-        return new EntryDirectory(trustDomain, store, time, entries.ToImmutableDictionary(entry => entry.Id, StringComparer.Ordinal));
+        return new EntryDirectory(trustDomain, store, time, federates, entries.ToImmutableDictionary(entry => entry.Id, StringComparer.Ordinal));
     }
 
     /// <summary>Registers new entries. One that says the same as an existing one is answered with that one.</summary>
@@ -120,6 +128,28 @@ public sealed class EntryDirectory : IDisposable
         }
     }
 
+    /// <summary>Takes a trust domain out of every entry that federates with it.</summary>
+    public async Task DissociateAsync(TrustDomain trustDomain, CancellationToken cancellationToken)
+    {
+        await _writer.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var changed = _entries.Values
+                .Where(entry => entry.FederatesWith.Contains(trustDomain))
+                .Select(entry => entry with { FederatesWith = entry.FederatesWith.Remove(trustDomain), Revision = entry.Revision + 1 })
+                .ToArray();
+            if (changed.Length > 0)
+            {
+                await _store.SaveAsync(changed, cancellationToken).ConfigureAwait(false);
+                Publish(_entries.SetItems(changed.Select(entry => KeyValuePair.Create(entry.Id, entry))));
+            }
+        }
+        finally
+        {
+            _writer.Release();
+        }
+    }
+
     public void Dispose() => _writer.Dispose();
 
     private string? Problem(RegistrationEntry entry)
@@ -129,16 +159,16 @@ public sealed class EntryDirectory : IDisposable
     }
 
     // What would have no effect is refused rather than kept.
-    private static IEnumerable<string> Unsupported(RegistrationEntry entry)
+    private IEnumerable<string> Unsupported(RegistrationEntry entry)
     {
         if (entry.Admin || entry.Downstream)
         {
             yield return "admin and downstream entries are not supported by this version; leave the flags out";
         }
 
-        if (!entry.FederatesWith.IsDefaultOrEmpty)
+        foreach (var stranger in entry.FederatesWith.Where(trustDomain => !_federates(trustDomain)))
         {
-            yield return $"there is no trust bundle of {entry.FederatesWith[0]} here; federation is not supported by this version";
+            yield return $"there is no trust bundle of {stranger} here and no place to fetch it from; begin with: signet federation create, or signet bundle set";
         }
     }
 
