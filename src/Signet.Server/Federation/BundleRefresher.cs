@@ -113,17 +113,13 @@ internal sealed class BundleRefresher(
                 turns.Release();
             }
 
-            // An endpoint that can't be recognised is asked as soon as there may be a bundle to recognise it by.
-            await WaitAsync(RefreshInterval.Of(bundles.Find(relationship.TrustDomain)?.RefreshHint), lacksTrust ? seen : long.MaxValue, cancellationToken).ConfigureAwait(false);
+            // An endpoint that can't be recognised is asked as soon as there may be a bundle to recognise it by; nobody else is asked before the time.
+            using var woken = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            var turn = Task.Delay(RefreshInterval.Of(bundles.Find(relationship.TrustDomain)?.RefreshHint), time, woken.Token);
+            await (lacksTrust ? Task.WhenAny(turn, bundles.Changes.WaitAsync(seen, woken.Token)) : turn).ConfigureAwait(false);
+            await woken.CancelAsync().ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
         }
-    }
-
-    private async Task WaitAsync(TimeSpan interval, long seen, CancellationToken cancellationToken)
-    {
-        using var woken = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        await Task.WhenAny(Task.Delay(interval, time, woken.Token), bundles.Changes.WaitAsync(seen, woken.Token)).ConfigureAwait(false);
-        await woken.CancelAsync().ConfigureAwait(false);
-        cancellationToken.ThrowIfCancellationRequested();
     }
 
     private void Report(FederationRelationship relationship, RefreshResult result)

@@ -13,14 +13,17 @@ using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Envoy.Discovery;
 using Signet.Rpc.Wire.Envoy.Secret;
 using Signet.Rpc.Wire.Envoy.Tls;
+using Signet.Rpc.Wire.Spire.Server.Bundle;
 using Signet.Rpc.Wire.Spire.Types;
 using Signet.Server;
 using Signet.Server.Federation;
 using Signet.Server.Http;
 using Signet.Testing;
+using BundleApi = Signet.Rpc.Wire.Spire.Server.Bundle.Bundle;
 using DeleteMode = Signet.Rpc.Wire.Spire.Server.Bundle.BatchDeleteFederatedBundleRequest.Types.Mode;
 using FederationRelationship = Signet.Rpc.Wire.Spire.Types.FederationRelationship;
 using TrustDomain = Signet.Identity.Spiffe.TrustDomain;
+using WireBundle = Signet.Rpc.Wire.Spire.Types.Bundle;
 
 namespace Signet.FunctionalTests.Server;
 
@@ -213,6 +216,45 @@ public sealed class FederationTests : IAsyncLifetime
             Assert.Contains(reason, refusal.Status.Detail);
         }
     }
+
+    [Fact]
+    public async Task The_API_gives_what_its_masks_and_pages_ask_for()
+    {
+        using var admin = _alpha.Admin();
+        using var channel = GrpcChannel.ForUnixSocket(_alpha.ServerSocket, TimeProvider.System);
+        var client = new BundleApi.BundleClient(channel);
+        foreach (var name in new[] { "c.example", "a.example", "b.example" })
+        {
+            await admin.SetBundleAsync(SpiffeBundle.Of(X509Bundle.Create(TrustDomain.Parse(name), (await admin.BundleAsync(_patience)).Authorities, 4, TimeSpan.FromMinutes(9)), JwtBundle.Empty(TrustDomain.Parse(name))), _patience);
+        }
+
+        var first = await client.ListFederatedBundlesAsync(new ListFederatedBundlesRequest { PageSize = 2 }, Options());
+        Assert.Equal(["a.example", "b.example"], first.Bundles.Select(bundle => bundle.TrustDomain));
+        var second = await client.ListFederatedBundlesAsync(new ListFederatedBundlesRequest { PageSize = 2, PageToken = first.NextPageToken }, Options());
+        Assert.Equal(["c.example"], second.Bundles.Select(bundle => bundle.TrustDomain));
+        Assert.Empty(second.NextPageToken);
+        Assert.Equal(4, await admin.CountBundlesAsync(_patience));
+
+        var masked = await client.GetFederatedBundleAsync(new GetFederatedBundleRequest { TrustDomain = "a.example", OutputMask = new BundleMask { SequenceNumber = true } }, Options());
+        Assert.Equal((4ul, 0L, 0), (masked.SequenceNumber, masked.RefreshHint, masked.X509Authorities.Count));
+        Assert.Empty((await client.GetBundleAsync(new GetBundleRequest { OutputMask = new BundleMask() }, Options())).X509Authorities);
+
+        var update = new BatchUpdateFederatedBundleRequest
+        {
+            Bundle = { new WireBundle { TrustDomain = "a.example", RefreshHint = 120 }, new WireBundle { TrustDomain = "nobody.example" } },
+            InputMask = new BundleMask { RefreshHint = true },
+        };
+        var results = (await client.BatchUpdateFederatedBundleAsync(update, Options())).Results;
+        Assert.Equal([(int)StatusCode.OK, (int)StatusCode.NotFound], results.Select(result => result.Status.Code));
+        var updated = await admin.FederatedBundleAsync(TrustDomain.Parse("a.example"), _patience);
+        Assert.Equal((TimeSpan.FromMinutes(2), 4ul, 1), (updated.RefreshHint!.Value, updated.Sequence!.Value, updated.X509.Authorities.Count));
+
+        var created = await client.BatchCreateFederatedBundleAsync(new BatchCreateFederatedBundleRequest { Bundle = { updated.ToWire(), new WireBundle { TrustDomain = "alpha.example" } } }, Options());
+        Assert.Equal([(int)StatusCode.AlreadyExists, (int)StatusCode.InvalidArgument], created.Results.Select(result => result.Status.Code));
+        Assert.Equal(StatusCode.Unimplemented, (await Assert.ThrowsAsync<RpcException>(async () => await client.AppendBundleAsync(new AppendBundleRequest(), Options()))).StatusCode);
+    }
+
+    private CallOptions Options() => new(null, DateTime.UtcNow.AddMinutes(1), _patience);
 
     private static ServerConfig Publishing(ServerConfig config) => config with
     {

@@ -137,7 +137,7 @@ public sealed class PublicEndpointTests : IDisposable
             },
             _patience);
 #pragma warning restore CA1416
-        await shaking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await shaking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         Assert.Equal(isSpoken, shaking.IsCompletedSuccessfully);
     }
 

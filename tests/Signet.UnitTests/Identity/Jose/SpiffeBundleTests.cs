@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using FsCheck;
+using FsCheck.Fluent;
 using Signet.Identity.Jose;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
@@ -147,6 +149,22 @@ public sealed class SpiffeBundleTests
         var key = JsonNode.Parse(Bundle.Jwt.ToWebJson())!["keys"]![0]!;
         Assert.Equal(("sig", "ES256", "k1"), ((string)key["use"]!, (string)key["alg"]!, (string)key["kid"]!));
         Assert.Null(key["d"]);
+    }
+
+    [Fact]
+    public void Whatever_stands_in_a_bundle_or_a_map_it_is_read_or_refused_and_nothing_else()
+    {
+        foreach (var text in new[] { Bundle.ToJson(), BundleMap.Write([Bundle]) })
+        {
+            Prop.ForAll<NonNegativeInt, char, bool>((at, with, cut) =>
+            {
+                var changed = text.ToCharArray();
+                changed[at.Get % text.Length] = with;
+                var hostile = new string(changed, 0, cut ? at.Get % text.Length : text.Length);
+                var (isBundle, isMap) = (SpiffeBundle.TryParse(Domain, hostile, out var bundle, out var one), BundleMap.TryParse(hostile, out var bundles, out var other));
+                return isBundle == (bundle is not null) && isBundle == (one.Length == 0) && isMap == (bundles is not null) && isMap == (other.Length == 0);
+            }).QuickCheckThrowOnFailure();
+        }
     }
 
     private static JsonObject Json() => JsonNode.Parse(Bundle.ToJson())!.AsObject();

@@ -150,6 +150,19 @@ public sealed class BundleRefresherTests : IAsyncLifetime
         await Eventually.IsTrueAsync(() => _bundles.Find(Other)!.Sequence == 2, "the bundle from the endpoint, before the next turn");
     }
 
+    [Fact]
+    public async Task F03_F20_A_change_of_another_bundle_is_no_reason_to_ask_before_the_time()
+    {
+        Fail("it answered 500");
+        await StartAsync(Relationship(Other));
+        var third = new TestAuthority(_time.GetUtcNow(), "third.example");
+        var timers = _time.StartedTimers;
+        await _bundles.SetAsync(Bundle(third, 1, null), Expected.Nothing, CancellationToken.None);
+        await _bundles.SetAsync(Bundle(_old, 1, null), Expected.Nothing, CancellationToken.None);
+        await AdvanceAsync(RefreshInterval.Default, asked: 2);
+        Assert.Equal(timers + 1, _time.StartedTimers);
+    }
+
     private static FederationRelationship Relationship(TrustDomain trustDomain) =>
         BundleEndpointUrl.TryParse($"https://{trustDomain}/bundle", out var url, out var problem)
             ? new FederationRelationship(trustDomain, url, new EndpointProfile.HttpsWeb())
