@@ -50,6 +50,27 @@ internal static partial class Log
     [LoggerMessage(2032, LogLevel.Error, "the alias {Alias} of agent {Agent} could not be registered: {Reason}; register it with: signet entry create")]
     public static partial void AliasNotRegistered(this ILogger log, string alias, string agent, string reason);
 
+    [LoggerMessage(2300, LogLevel.Information, "bundle of {TrustDomain} taken: sequence {Sequence}, {Authorities} authorities, {Keys} JWT keys; next look in {Interval}")]
+    public static partial void BundleRefreshed(this ILogger log, string trustDomain, ulong? sequence, int authorities, int keys, string interval);
+
+    [LoggerMessage(2301, LogLevel.Warning, "bundle of {TrustDomain} could not be fetched from {Url}, what was fetched before stays in use: {Reason}")]
+    public static partial void BundleNotRefreshed(this ILogger log, string trustDomain, string url, string reason);
+
+    [LoggerMessage(2302, LogLevel.Information, "relationship with {TrustDomain} {Change} by {Caller}")]
+    public static partial void RelationshipChanged(this ILogger log, string trustDomain, string change, string caller);
+
+    [LoggerMessage(2303, LogLevel.Information, "bundle of {TrustDomain} {Change} by {Caller}")]
+    public static partial void BundleChanged(this ILogger log, string trustDomain, string change, string caller);
+
+    [LoggerMessage(2310, LogLevel.Information, "certificate of the HTTP listener was read again from {File}: valid until {NotAfter}")]
+    public static partial void WebCertificateTaken(this ILogger log, string file, DateTimeOffset notAfter);
+
+    [LoggerMessage(2311, LogLevel.Error, "certificate of the HTTP listener, {File}, {Problem}; the one before stays in use")]
+    public static partial void WebCertificateRefused(this ILogger log, string file, string problem);
+
+    [LoggerMessage(2312, LogLevel.Error, "{Path} could not be answered: {Reason}")]
+    public static partial void PublicAnswerFailed(this ILogger log, string path, string reason);
+
     [LoggerMessage(2400, LogLevel.Information, "entries of {Folder} applied: {Created} created, {Updated} updated, {Deleted} deleted")]
     public static partial void DesiredStateApplied(this ILogger log, string folder, int created, int updated, int deleted);
 

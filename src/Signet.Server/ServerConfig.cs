@@ -4,6 +4,8 @@ using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
+using Signet.Server.Federation;
+using Signet.Server.Http;
 using Signet.Server.Registration.Desired;
 
 namespace Signet.Server;
@@ -44,6 +46,13 @@ public sealed record ServerConfig
 
     /// <summary>The folder that says which entries there are to be; null when operators keep them by hand.</summary>
     public DesiredFolderConfig? DesiredFolder { get; init; }
+    /// <summary>The <c>iss</c> of JWT-SVIDs, for readers outside SPIFFE; null for none.</summary>
+    public string? JwtIssuer { get; init; }
+
+    /// <summary>What anybody may read over HTTPS; null for nothing.</summary>
+    public HttpConfig? Http { get; init; }
+
+    public FederationConfig Federation { get; init; } = new();
 
     /// <summary>Reads every key; problems are collected by the section.</summary>
     public static ServerConfig Read(ConfigSection root, Places places)
@@ -58,6 +67,8 @@ public sealed record ServerConfig
         store.Choice("type", "sqlite", "sqlite");
         root.Section("keys").Choice("type", "disk", "disk");
         root.Section("attestation").Section("joinToken");
+        var federation = root.Section("federation");
+        var http = HttpConfig.Read(root.Section("http"), isWanted: federation.Section("bundleEndpoint").IsPresent);
         var keyType = KeyType.EcP256;
         if (ca.Text("keyType") is { } name && !KeyTypes.TryParse(name, out keyType, out var problem))
         {
@@ -74,6 +85,9 @@ public sealed record ServerConfig
             DataDir = dataDir,
             StorePath = Path.Combine(dataDir, store.Text("path", "signet.db")),
             X509Ttl = svid.Duration("x509Ttl", TimeSpan.FromHours(1), ShortestTtl),
+            JwtIssuer = OidcDocuments.ReadIssuer(svid, "jwtIssuer"),
+            Http = http,
+            Federation = FederationConfig.Read(federation, trustDomain, presentsWebCertificate: http?.Files is not null),
             JwtTtl = svid.Duration("jwtTtl", TimeSpan.FromMinutes(5), ShortestTtl),
             SelectorTypes = registration.Texts("selectorTypes").ToHashSet(StringComparer.Ordinal),
             DesiredFolder = ReadDesiredFolder(registration, trustDomain),

@@ -9,7 +9,6 @@ using Signet.Hosting.Configuration;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Server;
-using Signet.Server.Registration.Desired;
 
 namespace Signet.Testing;
 
@@ -21,13 +20,16 @@ public sealed class TestTrustDomain : IAsyncDisposable
     private readonly TestFolder _folder = new();
     private readonly TimeSpan _svidTtl;
     private readonly TimeSpan _authorityTtl;
-    private readonly string? _entries;
+    private readonly Func<ServerConfig, ServerConfig> _configure;
     private RunningDaemon? _server;
     private RunningDaemon? _agent;
     private ServerHost? _serverHost;
     private int _serverPort;
 
-    private TestTrustDomain(TimeSpan svidTtl, TimeSpan authorityTtl, string? entries) => (_svidTtl, _authorityTtl, _entries) = (svidTtl, authorityTtl, entries);
+    private TestTrustDomain(TrustDomain trustDomain, TimeSpan svidTtl, TimeSpan authorityTtl, Func<ServerConfig, ServerConfig> configure) =>
+        (TrustDomain, _svidTtl, _authorityTtl, _configure) = (trustDomain, svidTtl, authorityTtl, configure);
+
+    public TrustDomain TrustDomain { get; }
 
     public string Folder => _folder.Path;
 
@@ -36,6 +38,9 @@ public sealed class TestTrustDomain : IAsyncDisposable
     public string AgentSocket => _folder.File("agent.sock");
 
     public WorkloadApiAddress WorkloadApi => WorkloadApiAddress.TryParse(AgentSocket, out var address, out var problem) ? address : throw new InvalidOperationException(problem);
+
+    /// <summary>Where the server publishes, when it does.</summary>
+    public IPEndPoint HttpEndPoint => _serverHost!.HttpEndPoint!;
 
     public IPEndPoint ServerEndPoint => _serverHost!.LocalEndPoint;
 
@@ -50,9 +55,15 @@ public sealed class TestTrustDomain : IAsyncDisposable
     /// <summary>Selectors of the test process itself.</summary>
     public static Selector Myself => new("unix", $"uid:{Hosting.NativeUser.EffectiveId()}");
 
-    public static async Task<TestTrustDomain> StartAsync(TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null, string? entries = null)
+    /// <param name="svidTtl">An hour by default.</param>
+    /// <param name="authorityTtl">A day by default.</param>
+    /// <param name="trustDomain">example.org by default.</param>
+    /// <param name="configure">Changes the server's configuration, at each of its starts.</param>
+    public static async Task<TestTrustDomain> StartAsync(
+        TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null, string? trustDomain = null, Func<ServerConfig, ServerConfig>? configure = null)
     {
-        var domain = new TestTrustDomain(svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24), entries);
+        var domain = new TestTrustDomain(
+            trustDomain is null ? Name : TrustDomain.Parse(trustDomain), svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24), configure ?? (config => config));
         await domain.StartServerAsync();
         using var admin = domain.Admin();
         await File.WriteAllTextAsync(domain._folder.File("bundle.pem"), (await admin.BundleAsync(CancellationToken.None)).ToPem());
@@ -68,7 +79,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
     {
         using var admin = Admin();
         return await admin.CreateEntryAsync(
-            new RegistrationEntry { Id = "", SpiffeId = SpiffeId.Of(Name, path), ParentId = AgentId, Selectors = [.. selectors.Length > 0 ? selectors : [Myself]] },
+            new RegistrationEntry { Id = "", SpiffeId = SpiffeId.Of(TrustDomain, path), ParentId = AgentId, Selectors = [.. selectors.Length > 0 ? selectors : [Myself]] },
             CancellationToken.None);
     }
 
@@ -76,7 +87,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
     {
         var config = new ServerConfig
         {
-            TrustDomain = Name,
+            TrustDomain = TrustDomain,
             Listen = new IPEndPoint(IPAddress.Loopback, _serverPort),
             AdminSocket = ServerSocket,
             AdminUids = [],
@@ -85,10 +96,9 @@ public sealed class TestTrustDomain : IAsyncDisposable
             StorePath = Path.Combine(_folder.File("server"), "signet.db"),
             X509Ttl = _svidTtl,
             JwtTtl = TimeSpan.FromMinutes(5),
-            DesiredFolder = _entries is null ? null : new DesiredFolderConfig(_entries, DesiredScope.DefaultCluster, MayDeleteMost: false),
-            Authority = new AuthorityPlan { TrustDomain = Name, IssuingTtl = _authorityTtl },
+            Authority = new AuthorityPlan { TrustDomain = TrustDomain, IssuingTtl = _authorityTtl },
         };
-        _serverHost = await ServerHost.BuildAsync(config, TimeProvider.System, Random.Shared.NextDouble, NullLoggerFactory.Instance, CancellationToken.None);
+        _serverHost = await ServerHost.BuildAsync(_configure(config), TimeProvider.System, Random.Shared.NextDouble, NullLoggerFactory.Instance, CancellationToken.None);
         _server = await RunningDaemon.StartAsync(_serverHost.Parts, _serverHost);
         _serverPort = _serverHost.LocalEndPoint.Port;
     }
@@ -100,7 +110,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
         AgentHost = AgentHost.Build(
             new AgentConfig
             {
-                TrustDomain = Name,
+                TrustDomain = TrustDomain,
                 Server = new DnsEndPoint("127.0.0.1", _serverPort),
                 JoinToken = joinToken is null ? null : new Secret(joinToken),
                 BootstrapBundle = _folder.File("bundle.pem"),

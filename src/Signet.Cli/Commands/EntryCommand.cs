@@ -24,13 +24,14 @@ internal static class EntryCommand
         var jwtTtl = CommandValues.Duration("--jwt-ttl", "The token's lifetime (default: the server's)");
         var dns = new Option<string[]>("--dns") { Description = "A DNS name for the certificate; give it again for more", HelpName = "NAME" };
         var hint = new Option<string>("--hint") { Description = "Tells a workload with several identities which is which", HelpName = "TEXT" };
+        var federatesWith = CommandValues.TrustDomains("--federates-with", "Another trust domain whose workloads it is to know; give it again for more");
         var expiresAt = new Option<DateTimeOffset?>("--expires-at") { Description = "From when on the entry no longer counts (RFC 3339)", HelpName = "TIME" };
         var (server, output) = (CliContext.ServerOption(), Answer.Option());
         var command = new Command(
             "create",
             "Register a workload. Example: signet entry create --spiffe-id spiffe://example.org/web --parent-id spiffe://example.org/spire/agent/join_token/… --selector unix:uid:1000")
         {
-            id, parent, selectors, x509Ttl, jwtTtl, dns, hint, expiresAt, server, output,
+            id, parent, selectors, x509Ttl, jwtTtl, dns, hint, federatesWith, expiresAt, server, output,
         };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
@@ -44,6 +45,7 @@ internal static class EntryCommand
                 JwtTtl = parsed.GetValue(jwtTtl),
                 DnsNames = [.. parsed.GetValue(dns) ?? []],
                 Hint = parsed.GetValue(hint) ?? "",
+                FederatesWith = [.. parsed.GetValue(federatesWith) ?? []],
                 ExpiresAt = parsed.GetValue(expiresAt),
             };
             using var client = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);

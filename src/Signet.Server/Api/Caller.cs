@@ -49,6 +49,7 @@ internal static class AccessTable
     private const string EntryService = "/spire.api.server.entry.v1.Entry/";
     private const string SvidService = "/spire.api.server.svid.v1.SVID/";
     private const string BundleService = "/spire.api.server.bundle.v1.Bundle/";
+    private const string TrustDomainService = "/spire.api.server.trustdomain.v1.TrustDomain/";
 
     private static readonly Dictionary<string, Callers> Table = new(StringComparer.Ordinal)
     {
@@ -66,6 +67,20 @@ internal static class AccessTable
         [SvidService + "MintJWTSVID"] = Callers.Local,
         [SvidService + "NewJWTSVID"] = Callers.Agents,
         [BundleService + "GetBundle"] = Callers.Anyone,
+        [BundleService + "CountBundles"] = Callers.Local,
+        [BundleService + "AppendBundle"] = Callers.Local,
+        [BundleService + "ListFederatedBundles"] = Callers.Local,
+        [BundleService + "GetFederatedBundle"] = Callers.Local | Callers.Agents,
+        [BundleService + "BatchCreateFederatedBundle"] = Callers.Local,
+        [BundleService + "BatchUpdateFederatedBundle"] = Callers.Local,
+        [BundleService + "BatchSetFederatedBundle"] = Callers.Local,
+        [BundleService + "BatchDeleteFederatedBundle"] = Callers.Local,
+        [TrustDomainService + "ListFederationRelationships"] = Callers.Local,
+        [TrustDomainService + "GetFederationRelationship"] = Callers.Local,
+        [TrustDomainService + "BatchCreateFederationRelationship"] = Callers.Local,
+        [TrustDomainService + "BatchUpdateFederationRelationship"] = Callers.Local,
+        [TrustDomainService + "BatchDeleteFederationRelationship"] = Callers.Local,
+        [TrustDomainService + "RefreshBundle"] = Callers.Local,
         ["/signet.node.v1.Node/Watch"] = Callers.Agents,
         ["/signet.registration.v1.Registration/Apply"] = Callers.Local,
         ["/signet.registration.v1.Registration/Explain"] = Callers.Local,

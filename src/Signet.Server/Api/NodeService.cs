@@ -3,8 +3,10 @@ using Microsoft.Extensions.Logging;
 using Signet.Authority.Rotation;
 using Signet.Hosting;
 using Signet.Identity.Spiffe;
+using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Node;
 using Signet.Server.Attestation;
+using Signet.Server.Federation;
 using Signet.Server.Registration;
 using Signet.Server.Telemetry;
 
@@ -19,6 +21,7 @@ internal sealed class NodeService(
     EntryDirectory entries,
     AgentDirectory agents,
     AuthorityRotation authorities,
+    FederatedBundles federated,
     ChangeSignal bundleChanges,
     ServerMetrics metrics,
     TimeProvider time,
@@ -66,7 +69,7 @@ internal sealed class NodeService(
             // 1. What is there now. Versions are read before what they guard.
             var (entriesSeen, bundlesSeen) = ((watch.Changes, watch.Changes.Version), (bundleChanges, bundleChanges.Version));
             var mine = Follow(agent, watch);
-            var image = new NodeImage(mine.ById, [BundleService.Of(authorities.Current)]);
+            var image = new NodeImage(mine.ById, [BundleService.Of(authorities.Current), .. federated.For(mine.ById.Values).Select(bundle => bundle.ToWire())]);
 
             // 2. What of it the agent has not been told; all of it when it could not make use of what came before.
             if (refusals.Version != refused)

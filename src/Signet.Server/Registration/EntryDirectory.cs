@@ -44,11 +44,14 @@ public sealed class EntryDirectory : IDisposable
     private readonly IEntryStore _store;
     private readonly IReadOnlySet<string> _selectorTypes;
     private readonly TimeProvider _time;
+    private readonly Func<TrustDomain, bool> _federates;
     private readonly SemaphoreSlim _writer = new(1, 1);
     private EntryTable _table;
 
-    private EntryDirectory(TrustDomain trustDomain, IEntryStore store, IReadOnlySet<string> selectorTypes, TimeProvider time, EntryTable table)
+    private EntryDirectory(
+        TrustDomain trustDomain, IEntryStore store, IReadOnlySet<string> selectorTypes, Func<TrustDomain, bool> federates, TimeProvider time, EntryTable table)
     {
+        _federates = federates;
         _trustDomain = trustDomain;
         _store = store;
         _selectorTypes = selectorTypes;
@@ -70,13 +73,19 @@ public sealed class EntryDirectory : IDisposable
     /// <param name="trustDomain">Whose entries these are.</param>
     /// <param name="store">Where they are kept.</param>
     /// <param name="selectorTypes">Types of selectors that attestors of somebody's own produce.</param>
+    /// <param name="federates">Whether entries may federate with a trust domain.</param>
     /// <param name="time">The clock.</param>
     /// <param name="cancellationToken">Ends the wait for the store.</param>
     public static async Task<EntryDirectory> LoadAsync(
-        TrustDomain trustDomain, IEntryStore store, IReadOnlySet<string> selectorTypes, TimeProvider time, CancellationToken cancellationToken)
+        TrustDomain trustDomain,
+        IEntryStore store,
+        IReadOnlySet<string> selectorTypes,
+        Func<TrustDomain, bool> federates,
+        TimeProvider time,
+        CancellationToken cancellationToken)
     {
         var entries = await store.LoadAsync(cancellationToken).ConfigureAwait(false);
-        return new EntryDirectory(trustDomain, store, selectorTypes, time, EntryTable.Empty.With(entries));
+        return new EntryDirectory(trustDomain, store, selectorTypes, federates, time, EntryTable.Empty.With(entries));
     }
 
     /// <summary>Registers new entries. One that says the same as an existing one is answered with that one.</summary>
@@ -198,6 +207,29 @@ public sealed class EntryDirectory : IDisposable
         }
     }
 
+    /// <summary>Takes a trust domain out of every entry that federates with it.</summary>
+    public async Task DissociateAsync(TrustDomain trustDomain, CancellationToken cancellationToken)
+    {
+        await _writer.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var table = _table;
+            var changed = table.ById.Values
+                .Where(entry => entry.FederatesWith.Contains(trustDomain))
+                .Select(entry => entry with { FederatesWith = entry.FederatesWith.Remove(trustDomain), Revision = entry.Revision + 1 })
+                .ToArray();
+            if (changed.Length > 0)
+            {
+                await _store.SaveAsync(changed, cancellationToken).ConfigureAwait(false);
+                Publish(table.With(changed), changed);
+            }
+        }
+        finally
+        {
+            _writer.Release();
+        }
+    }
+
     public void Dispose() => _writer.Dispose();
 
     private string? Problem(RegistrationEntry entry)
@@ -209,16 +241,16 @@ public sealed class EntryDirectory : IDisposable
     }
 
     // What would have no effect is refused rather than kept.
-    private static IEnumerable<string> Unsupported(RegistrationEntry entry)
+    private IEnumerable<string> Unsupported(RegistrationEntry entry)
     {
         if (entry.Admin || entry.Downstream)
         {
             yield return "admin and downstream entries are not supported by this version; leave the flags out";
         }
 
-        if (!entry.FederatesWith.IsDefaultOrEmpty)
+        foreach (var stranger in entry.FederatesWith.Where(trustDomain => !_federates(trustDomain)))
         {
-            yield return $"there is no trust bundle of {entry.FederatesWith[0]} here; federation is not supported by this version";
+            yield return $"there is no trust bundle of {stranger} here and no place to fetch it from; begin with: signet federation create, or signet bundle set";
         }
     }
 
