@@ -24,6 +24,7 @@ var root = new RootCommand("Gives every service an identity and makes every conn
     TokenCommand.Create(context),
     EntryCommand.Create(context),
     BundleCommand.Create(context),
+    AuditCommand.Create(context),
     FetchCommand.Create(context),
     JwtCommand.Create(context),
     FetchCommand.Watch(context),

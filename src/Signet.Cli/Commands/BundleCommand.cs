@@ -16,7 +16,7 @@ internal static class BundleCommand
         var show = new Command("show", "Print what relying parties must trust. Example: signet bundle show > bundle.pem") { format, server };
         CliContext.Run(show, async (parsed, cancellationToken) =>
         {
-            using var admin = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var (bundle, jwtBundle) = await admin.BundlesAsync(cancellationToken).ConfigureAwait(false);
             await parsed.InvocationConfiguration.Output.WriteAsync(parsed.GetValue(format) switch
             {
