@@ -4,6 +4,8 @@ using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
+using Signet.Server.Access;
+using Signet.Server.Audit;
 
 namespace Signet.Server;
 
@@ -20,8 +22,14 @@ public sealed record ServerConfig
     /// <summary>Where operators on this machine connect.</summary>
     public required string AdminSocket { get; init; }
 
-    /// <summary>Local users besides root and the server's own who may use the admin socket.</summary>
-    public required IReadOnlyList<uint> AdminUids { get; init; }
+    /// <summary>Who may do what.</summary>
+    public AccessRules Access { get; init; } = AccessRules.Default;
+
+    /// <summary>How long ago an agent that can attest again must have expired to be forgotten; zero for never.</summary>
+    public TimeSpan PurgeAgentsAfter { get; init; } = TimeSpan.FromDays(30);
+
+    /// <summary>How much of the audit trail is kept.</summary>
+    public AuditConfig Audit { get; init; } = new();
 
     /// <summary>Metrics and health over HTTP.</summary>
     public required IPEndPoint Metrics { get; init; }
@@ -61,7 +69,9 @@ public sealed record ServerConfig
             TrustDomain = trustDomain,
             Listen = root.ListenEndPoint("listen", "0.0.0.0:8081"),
             AdminSocket = root.UnixPath("adminSocket", places.ServerSocket),
-            AdminUids = ReadUids(root.Section("admin")),
+            Access = AccessRules.Read(root.Section("admin")),
+            PurgeAgentsAfter = root.Section("agents").Duration("purgeAfter", TimeSpan.FromDays(30)),
+            Audit = AuditConfig.Read(root.Section("audit")),
             Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9901"),
             DataDir = dataDir,
             StorePath = Path.Combine(dataDir, store.Text("path", "signet.db")),
@@ -76,23 +86,5 @@ public sealed record ServerConfig
                 Subject = new CertificateSubject(subject.Text("country", ""), subject.Text("organization", "Signet"), subject.Text("commonName", "")),
             },
         };
-    }
-
-    private static List<uint> ReadUids(ConfigSection admin)
-    {
-        var uids = new List<uint>();
-        foreach (var text in admin.Texts("uids"))
-        {
-            if (uint.TryParse(text, out var uid))
-            {
-                uids.Add(uid);
-            }
-            else
-            {
-                admin.Problem("uids", $"\"{Printable.Of(text)}\" is not a user's number");
-            }
-        }
-
-        return uids;
     }
 }

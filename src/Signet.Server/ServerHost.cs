@@ -8,18 +8,23 @@ using Signet.Hosting.Configuration;
 using Signet.Hosting.Daemons;
 using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
+using Signet.Hosting.Logging;
 using Signet.Hosting.Telemetry;
 using Signet.Rpc.Wire.Health;
 using Signet.Server.Api;
 using Signet.Server.Attestation;
+using Signet.Server.Audit;
 using Signet.Server.Keys;
 using Signet.Server.Registration;
 using Signet.Server.Storage.Sqlite;
 using Signet.Server.Telemetry;
 using Signet.Server.Upkeep;
 using AgentApi = Signet.Rpc.Wire.Spire.Server.Agent.Agent;
+using AuditApi = Signet.Rpc.Wire.Audit.Audit;
 using BundleApi = Signet.Rpc.Wire.Spire.Server.Bundle.Bundle;
+using DebugApi = Signet.Rpc.Wire.Spire.Server.Debug.Debug;
 using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
+using LoggerApi = Signet.Rpc.Wire.Spire.Server.Logger.Logger;
 using NodeApi = Signet.Rpc.Wire.Node.Node;
 using SvidApi = Signet.Rpc.Wire.Spire.Server.SVID.SVID;
 
@@ -37,7 +42,7 @@ public sealed class ServerHost : IAsyncDisposable
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
 
     private ServerHost(
-        ServerConfig config, SqliteDatabase database, IReadOnlyList<IDisposable> owned, ApiEndpoint api, AdminEndpoint admin, BackgroundPart rotation, ReadinessBoard readiness)
+        ServerConfig config, SqliteDatabase database, AuditTrail audit, IReadOnlyList<IDisposable> owned, ApiEndpoint api, AdminEndpoint admin, BackgroundPart rotation, ReadinessBoard readiness)
     {
         Config = config;
         Readiness = readiness;
@@ -45,7 +50,7 @@ public sealed class ServerHost : IAsyncDisposable
         _database = database;
         _ownedLast = owned;
         _api = api;
-        _owned = [admin, rotation, api];
+        _owned = [admin, rotation, api, audit];
         Admin = admin;
     }
 
@@ -65,17 +70,22 @@ public sealed class ServerHost : IAsyncDisposable
     /// <summary>Opens the store, resumes the authorities and wires the API; nothing listens yet.</summary>
     /// <exception cref="PlaceException">A folder or file is not fit to hold keys.</exception>
     /// <exception cref="Storage.StoreException">The store cannot be opened.</exception>
+    /// <exception cref="AuditException">The audit trail cannot be written.</exception>
     /// <exception cref="Authority.Keys.KeyManagerException">The anchor's key is missing or cannot be used.</exception>
     public static async Task<ServerHost> BuildAsync(ServerConfig config, TimeProvider time, Func<double> chance, ILoggerFactory logs, CancellationToken cancellationToken)
     {
         PrivateFolder.Ensure(config.DataDir);
         var database = SqliteDatabase.Open(config.StorePath, time);
+        AuditTrail? audit = null;
         try
         {
-            return await BuildAsync(config, database, time, chance, logs, cancellationToken).ConfigureAwait(false);
+            audit = await AuditTrail.OpenAsync(
+                Path.Combine(config.DataDir, "audit"), config.Audit, new SqliteAuditAnchorStore(database), time, logs.CreateLogger<AuditTrail>(), cancellationToken).ConfigureAwait(false);
+            return await BuildAsync(config, database, audit, time, chance, logs, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
+            await (audit?.DisposeAsync() ?? ValueTask.CompletedTask).ConfigureAwait(false);
             await database.DisposeAsync().ConfigureAwait(false);
             throw;
         }
@@ -97,7 +107,7 @@ public sealed class ServerHost : IAsyncDisposable
     }
 
     private static async Task<ServerHost> BuildAsync(
-        ServerConfig config, SqliteDatabase database, TimeProvider time, Func<double> chance, ILoggerFactory logs, CancellationToken cancellationToken)
+        ServerConfig config, SqliteDatabase database, AuditTrail audit, TimeProvider time, Func<double> chance, ILoggerFactory logs, CancellationToken cancellationToken)
     {
         // 1. Who signs.
         var authorityStore = new SqliteAuthorityStore(database);
@@ -120,7 +130,7 @@ public sealed class ServerHost : IAsyncDisposable
         var collector = new MetricsCollector();
         var bundleChanges = new ChangeSignal();
         var readiness = new ReadinessBoard("authority");
-        var gate = new CallerGate(agents, AdminUids(config), metrics, time, logs.CreateLogger<CallerGate>());
+        var gate = new CallerGate(agents, entries, config.Access, NativeUser.EffectiveId(), new CallAudit(audit, time), metrics, time, logs.CreateLogger<CallerGate>());
         var health = new GrpcHealthService();
         var upkeep = new ServerUpkeep(
             config,
@@ -130,6 +140,11 @@ public sealed class ServerHost : IAsyncDisposable
             async (now, stopping) =>
             {
                 await agentStore.PruneAsync(now, stopping).ConfigureAwait(false);
+                if (config.PurgeAgentsAfter > TimeSpan.Zero && await agents.PurgeAsync(now - config.PurgeAgentsAfter, stopping).ConfigureAwait(false) is var purged and > 0)
+                {
+                    logs.CreateLogger<ServerUpkeep>().AgentsPurged(purged, DurationText.Format(config.PurgeAgentsAfter));
+                }
+
                 await authorityStore.PruneIssuedAsync(now - KeepIssued, stopping).ConfigureAwait(false);
             },
             readiness,
@@ -142,19 +157,19 @@ public sealed class ServerHost : IAsyncDisposable
             config,
             tls,
             services => services
-                .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, admission, tokens, agents, issuer, config.X509Ttl, time, logs.CreateLogger<AgentService>())), gate.CheckAsync)
-                .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized)), gate.CheckAsync)
-                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, issuer, new JwtIssuer(authorities, time), authorized, new SigningRate(time), metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
+                .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, admission, tokens, agents, issuer, config.X509Ttl, logs.CreateLogger<AgentService>())), gate.CheckAsync)
+                .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized, time)), gate.CheckAsync)
+                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, new SigningRate(time), metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
                 .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(authorities)), gate.CheckAsync)
                 .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, authorities, bundleChanges, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
+                .Add(LoggerApi.Descriptor, LoggerApi.BindService(new LoggerService(logs as ILogLevels)), gate.CheckAsync)
+                .Add(DebugApi.Descriptor, DebugApi.BindService(new DebugService(identity, agents, entries, time)), gate.CheckAsync)
+                .Add(AuditApi.Descriptor, AuditApi.BindService(new AuditService(audit)), gate.CheckAsync)
                 .Add(Health.Descriptor, Health.BindService(health), gate.CheckAsync)
                 .AddReflection(gate.CheckAsync),
             time,
             logs);
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
-        return new ServerHost(config, database, [entries, metrics, collector], api, admin, new BackgroundPart("upkeep", upkeep.RunAsync), readiness);
+        return new ServerHost(config, database, audit, [entries, agents, metrics, collector], api, admin, new BackgroundPart("upkeep", upkeep.RunAsync), readiness);
     }
-
-    // Root and the server's own user; everybody else by name of number.
-    private static HashSet<uint> AdminUids(ServerConfig config) => [0, NativeUser.EffectiveId(), .. config.AdminUids];
 }

@@ -5,9 +5,11 @@ using Signet.Authority.Rotation;
 using Signet.Cli.Clients;
 using Signet.Client;
 using Signet.Hosting.Configuration;
+using Signet.Hosting.Logging;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Server;
+using Signet.Server.Access;
 
 namespace Signet.Testing;
 
@@ -17,6 +19,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
     public static readonly TrustDomain Name = TrustDomain.Parse("example.org");
 
     private readonly TestFolder _folder = new();
+    private readonly LogOutput _log = new(Stream.Null, new LogConfig(), TimeProvider.System);
     private readonly TimeSpan _svidTtl;
     private readonly TimeSpan _authorityTtl;
     private RunningDaemon? _server;
@@ -25,6 +28,9 @@ public sealed class TestTrustDomain : IAsyncDisposable
     private int _serverPort;
 
     private TestTrustDomain(TimeSpan svidTtl, TimeSpan authorityTtl) => (_svidTtl, _authorityTtl) = (svidTtl, authorityTtl);
+
+    /// <summary>Who may do what from the next start of the server on.</summary>
+    public AccessRules Access { get; set; } = AccessRules.Default;
 
     public string Folder => _folder.Path;
 
@@ -73,7 +79,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
             TrustDomain = Name,
             Listen = new IPEndPoint(IPAddress.Loopback, _serverPort),
             AdminSocket = ServerSocket,
-            AdminUids = [],
+            Access = Access,
             Metrics = new IPEndPoint(IPAddress.Loopback, 0),
             DataDir = _folder.File("server"),
             StorePath = Path.Combine(_folder.File("server"), "signet.db"),
@@ -81,7 +87,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
             JwtTtl = TimeSpan.FromMinutes(5),
             Authority = new AuthorityPlan { TrustDomain = Name, IssuingTtl = _authorityTtl },
         };
-        _serverHost = await ServerHost.BuildAsync(config, TimeProvider.System, Random.Shared.NextDouble, NullLoggerFactory.Instance, CancellationToken.None);
+        _serverHost = await ServerHost.BuildAsync(config, TimeProvider.System, Random.Shared.NextDouble, _log, CancellationToken.None);
         _server = await RunningDaemon.StartAsync(_serverHost.Parts, _serverHost);
         _serverPort = _serverHost.LocalEndPoint.Port;
     }
@@ -117,6 +123,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
         }
 
         await _server!.DisposeAsync();
+        await _log.DisposeAsync();
         _folder.Dispose();
     }
 }

@@ -34,16 +34,25 @@ internal static class RoleCommand
         },
         context);
 
-    public static Command Agent(CliContext context) => Create(
-        "agent",
-        "Give the workloads of this node their identity",
-        AgentConfig.Read,
-        (config, logs, _) =>
+    public static Command Agent(CliContext context)
+    {
+        var command = Create(
+            "agent",
+            "Give the workloads of this node their identity; see and end agents on the server",
+            AgentConfig.Read,
+            (config, logs, _) =>
+            {
+                var host = AgentHost.Build(config, context.Time, context.Chance, logs);
+                return Task.FromResult(new BuiltRole(host.Parts, host.Readiness, host));
+            },
+            context);
+        foreach (var verb in AgentVerbs.Create(context))
         {
-            var host = AgentHost.Build(config, context.Time, context.Chance, logs);
-            return Task.FromResult(new BuiltRole(host.Parts, host.Readiness, host));
-        },
-        context);
+            command.Subcommands.Add(verb);
+        }
+
+        return command;
+    }
 
     public static Command Proxy(CliContext context)
     {
