@@ -113,7 +113,11 @@ public sealed class TestTrustDomain : IAsyncDisposable
         _agent = await RunningDaemon.StartAsync(AgentHost.Parts, AgentHost);
     }
 
-    public async Task StopAgentAsync() => await _agent!.DisposeAsync();
+    public async Task StopAgentAsync()
+    {
+        await _agent!.DisposeAsync();
+        _agent = null;
+    }
 
     public async ValueTask DisposeAsync()
     {
