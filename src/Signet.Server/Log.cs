@@ -70,4 +70,7 @@ internal static partial class Log
 
     [LoggerMessage(2213, LogLevel.Information, "authority for a server below signed: serial {Serial}, until {NotAfter}, for {Caller}")]
     public static partial void DownstreamAuthoritySigned(this ILogger log, string serial, DateTimeOffset notAfter, string caller);
+
+    [LoggerMessage(2220, LogLevel.Warning, "{Warning}")]
+    public static partial void SettingWithoutEffect(this ILogger log, string warning);
 }

@@ -2,10 +2,12 @@ using System.Net;
 using Signet.Authority.Rotation;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
+using Signet.Hosting.Logging;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server.Access;
 using Signet.Server.Audit;
+using Signet.Server.Spire;
 
 namespace Signet.Server;
 
@@ -46,9 +48,17 @@ public sealed record ServerConfig
     /// <summary>The lifetime of JWT-SVIDs.</summary>
     public required TimeSpan JwtTtl { get; init; }
 
-    /// <summary>Reads every key; problems are collected by the section.</summary>
+    /// <summary>What stands in the file and has no effect.</summary>
+    public IReadOnlyList<ConfigProblem> Warnings { get; init; } = [];
+
+    /// <summary>Reads every key, also of a file of SPIRE's; problems are collected by the section.</summary>
     public static ServerConfig Read(ConfigSection root, Places places)
     {
+        if (SpireServerConf.IsIn(root))
+        {
+            return SpireServerConf.Read(root, places);
+        }
+
         var trustDomain = root.RequiredTrustDomain("trustDomain");
         var dataDir = root.FilePath("dataDir", places.ServerState);
         var ca = root.Section("ca");
@@ -87,4 +97,7 @@ public sealed record ServerConfig
             },
         };
     }
+
+    /// <summary>How much is logged, and how.</summary>
+    public static LogConfig ReadLog(ConfigSection root) => SpireServerConf.IsIn(root) ? SpireServerConf.ReadLog(root) : LogConfig.Read(root.Section("log"));
 }

@@ -109,6 +109,11 @@ public sealed class ServerHost : IAsyncDisposable
     private static async Task<ServerHost> BuildAsync(
         ServerConfig config, SqliteDatabase database, AuditTrail audit, TimeProvider time, Func<double> chance, ILoggerFactory logs, CancellationToken cancellationToken)
     {
+        foreach (var warning in config.Warnings)
+        {
+            logs.CreateLogger<ServerHost>().SettingWithoutEffect(warning.ToString());
+        }
+
         // 1. Who signs.
         var authorityStore = new SqliteAuthorityStore(database);
         var keys = new DiskKeyManager(Path.Combine(config.DataDir, "keys"));

@@ -117,6 +117,26 @@ public sealed partial class ConfigSection
     public void Problem(string key, string message) =>
         _context.Problems.Add(_map is not null && _map.Entries.TryGetValue(key, out var entry) ? entry.Line : Line, Below(key), message);
 
+    /// <summary>Accepts keys, and whatever lies below them, without reading them.</summary>
+    public void Ignore(params ReadOnlySpan<string> keys)
+    {
+        foreach (var key in keys)
+        {
+            _asked.Add(key);
+            _children.Remove(key);
+        }
+    }
+
+    /// <summary>Accepts a key, and whatever lies below it, without reading it, and tells the operator why it has no effect.</summary>
+    public void Warn(string key, string message)
+    {
+        Ignore(key);
+        _context.Warnings.Add(_map is not null && _map.Entries.TryGetValue(key, out var entry) ? entry.Line : Line, Below(key), message);
+    }
+
+    /// <summary>What was warned of anywhere in the document so far.</summary>
+    public IReadOnlyList<ConfigProblem> Warnings => _context.Warnings.Found;
+
     /// <summary>
     /// Reports every key, here and in the sections that were asked for, that nobody asked for: a misspelt option must not be a silent one.
     /// <see cref="ConfigDocument.Read{T}"/> calls it on the root.
@@ -200,4 +220,7 @@ public sealed partial class ConfigSection
 
 /// <param name="Problems">Of the whole document.</param>
 /// <param name="Environment">What <c>env:NAME</c> means.</param>
-internal sealed record ConfigContext(ConfigProblems Problems, IReadOnlyDictionary<string, string> Environment);
+internal sealed record ConfigContext(ConfigProblems Problems, IReadOnlyDictionary<string, string> Environment)
+{
+    public ConfigProblems Warnings { get; } = new(Problems.File);
+}

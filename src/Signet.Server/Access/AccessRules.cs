@@ -36,6 +36,12 @@ public sealed record AccessRules
         : adminEntry is not null ? new Rights([Grant.Everywhere(Role.Admin, $"admin entry {adminEntry}")])
         : Rights.None;
 
+    /// <summary>Workloads with the role <c>admin</c>, everywhere.</summary>
+    public static AccessRules OfAdmins(IEnumerable<SpiffeId> ids) => new()
+    {
+        ById = ids.Distinct().ToImmutableDictionary(id => id, _ => ImmutableArray.Create(Grant.Everywhere(Role.Admin, "admin_ids"))),
+    };
+
     /// <summary>Reads the section <c>admin</c>; problems are collected by it.</summary>
     public static AccessRules Read(ConfigSection admin)
     {
