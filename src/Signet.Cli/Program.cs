@@ -25,6 +25,7 @@ var root = new RootCommand("Gives every service an identity and makes every conn
     EntryCommand.Create(context),
     BundleCommand.Create(context),
     FederationCommand.Create(context),
+    AuditCommand.Create(context),
     FetchCommand.Create(context),
     JwtCommand.Create(context),
     FetchCommand.Watch(context),

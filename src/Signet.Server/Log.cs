@@ -41,8 +41,8 @@ internal static partial class Log
     [LoggerMessage(2023, LogLevel.Information, "server identity renewed: serial {Serial}, until {NotAfter}")]
     public static partial void ServerIdentityRenewed(this ILogger log, string serial, DateTimeOffset notAfter);
 
-    [LoggerMessage(2030, LogLevel.Warning, "call {Method} by {Caller} refused: not open to this caller")]
-    public static partial void CallRefused(this ILogger log, string method, string caller);
+    [LoggerMessage(2030, LogLevel.Warning, "call {Method} by {Caller} refused: {Reason}")]
+    public static partial void CallRefused(this ILogger log, string method, string caller, string reason);
 
     [LoggerMessage(2031, LogLevel.Warning, "handshake of {Peer} refused: {Reason}")]
     public static partial void HandshakeRefused(this ILogger log, string peer, string reason);
@@ -50,6 +50,29 @@ internal static partial class Log
     [LoggerMessage(2032, LogLevel.Error, "the alias {Alias} of agent {Agent} could not be registered: {Reason}; register it with: signet entry create")]
     public static partial void AliasNotRegistered(this ILogger log, string alias, string agent, string reason);
 
+    [LoggerMessage(2200, LogLevel.Error, "audit trail {File}: {Reason}")]
+    public static partial void AuditTrailAmended(this ILogger log, string file, string reason);
+
+    [LoggerMessage(2201, LogLevel.Error, "{Reason}; calls are refused until they can be recorded")]
+    public static partial void AuditTrailFailed(this ILogger log, string reason);
+
+    [LoggerMessage(2202, LogLevel.Information, "audit trail file {File} was deleted: {Keep} newer ones are kept")]
+    public static partial void AuditFileDeleted(this ILogger log, string file, int keep);
+
+    [LoggerMessage(2210, LogLevel.Warning, "agent banned: {Agent}, by {Caller}")]
+    public static partial void AgentBanned(this ILogger log, string agent, string caller);
+
+    [LoggerMessage(2211, LogLevel.Information, "agent evicted: {Agent}, by {Caller}")]
+    public static partial void AgentEvicted(this ILogger log, string agent, string caller);
+
+    [LoggerMessage(2212, LogLevel.Information, "{Count} agents were forgotten that had expired more than {Age} ago and can attest again")]
+    public static partial void AgentsPurged(this ILogger log, int count, string age);
+
+    [LoggerMessage(2213, LogLevel.Information, "authority for a server below signed: serial {Serial}, until {NotAfter}, for {Caller}")]
+    public static partial void DownstreamAuthoritySigned(this ILogger log, string serial, DateTimeOffset notAfter, string caller);
+
+    [LoggerMessage(2220, LogLevel.Warning, "{Warning}")]
+    public static partial void SettingWithoutEffect(this ILogger log, string warning);
     [LoggerMessage(2300, LogLevel.Information, "bundle of {TrustDomain} taken: sequence {Sequence}, {Authorities} authorities, {Keys} JWT keys; next look in {Interval}")]
     public static partial void BundleRefreshed(this ILogger log, string trustDomain, ulong? sequence, int authorities, int keys, string interval);
 

@@ -8,10 +8,12 @@ using Signet.Hosting.Configuration;
 using Signet.Hosting.Daemons;
 using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
+using Signet.Hosting.Logging;
 using Signet.Hosting.Telemetry;
 using Signet.Rpc.Wire.Health;
 using Signet.Server.Api;
 using Signet.Server.Attestation;
+using Signet.Server.Audit;
 using Signet.Server.Federation;
 using Signet.Server.Http;
 using Signet.Server.Keys;
@@ -21,8 +23,11 @@ using Signet.Server.Storage.Sqlite;
 using Signet.Server.Telemetry;
 using Signet.Server.Upkeep;
 using AgentApi = Signet.Rpc.Wire.Spire.Server.Agent.Agent;
+using AuditApi = Signet.Rpc.Wire.Audit.Audit;
 using BundleApi = Signet.Rpc.Wire.Spire.Server.Bundle.Bundle;
+using DebugApi = Signet.Rpc.Wire.Spire.Server.Debug.Debug;
 using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
+using LoggerApi = Signet.Rpc.Wire.Spire.Server.Logger.Logger;
 using NodeApi = Signet.Rpc.Wire.Node.Node;
 using RegistrationApi = Signet.Rpc.Wire.Registration.Registration;
 using SvidApi = Signet.Rpc.Wire.Spire.Server.SVID.SVID;
@@ -45,6 +50,7 @@ public sealed class ServerHost : IAsyncDisposable
     private ServerHost(
         ServerConfig config,
         SqliteDatabase database,
+        AuditTrail audit,
         IReadOnlyList<IDisposable> owned,
         ApiEndpoint api,
         AdminEndpoint admin,
@@ -60,7 +66,7 @@ public sealed class ServerHost : IAsyncDisposable
         _ownedLast = owned;
         _api = api;
         _publisher = publisher;
-        _owned = [.. new IAsyncDisposable?[] { publisher, admin }.OfType<IAsyncDisposable>(), .. loops, .. new IAsyncDisposable?[] { desired, api }.OfType<IAsyncDisposable>()];
+        _owned = [.. new IAsyncDisposable?[] { publisher, admin }.OfType<IAsyncDisposable>(), .. loops, .. new IAsyncDisposable?[] { desired, api, audit }.OfType<IAsyncDisposable>()];
         Admin = admin;
     }
 
@@ -83,17 +89,22 @@ public sealed class ServerHost : IAsyncDisposable
     /// <summary>Opens the store, resumes the authorities and wires the API; nothing listens yet.</summary>
     /// <exception cref="PlaceException">A folder or file is not fit to hold keys.</exception>
     /// <exception cref="Storage.StoreException">The store cannot be opened.</exception>
+    /// <exception cref="AuditException">The audit trail cannot be written.</exception>
     /// <exception cref="Authority.Keys.KeyManagerException">The anchor's key is missing or cannot be used.</exception>
     public static async Task<ServerHost> BuildAsync(ServerConfig config, TimeProvider time, Func<double> chance, ILoggerFactory logs, CancellationToken cancellationToken)
     {
         PrivateFolder.Ensure(config.DataDir);
         var database = SqliteDatabase.Open(config.StorePath, time);
+        AuditTrail? audit = null;
         try
         {
-            return await BuildAsync(config, database, time, chance, logs, cancellationToken).ConfigureAwait(false);
+            audit = await AuditTrail.OpenAsync(
+                Path.Combine(config.DataDir, "audit"), config.Audit, new SqliteAuditAnchorStore(database), time, logs.CreateLogger<AuditTrail>(), cancellationToken).ConfigureAwait(false);
+            return await BuildAsync(config, database, audit, time, chance, logs, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
+            await (audit?.DisposeAsync() ?? ValueTask.CompletedTask).ConfigureAwait(false);
             await database.DisposeAsync().ConfigureAwait(false);
             throw;
         }
@@ -115,8 +126,13 @@ public sealed class ServerHost : IAsyncDisposable
     }
 
     private static async Task<ServerHost> BuildAsync(
-        ServerConfig config, SqliteDatabase database, TimeProvider time, Func<double> chance, ILoggerFactory logs, CancellationToken cancellationToken)
+        ServerConfig config, SqliteDatabase database, AuditTrail audit, TimeProvider time, Func<double> chance, ILoggerFactory logs, CancellationToken cancellationToken)
     {
+        foreach (var warning in config.Warnings)
+        {
+            logs.CreateLogger<ServerHost>().SettingWithoutEffect(warning.ToString());
+        }
+
         // 1. Who signs.
         var authorityStore = new SqliteAuthorityStore(database);
         var keys = new DiskKeyManager(Path.Combine(config.DataDir, "keys"));
@@ -141,7 +157,7 @@ public sealed class ServerHost : IAsyncDisposable
         metrics.Observe(authorities, entries, agents, time);
         var collector = new MetricsCollector();
         var readiness = new ReadinessBoard("authority");
-        var gate = new CallerGate(agents, AdminUids(config), metrics, time, logs.CreateLogger<CallerGate>());
+        var gate = new CallerGate(agents, entries, config.Access, NativeUser.EffectiveId(), new CallAudit(audit, time), metrics, time, logs.CreateLogger<CallerGate>());
         var health = new GrpcHealthService();
         var upkeep = new ServerUpkeep(
             config,
@@ -151,6 +167,11 @@ public sealed class ServerHost : IAsyncDisposable
             async (now, stopping) =>
             {
                 await agentStore.PruneAsync(now, stopping).ConfigureAwait(false);
+                if (config.PurgeAgentsAfter > TimeSpan.Zero && await agents.PurgeAsync(now - config.PurgeAgentsAfter, stopping).ConfigureAwait(false) is var purged and > 0)
+                {
+                    logs.CreateLogger<ServerUpkeep>().AgentsPurged(purged, DurationText.Format(config.PurgeAgentsAfter));
+                }
+
                 await authorityStore.PruneIssuedAsync(now - KeepIssued, stopping).ConfigureAwait(false);
             },
             readiness,
@@ -164,11 +185,14 @@ public sealed class ServerHost : IAsyncDisposable
             tls,
             services => services
                 .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, admission, tokens, agents, issuer, config.X509Ttl, logs.CreateLogger<AgentService>())), gate.CheckAsync)
-                .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized)), gate.CheckAsync)
-                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, issuer, new JwtIssuer(authorities, time, config.JwtIssuer), authorized, new SigningRate(time), metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
+                .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized, time)), gate.CheckAsync)
+                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time, config.JwtIssuer), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, new SigningRate(time), metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
                 .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(config.TrustDomain, federation, entries, logs.CreateLogger<BundleService>())), gate.CheckAsync)
                 .Add(TrustDomainApi.Descriptor, TrustDomainApi.BindService(new TrustDomainService(federation, logs.CreateLogger<TrustDomainService>())), gate.CheckAsync)
                 .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, agents, authorities, federation.Bundles, bundleChanges, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
+                .Add(LoggerApi.Descriptor, LoggerApi.BindService(new LoggerService(logs as ILogLevels)), gate.CheckAsync)
+                .Add(DebugApi.Descriptor, DebugApi.BindService(new DebugService(identity, agents, entries, time)), gate.CheckAsync)
+                .Add(AuditApi.Descriptor, AuditApi.BindService(new AuditService(audit)), gate.CheckAsync)
                 .Add(Health.Descriptor, Health.BindService(health), gate.CheckAsync)
                 .Add(RegistrationApi.Descriptor, RegistrationApi.BindService(new RegistrationService(entries, authorized, agents, time)), gate.CheckAsync)
                 .AddReflection(gate.CheckAsync),
@@ -183,7 +207,8 @@ public sealed class ServerHost : IAsyncDisposable
         return new ServerHost(
             config,
             database,
-            [federation, entries, metrics, collector],
+            audit,
+            [federation, entries, agents, metrics, collector],
             api,
             admin,
             publisher,
@@ -191,7 +216,4 @@ public sealed class ServerHost : IAsyncDisposable
             desired is null ? loops : [.. loops, new BackgroundPart($"entries of {desired.Folder}", desired.RunAsync)],
             readiness);
     }
-
-    // Root and the server's own user; everybody else by name of number.
-    private static HashSet<uint> AdminUids(ServerConfig config) => [0, NativeUser.EffectiveId(), .. config.AdminUids];
 }

@@ -6,9 +6,11 @@ using Signet.Authority.Rotation;
 using Signet.Cli.Clients;
 using Signet.Client;
 using Signet.Hosting.Configuration;
+using Signet.Hosting.Logging;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Server;
+using Signet.Server.Access;
 
 namespace Signet.Testing;
 
@@ -18,6 +20,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
     public static readonly TrustDomain Name = TrustDomain.Parse("example.org");
 
     private readonly TestFolder _folder = new();
+    private readonly LogOutput _log = new(Stream.Null, new LogConfig(), TimeProvider.System);
     private readonly TimeSpan _svidTtl;
     private readonly TimeSpan _authorityTtl;
     private readonly Func<ServerConfig, ServerConfig> _configure;
@@ -30,6 +33,9 @@ public sealed class TestTrustDomain : IAsyncDisposable
         (TrustDomain, _svidTtl, _authorityTtl, _configure) = (trustDomain, svidTtl, authorityTtl, configure);
 
     public TrustDomain TrustDomain { get; }
+
+    /// <summary>Who may do what from the next start of the server on.</summary>
+    public AccessRules Access { get; set; } = AccessRules.Default;
 
     public string Folder => _folder.Path;
 
@@ -90,7 +96,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
             TrustDomain = TrustDomain,
             Listen = new IPEndPoint(IPAddress.Loopback, _serverPort),
             AdminSocket = ServerSocket,
-            AdminUids = [],
+            Access = Access,
             Metrics = new IPEndPoint(IPAddress.Loopback, 0),
             DataDir = _folder.File("server"),
             StorePath = Path.Combine(_folder.File("server"), "signet.db"),
@@ -98,7 +104,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
             JwtTtl = TimeSpan.FromMinutes(5),
             Authority = new AuthorityPlan { TrustDomain = TrustDomain, IssuingTtl = _authorityTtl },
         };
-        _serverHost = await ServerHost.BuildAsync(_configure(config), TimeProvider.System, Random.Shared.NextDouble, NullLoggerFactory.Instance, CancellationToken.None);
+        _serverHost = await ServerHost.BuildAsync(_configure(config), TimeProvider.System, Random.Shared.NextDouble, _log, CancellationToken.None);
         _server = await RunningDaemon.StartAsync(_serverHost.Parts, _serverHost);
         _serverPort = _serverHost.LocalEndPoint.Port;
     }
@@ -124,7 +130,11 @@ public sealed class TestTrustDomain : IAsyncDisposable
         _agent = await RunningDaemon.StartAsync(AgentHost.Parts, AgentHost);
     }
 
-    public async Task StopAgentAsync() => await _agent!.DisposeAsync();
+    public async Task StopAgentAsync()
+    {
+        await _agent!.DisposeAsync();
+        _agent = null;
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -134,6 +144,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
         }
 
         await _server!.DisposeAsync();
+        await _log.DisposeAsync();
         _folder.Dispose();
     }
 }

@@ -27,10 +27,10 @@ internal sealed partial class AdminClient
 {
     /// <summary>The whole bundle of the own trust domain.</summary>
     public async Task<SpiffeBundle> OwnBundleAsync(CancellationToken cancellationToken) =>
-        Read(await new BundleApi.BundleClient(_channel).GetBundleAsync(new GetBundleRequest(), Options(cancellationToken)));
+        Read(await new BundleApi.BundleClient(channel).GetBundleAsync(new GetBundleRequest(), Options(cancellationToken)));
 
     public async Task<SpiffeBundle> FederatedBundleAsync(TrustDomain trustDomain, CancellationToken cancellationToken) =>
-        Read(await new BundleApi.BundleClient(_channel).GetFederatedBundleAsync(new GetFederatedBundleRequest { TrustDomain = trustDomain.Name }, Options(cancellationToken)));
+        Read(await new BundleApi.BundleClient(channel).GetFederatedBundleAsync(new GetFederatedBundleRequest { TrustDomain = trustDomain.Name }, Options(cancellationToken)));
 
     public async Task<IReadOnlyList<SpiffeBundle>> FederatedBundlesAsync(CancellationToken cancellationToken)
     {
@@ -38,7 +38,7 @@ internal sealed partial class AdminClient
         var request = new ListFederatedBundlesRequest { PageSize = Page };
         do
         {
-            var response = await new BundleApi.BundleClient(_channel).ListFederatedBundlesAsync(request, Options(cancellationToken));
+            var response = await new BundleApi.BundleClient(channel).ListFederatedBundlesAsync(request, Options(cancellationToken));
             bundles.AddRange(response.Bundles.Select(Read));
             request.PageToken = response.NextPageToken;
         }
@@ -48,18 +48,18 @@ internal sealed partial class AdminClient
     }
 
     public async Task<int> CountBundlesAsync(CancellationToken cancellationToken) =>
-        (await new BundleApi.BundleClient(_channel).CountBundlesAsync(new CountBundlesRequest(), Options(cancellationToken))).Count;
+        (await new BundleApi.BundleClient(channel).CountBundlesAsync(new CountBundlesRequest(), Options(cancellationToken))).Count;
 
     public async Task SetBundleAsync(SpiffeBundle bundle, CancellationToken cancellationToken)
     {
-        var response = await new BundleApi.BundleClient(_channel).BatchSetFederatedBundleAsync(
+        var response = await new BundleApi.BundleClient(channel).BatchSetFederatedBundleAsync(
             new BatchSetFederatedBundleRequest { Bundle = { bundle.ToWire() } }, Options(cancellationToken));
         Check(response.Results.Select(result => result.Status));
     }
 
     public async Task DeleteBundleAsync(TrustDomain trustDomain, DeleteMode mode, CancellationToken cancellationToken)
     {
-        var response = await new BundleApi.BundleClient(_channel).BatchDeleteFederatedBundleAsync(
+        var response = await new BundleApi.BundleClient(channel).BatchDeleteFederatedBundleAsync(
             new BatchDeleteFederatedBundleRequest { TrustDomains = { trustDomain.Name }, Mode = mode }, Options(cancellationToken));
         Check(response.Results.Select(result => result.Status));
     }
@@ -73,28 +73,28 @@ internal sealed partial class AdminClient
 
     public async Task CreateRelationshipAsync(FederationRelationship wanted, CancellationToken cancellationToken)
     {
-        var response = await new TrustDomainApi.TrustDomainClient(_channel).BatchCreateFederationRelationshipAsync(
+        var response = await new TrustDomainApi.TrustDomainClient(channel).BatchCreateFederationRelationshipAsync(
             new BatchCreateFederationRelationshipRequest { FederationRelationship = { wanted } }, Options(cancellationToken));
         Check(response.Results.Select(result => result.Status));
     }
 
     public async Task UpdateRelationshipAsync(FederationRelationship wanted, FederationRelationshipMask mask, CancellationToken cancellationToken)
     {
-        var response = await new TrustDomainApi.TrustDomainClient(_channel).BatchUpdateFederationRelationshipAsync(
+        var response = await new TrustDomainApi.TrustDomainClient(channel).BatchUpdateFederationRelationshipAsync(
             new BatchUpdateFederationRelationshipRequest { FederationRelationships = { wanted }, InputMask = mask }, Options(cancellationToken));
         Check(response.Results.Select(result => result.Status));
     }
 
     public async Task DeleteRelationshipAsync(TrustDomain trustDomain, CancellationToken cancellationToken)
     {
-        var response = await new TrustDomainApi.TrustDomainClient(_channel).BatchDeleteFederationRelationshipAsync(
+        var response = await new TrustDomainApi.TrustDomainClient(channel).BatchDeleteFederationRelationshipAsync(
             new BatchDeleteFederationRelationshipRequest { TrustDomains = { trustDomain.Name } }, Options(cancellationToken));
         Check(response.Results.Select(result => result.Status));
     }
 
     /// <summary>Has the server fetch a bundle now.</summary>
     public async Task RefreshAsync(TrustDomain trustDomain, CancellationToken cancellationToken) =>
-        await new TrustDomainApi.TrustDomainClient(_channel).RefreshBundleAsync(new RefreshBundleRequest { TrustDomain = trustDomain.Name }, Options(cancellationToken));
+        await new TrustDomainApi.TrustDomainClient(channel).RefreshBundleAsync(new RefreshBundleRequest { TrustDomain = trustDomain.Name }, Options(cancellationToken));
 
     private async Task<IReadOnlyList<FederationRelationship>> RelationshipsAsync(bool includeStatic, CancellationToken cancellationToken)
     {
@@ -102,7 +102,7 @@ internal sealed partial class AdminClient
         var request = new ListFederationRelationshipsRequest { PageSize = Page, IncludeStatic = includeStatic };
         do
         {
-            var response = await new TrustDomainApi.TrustDomainClient(_channel).ListFederationRelationshipsAsync(request, Options(cancellationToken));
+            var response = await new TrustDomainApi.TrustDomainClient(channel).ListFederationRelationshipsAsync(request, Options(cancellationToken));
             relationships.AddRange(response.FederationRelationships);
             request.PageToken = response.NextPageToken;
         }

@@ -27,7 +27,7 @@ internal static class BundleCommand
         var command = new Command("show", "Print what relying parties must trust. Example: signet bundle show > bundle.pem") { trustDomain, format, server };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var admin = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var bundle = parsed.GetValue(trustDomain) is { } other
                 ? await admin.FederatedBundleAsync(other, cancellationToken).ConfigureAwait(false)
                 : await admin.OwnBundleAsync(cancellationToken).ConfigureAwait(false);
@@ -49,7 +49,7 @@ internal static class BundleCommand
         var command = new Command("list", "List the bundles of all trust domains that are known here. Example: signet bundle list") { isMap, server, output };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var admin = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var own = await admin.OwnBundleAsync(cancellationToken).ConfigureAwait(false);
             SpiffeBundle[] bundles = [own, .. await admin.FederatedBundlesAsync(cancellationToken).ConfigureAwait(false)];
             if (parsed.GetValue(isMap))
@@ -84,7 +84,7 @@ internal static class BundleCommand
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
             var bundle = await ReadAsync(parsed.GetRequiredValue(trustDomain)!, parsed.GetRequiredValue(file), cancellationToken).ConfigureAwait(false);
-            using var admin = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             await admin.SetBundleAsync(bundle, cancellationToken).ConfigureAwait(false);
             await parsed.InvocationConfiguration.Output.WriteLineAsync($"set {bundle.TrustDomain}: {bundle.X509.Authorities.Count} authorities, {bundle.Jwt.Authorities.Count} JWT keys").ConfigureAwait(false);
             return ExitCode.Done;
@@ -106,7 +106,7 @@ internal static class BundleCommand
         var command = new Command("delete", "No longer trust another trust domain. Example: signet bundle delete other.example --mode dissociate") { trustDomain, mode, server };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var admin = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var gone = parsed.GetRequiredValue(trustDomain)!;
             await admin.DeleteBundleAsync(gone, Enum.Parse<DeleteMode>(parsed.GetValue(mode)!, ignoreCase: true), cancellationToken).ConfigureAwait(false);
             await parsed.InvocationConfiguration.Output.WriteLineAsync($"deleted the bundle of {gone}").ConfigureAwait(false);
@@ -121,7 +121,7 @@ internal static class BundleCommand
         var command = new Command("count", "Count the bundles that are known here, the own one too. Example: signet bundle count") { server, output };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var admin = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var count = await admin.CountBundlesAsync(cancellationToken).ConfigureAwait(false);
             Answer.To(parsed, output).Write(() => new JsonObject { ["count"] = count }, answer => answer.Out.WriteLine(count));
             return ExitCode.Done;

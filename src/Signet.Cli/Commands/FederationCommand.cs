@@ -31,7 +31,7 @@ internal static class FederationCommand
         {
             var wanted = new FederationRelationship { TrustDomain = parsed.GetRequiredValue(trustDomain)!.Name };
             await endpoint.FillAsync(parsed, wanted, cancellationToken).ConfigureAwait(false);
-            using var admin = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             await admin.CreateRelationshipAsync(wanted, cancellationToken).ConfigureAwait(false);
             await parsed.InvocationConfiguration.Output.WriteLineAsync($"created {wanted.TrustDomain}; see how it goes with: signet federation refresh {wanted.TrustDomain}").ConfigureAwait(false);
             return ExitCode.Done;
@@ -45,7 +45,7 @@ internal static class FederationCommand
         var command = new Command("list", "List relationships, those of the configuration file too. Example: signet federation list") { server, output };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var admin = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var relationships = await admin.RelationshipsAsync(cancellationToken).ConfigureAwait(false);
             var bundles = (await admin.FederatedBundlesAsync(cancellationToken).ConfigureAwait(false)).ToDictionary(bundle => bundle.TrustDomain);
             var table = new Table("trust domain", "url", "profile", "endpoint", "made by", "bundle");
@@ -70,7 +70,7 @@ internal static class FederationCommand
         var command = new Command("show", "Show one relationship. Example: signet federation show other.example") { trustDomain, server, output };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var admin = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var name = parsed.GetRequiredValue(trustDomain)!;
             var found = (await admin.RelationshipsAsync(cancellationToken).ConfigureAwait(false)).FirstOrDefault(one => one.TrustDomain == name)
                 ?? throw new CliError($"there is no relationship with {name}", "see: signet federation list");
@@ -97,7 +97,7 @@ internal static class FederationCommand
         {
             var wanted = new FederationRelationship { TrustDomain = parsed.GetRequiredValue(trustDomain)!.Name };
             var mask = await endpoint.FillAsync(parsed, wanted, cancellationToken).ConfigureAwait(false);
-            using var admin = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             await admin.UpdateRelationshipAsync(wanted, mask, cancellationToken).ConfigureAwait(false);
             await parsed.InvocationConfiguration.Output.WriteLineAsync($"updated {wanted.TrustDomain}").ConfigureAwait(false);
             return ExitCode.Done;
@@ -112,7 +112,7 @@ internal static class FederationCommand
         var command = new Command("refresh", "Fetch a bundle now and say why when it does not work. Example: signet federation refresh other.example") { trustDomain, server };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var admin = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var name = parsed.GetRequiredValue(trustDomain)!;
             await admin.RefreshAsync(name, cancellationToken).ConfigureAwait(false);
             var bundle = await admin.FederatedBundleAsync(name, cancellationToken).ConfigureAwait(false);
@@ -130,7 +130,7 @@ internal static class FederationCommand
         var command = new Command("delete", "No longer fetch a bundle; the one that was fetched stays until signet bundle delete. Example: signet federation delete other.example") { trustDomain, server };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var admin = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var gone = parsed.GetRequiredValue(trustDomain)!;
             await admin.DeleteRelationshipAsync(gone, cancellationToken).ConfigureAwait(false);
             await parsed.InvocationConfiguration.Output.WriteLineAsync($"deleted the relationship with {gone}").ConfigureAwait(false);

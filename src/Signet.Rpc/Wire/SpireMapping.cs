@@ -202,7 +202,7 @@ public static class SpireMapping
         return wire;
     }
 
-    private static bool TryReadSelectors(IEnumerable<Spire.Types.Selector> wire, out ImmutableArray<Selector> selectors, out string problem)
+    public static bool TryReadSelectors(IEnumerable<Spire.Types.Selector> wire, out ImmutableArray<Selector> selectors, out string problem)
     {
         var read = ImmutableArray.CreateBuilder<Selector>();
         selectors = [];
@@ -221,7 +221,7 @@ public static class SpireMapping
         return true;
     }
 
-    private static bool TryReadDomains(IEnumerable<string> wire, out ImmutableArray<TrustDomain> domains, out string problem)
+    public static bool TryReadDomains(IEnumerable<string> wire, out ImmutableArray<TrustDomain> domains, out string problem)
     {
         var read = ImmutableArray.CreateBuilder<TrustDomain>();
         domains = [];

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Signet.Hosting;
 using Signet.Hosting.Daemons;
 using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
@@ -80,7 +81,7 @@ internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
         if (endPoint is UnixDomainSocketEndPoint)
         {
             // Other users can only be let in by letting all connect; the gate then looks at who it is.
-            return UnixSocketPath.Bind(_config.AdminSocket, _config.AdminUids.Count > 0 ? UnixSocketPath.EverybodyConnects : UnixSocketPath.OwnerConnects);
+            return UnixSocketPath.Bind(_config.AdminSocket, _config.Access.NamesOtherUsers(NativeUser.EffectiveId()) ? UnixSocketPath.EverybodyConnects : UnixSocketPath.OwnerConnects);
         }
 
         var socket = Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets.SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);

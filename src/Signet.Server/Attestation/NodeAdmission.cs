@@ -6,6 +6,7 @@ using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Spire.Server.Agent;
+using Signet.Rpc.Wire.Spire.Types;
 using Signet.Server.Api;
 using Signet.Server.Registration;
 using Selector = Signet.Identity.Registration.Selector;
@@ -65,6 +66,11 @@ internal sealed class NodeAdmission(
 
         // The token is used up only together with the agent's record, once there is a certificate to hand out.
         var id = found.AgentId;
+        if (agents.Find(id) is { Banned: true })
+        {
+            throw Rpcs.Denied(PermissionDeniedDetails.Types.Reason.AgentBanned, "failed to attest: agent is banned");
+        }
+
         var svid = (await issuer.IssueAsync([new SvidRequest(id, csr.SubjectPublicKeyInfo, agentTtl, [], id.Uri)], context.CancellationToken).ConfigureAwait(false))[0];
         var selector = new Selector(JoinTokens.Attestor, id.Path[(id.Path.LastIndexOf('/') + 1)..]);
         var agent = new AttestedAgent(id, JoinTokens.Attestor, [selector], svid.Leaf.SerialHex, PendingHex: null, svid.Leaf.NotAfter, time.GetUtcNow(), Banned: false);
@@ -74,6 +80,7 @@ internal sealed class NodeAdmission(
         }
 
         agents.Adopt(agent);
+        CallOf.Of(context).About($"{id}, serial {svid.Leaf.SerialHex}");
         log.AgentAttested(id.Uri, svid.Leaf.SerialHex, svid.Leaf.NotAfter);
         if (found.Alias is { } alias)
         {
