@@ -7,6 +7,7 @@ using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server.Access;
 using Signet.Server.Audit;
+using Signet.Server.Limits;
 using Signet.Server.Spire;
 
 namespace Signet.Server;
@@ -48,6 +49,9 @@ public sealed record ServerConfig
     /// <summary>The lifetime of JWT-SVIDs.</summary>
     public required TimeSpan JwtTtl { get; init; }
 
+    /// <summary>How much callers may do.</summary>
+    public LimitsConfig Limits { get; init; } = new();
+
     /// <summary>What stands in the file and has no effect.</summary>
     public IReadOnlyList<ConfigProblem> Warnings { get; init; } = [];
 
@@ -82,6 +86,7 @@ public sealed record ServerConfig
             Access = AccessRules.Read(root.Section("admin")),
             PurgeAgentsAfter = root.Section("agents").Duration("purgeAfter", TimeSpan.FromDays(30)),
             Audit = AuditConfig.Read(root.Section("audit")),
+            Limits = LimitsConfig.Read(root.Section("limits")),
             Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9901"),
             DataDir = dataDir,
             StorePath = Path.Combine(dataDir, store.Text("path", "signet.db")),

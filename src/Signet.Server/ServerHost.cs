@@ -15,6 +15,7 @@ using Signet.Server.Api;
 using Signet.Server.Attestation;
 using Signet.Server.Audit;
 using Signet.Server.Keys;
+using Signet.Server.Limits;
 using Signet.Server.Registration;
 using Signet.Server.Storage.Sqlite;
 using Signet.Server.Telemetry;
@@ -135,7 +136,8 @@ public sealed class ServerHost : IAsyncDisposable
         var collector = new MetricsCollector();
         var bundleChanges = new ChangeSignal();
         var readiness = new ReadinessBoard("authority");
-        var gate = new CallerGate(agents, entries, config.Access, NativeUser.EffectiveId(), new CallAudit(audit, time), metrics, time, logs.CreateLogger<CallerGate>());
+        var limits = new CallLimits(config.Limits, time);
+        var gate = new CallerGate(agents, entries, config.Access, NativeUser.EffectiveId(), limits, new CallAudit(audit, time), metrics, time, logs.CreateLogger<CallerGate>());
         var health = new GrpcHealthService();
         var upkeep = new ServerUpkeep(
             config,
@@ -164,7 +166,7 @@ public sealed class ServerHost : IAsyncDisposable
             services => services
                 .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, admission, tokens, agents, issuer, config.X509Ttl, logs.CreateLogger<AgentService>())), gate.CheckAsync)
                 .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized, time)), gate.CheckAsync)
-                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, new SigningRate(time), metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
+                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, limits, metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
                 .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(authorities)), gate.CheckAsync)
                 .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, authorities, bundleChanges, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
                 .Add(LoggerApi.Descriptor, LoggerApi.BindService(new LoggerService(logs as ILogLevels)), gate.CheckAsync)
