@@ -9,6 +9,7 @@ using Signet.Server.Access;
 using Signet.Server.Audit;
 using Signet.Server.Federation;
 using Signet.Server.Http;
+using Signet.Server.Limits;
 using Signet.Server.Registration.Desired;
 using Signet.Server.Spire;
 
@@ -65,6 +66,9 @@ public sealed record ServerConfig
 
     public FederationConfig Federation { get; init; } = new();
 
+    /// <summary>How much callers may do.</summary>
+    public LimitsConfig Limits { get; init; } = new();
+
     /// <summary>What stands in the file and has no effect.</summary>
     public IReadOnlyList<ConfigProblem> Warnings { get; init; } = [];
 
@@ -102,6 +106,7 @@ public sealed record ServerConfig
             Access = AccessRules.Read(root.Section("admin")),
             PurgeAgentsAfter = root.Section("agents").Duration("purgeAfter", TimeSpan.FromDays(30)),
             Audit = AuditConfig.Read(root.Section("audit")),
+            Limits = LimitsConfig.Read(root.Section("limits")),
             Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9901"),
             DataDir = dataDir,
             StorePath = Path.Combine(dataDir, store.Text("path", "signet.db")),

@@ -17,6 +17,7 @@ using Signet.Server.Audit;
 using Signet.Server.Federation;
 using Signet.Server.Http;
 using Signet.Server.Keys;
+using Signet.Server.Limits;
 using Signet.Server.Registration;
 using Signet.Server.Registration.Desired;
 using Signet.Server.Storage.Sqlite;
@@ -157,7 +158,8 @@ public sealed class ServerHost : IAsyncDisposable
         metrics.Observe(authorities, entries, agents, time);
         var collector = new MetricsCollector();
         var readiness = new ReadinessBoard("authority");
-        var gate = new CallerGate(agents, entries, config.Access, NativeUser.EffectiveId(), new CallAudit(audit, time), metrics, time, logs.CreateLogger<CallerGate>());
+        var limits = new CallLimits(config.Limits, time);
+        var gate = new CallerGate(agents, entries, config.Access, NativeUser.EffectiveId(), limits, new CallAudit(audit, time), metrics, time, logs.CreateLogger<CallerGate>());
         var health = new GrpcHealthService();
         var upkeep = new ServerUpkeep(
             config,
@@ -186,7 +188,7 @@ public sealed class ServerHost : IAsyncDisposable
             services => services
                 .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, admission, tokens, agents, issuer, config.X509Ttl, logs.CreateLogger<AgentService>())), gate.CheckAsync)
                 .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized, time)), gate.CheckAsync)
-                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time, config.JwtIssuer), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, new SigningRate(time), metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
+                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time, config.JwtIssuer), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, limits, metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
                 .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(config.TrustDomain, federation, entries, logs.CreateLogger<BundleService>())), gate.CheckAsync)
                 .Add(TrustDomainApi.Descriptor, TrustDomainApi.BindService(new TrustDomainService(federation, logs.CreateLogger<TrustDomainService>())), gate.CheckAsync)
                 .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, agents, authorities, federation.Bundles, bundleChanges, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)

@@ -11,6 +11,7 @@ using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Server;
 using Signet.Server.Access;
+using Signet.Server.Limits;
 
 namespace Signet.Testing;
 
@@ -36,6 +37,9 @@ public sealed class TestTrustDomain : IAsyncDisposable
 
     /// <summary>Who may do what from the next start of the server on.</summary>
     public AccessRules Access { get; set; } = AccessRules.Default;
+
+    /// <summary>How much callers may do from the next start of the server on.</summary>
+    public LimitsConfig Limits { get; set; } = new();
 
     public string Folder => _folder.Path;
 
@@ -97,6 +101,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
             Listen = new IPEndPoint(IPAddress.Loopback, _serverPort),
             AdminSocket = ServerSocket,
             Access = Access,
+            Limits = Limits,
             Metrics = new IPEndPoint(IPAddress.Loopback, 0),
             DataDir = _folder.File("server"),
             StorePath = Path.Combine(_folder.File("server"), "signet.db"),

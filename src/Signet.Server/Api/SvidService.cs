@@ -10,6 +10,7 @@ using Signet.Identity.X509;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Spire.Server.SVID;
 using Signet.Server.Access;
+using Signet.Server.Limits;
 using Signet.Server.Registration;
 using Signet.Server.Telemetry;
 using JWTSVID = Signet.Rpc.Wire.Spire.Types.JWTSVID;
@@ -25,7 +26,7 @@ internal sealed class SvidService(
     JwtIssuer jwtIssuer,
     DownstreamIssuer downstream,
     AuthorizedEntries authorized,
-    SigningRate rate,
+    CallLimits limits,
     ServerMetrics metrics,
     TimeProvider time,
     ILogger<SvidService> log)
@@ -182,11 +183,12 @@ internal sealed class SvidService(
 
     private bool IsWorkload(SpiffeId id) => id.IsMemberOf(config.TrustDomain) && id.HasPath && !ReservedIds.IsReserved(id);
 
-    private void TakeTurn(SpiffeId agent, int count)
+    private void TakeTurn(SpiffeId caller, int count)
     {
-        if (!rate.TryTake(agent, count))
+        if (limits.TakeSignatures(caller, count) is { } limit)
         {
-            throw new RpcException(new Grpc.Core.Status(StatusCode.ResourceExhausted, $"more than {SigningRate.PerSecond} signatures a second; slow down"));
+            metrics.Limited(limit.Name);
+            throw Rpcs.Limited(limit);
         }
     }
 
