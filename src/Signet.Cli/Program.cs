@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Signet.Cli;
 using Signet.Cli.Commands;
+using Signet.Cli.Commands.Authority;
 using Signet.Cli.Commands.Capture;
 using Signet.Cli.Commands.Jwt;
 using Signet.Cli.Commands.Policy;
@@ -24,6 +25,7 @@ var root = new RootCommand("Gives every service an identity and makes every conn
     TokenCommand.Create(context),
     EntryCommand.Create(context),
     BundleCommand.Create(context),
+    AuthorityCommand.Create(context),
     FetchCommand.Create(context),
     JwtCommand.Create(context),
     FetchCommand.Watch(context),

@@ -17,6 +17,7 @@ using Signet.Server.Registration;
 using Signet.Server.Storage.Sqlite;
 using Signet.Server.Telemetry;
 using Signet.Server.Upkeep;
+using AnchorApi = Signet.Rpc.Wire.Authority.AnchorRotation;
 using AgentApi = Signet.Rpc.Wire.Spire.Server.Agent.Agent;
 using BundleApi = Signet.Rpc.Wire.Spire.Server.Bundle.Bundle;
 using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
@@ -103,8 +104,9 @@ public sealed class ServerHost : IAsyncDisposable
         var authorityStore = new SqliteAuthorityStore(database);
         var keys = new DiskKeyManager(Path.Combine(config.DataDir, "keys"));
         var authorities = await AuthorityRotation.ResumeAsync(config.Authority, keys, authorityStore, time, cancellationToken).ConfigureAwait(false);
-        var issuer = new SvidIssuer(authorities, authorityStore, time);
-        var identity = new ServerIdentity(config.TrustDomain, issuer, config.X509Ttl, time, chance);
+        var metrics = new ServerMetrics();
+        var issuer = new SvidIssuer(authorities, authorityStore, time, metrics.SigningFailed);
+        var identity = new ServerIdentity(config.TrustDomain, authorities, issuer, config.X509Ttl, time, chance);
         await identity.RenewIfDueAsync(cancellationToken).ConfigureAwait(false);
 
         // 2. Who may have what.
@@ -115,10 +117,13 @@ public sealed class ServerHost : IAsyncDisposable
         var tokens = new JoinTokens(config.TrustDomain, agentStore, time);
 
         // 3. Who is told.
-        var metrics = new ServerMetrics();
         metrics.Observe(authorities, entries, agents, time);
         var collector = new MetricsCollector();
         var bundleChanges = new ChangeSignal();
+        var acknowledgements = new Acknowledgements(authorities, agents, metrics, time);
+        var rotationGate = new RotationGate(acknowledgements, agents, authorityStore, identity, config.TrustDomain, time);
+        var anchor = new AnchorRotationKeeper(authorities, rotationGate, acknowledgements, bundleChanges, time, logs.CreateLogger<AnchorRotationKeeper>());
+        metrics.Observe(authorities, acknowledgements, anchor);
         var readiness = new ReadinessBoard("authority");
         var gate = new CallerGate(agents, AdminUids(config), metrics, time, logs.CreateLogger<CallerGate>());
         var health = new GrpcHealthService();
@@ -126,6 +131,9 @@ public sealed class ServerHost : IAsyncDisposable
             config,
             authorities,
             identity,
+            anchor,
+            acknowledgements,
+            new ExpiryWatch(authorities, logs.CreateLogger<ExpiryWatch>()),
             bundleChanges,
             async (now, stopping) =>
             {
@@ -143,15 +151,16 @@ public sealed class ServerHost : IAsyncDisposable
             services => services
                 .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, tokens, agents, entries, issuer, config.X509Ttl, time, logs.CreateLogger<AgentService>())), gate.CheckAsync)
                 .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized)), gate.CheckAsync)
-                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, issuer, new JwtIssuer(authorities, time), authorized, new SigningRate(time), metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
+                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, issuer, new JwtIssuer(authorities, time, metrics.SigningFailed), authorized, new SigningRate(time), metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
                 .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(authorities)), gate.CheckAsync)
-                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, authorities, bundleChanges, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
+                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, authorities, bundleChanges, acknowledgements, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
+                .Add(AnchorApi.Descriptor, AnchorApi.BindService(new AnchorRotationService(authorities, anchor, rotationGate, acknowledgements, time)), gate.CheckAsync)
                 .Add(Health.Descriptor, Health.BindService(health), gate.CheckAsync)
                 .AddReflection(gate.CheckAsync),
             time,
             logs);
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
-        return new ServerHost(config, database, [entries, metrics, collector], api, admin, new BackgroundPart("upkeep", upkeep.RunAsync), readiness);
+        return new ServerHost(config, database, [entries, authorities, metrics, collector], api, admin, new BackgroundPart("upkeep", upkeep.RunAsync), readiness);
     }
 
     // Root and the server's own user; everybody else by name of number.

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text;
 using Signet.Client.Tls;
 using Signet.Hosting.Files;
@@ -76,6 +77,20 @@ internal sealed class AgentIdentity
     {
         Use(new TlsCredential(svid), now);
         PrivateFile.WriteAtomically(_identityFile, Encoding.ASCII.GetBytes(Pem.EncodePrivateKey(svid.Key) + Pem.Encode(svid.Chain)));
+    }
+
+    /// <summary>Brings the renewal of the SVID forward when a superseded authority signed it.</summary>
+    /// <returns>In what time it is due then; null when nothing has changed.</returns>
+    public TimeSpan? ReplaceIfSuperseded(ImmutableHashSet<string> superseded, DateTimeOffset now)
+    {
+        if (Credential?.Svid.Issuer is not { } issuer || !superseded.Contains(issuer.SerialHex) || RenewAt <= now + SvidPlan.ReplaceWithin)
+        {
+            return null;
+        }
+
+        var soon = SvidPlan.ReplaceWithin * _chance();
+        RenewAt = now + soon;
+        return soon;
     }
 
     /// <summary>The server no longer knows this agent: what it has is worth nothing, and it must join again.</summary>

@@ -108,7 +108,7 @@ internal sealed class IdentityKeeper(NodeSync sync, ServerLink server, IdentityC
     private void PublishIfChanged(NodeView view, ImmutableDictionary<string, HeldSvid> held)
     {
         var current = cache.Current;
-        if (current.View != view || current.Held.Count != held.Count || held.Any(pair => current.Held.GetValueOrDefault(pair.Key)?.Svid != pair.Value.Svid))
+        if (current.View != view || current.Held.Count != held.Count || held.Any(pair => current.Held.GetValueOrDefault(pair.Key)is not { } now || now.Svid != pair.Value.Svid || now.RenewAt != pair.Value.RenewAt))
         {
             cache.Publish(new IdentitySnapshot(view, held));
         }

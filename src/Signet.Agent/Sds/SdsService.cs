@@ -44,7 +44,7 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
         var subscription = new SdsSubscription();
         subscription.Take(request);
         var subject = subjects.Of(context);
-        var (response, _) = Build(subject, subscription, request.Node?.Id ?? "");
+        var (response, _) = Build(subject.Now(), subject.Pid, subscription, request.Node?.Id ?? "");
         return Task.FromResult(subscription.Stamp(response));
     }
 
@@ -55,7 +55,8 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
         IServerStreamWriter<DiscoveryResponse> responses,
         CancellationToken cancellationToken)
     {
-        var (node, sent) = ("", "");
+        var (node, sent, accepted) = ("", "", false);
+        using var seat = subject.Seat();
         var readable = requests.WaitToReadAsync(cancellationToken).AsTask();
         while (true)
         {
@@ -67,6 +68,7 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
                 node = request.Node is { } known ? Printable.Of(known.Id) : node;
                 var what = subscription.Take(request);
                 answerNow |= what == SdsEvent.Subscribed;
+                accepted |= what == SdsEvent.Accepted;
                 if (what == SdsEvent.Rejected)
                 {
                     metrics.SdsRejected();
@@ -76,11 +78,17 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
 
             if (subscription.IsOpen)
             {
-                var (response, fingerprint) = Build(subject, subscription, node);
+                var entitlement = subject.Now();
+                var (response, fingerprint) = Build(entitlement, subject.Pid, subscription, node);
                 if (response.Resources.Count > 0 && (answerNow || fingerprint != sent))
                 {
                     await responses.WriteAsync(subscription.Stamp(response), cancellationToken).ConfigureAwait(false);
-                    sent = fingerprint;
+                    (sent, accepted) = (fingerprint, false);
+                }
+
+                if (accepted && fingerprint == sent)
+                {
+                    seat.Told(entitlement);
                 }
             }
 
@@ -101,9 +109,8 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
         }
     }
 
-    private (DiscoveryResponse Response, string Fingerprint) Build(WorkloadSubject subject, SdsSubscription subscription, string node)
+    private (DiscoveryResponse Response, string Fingerprint) Build(Entitlement entitlement, int pid, SdsSubscription subscription, string node)
     {
-        var entitlement = subject.Now();
         var response = new DiscoveryResponse();
         var (fingerprints, unknown) = (new List<string>(), new List<string>());
         foreach (var name in subscription.Names.Count > 0 ? subscription.Names : SecretCatalog.NamesOf(entitlement))
@@ -122,7 +129,7 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
         // A name that is not known yet leaves the others served; it is sent once it becomes known.
         if (unknown.Count > 0 && entitlement.Svids.Count == entitlement.Matching.Count)
         {
-            log.SdsUnknownNames(node, subject.Pid, string.Join(' ', unknown));
+            log.SdsUnknownNames(node, pid, string.Join(' ', unknown));
         }
 
         return (response, string.Join('\n', fingerprints));

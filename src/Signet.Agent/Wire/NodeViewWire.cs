@@ -60,7 +60,7 @@ internal static class NodeViewWire
             entries.Add(entry);
         }
 
-        view = new NodeView(wire.Revision, entries.ToImmutable(), bundles, jwtBundles);
+        view = new NodeView(wire.Revision, entries.ToImmutable(), bundles, jwtBundles) { Own = own, Superseded = [.. wire.SupersededAuthorities] };
         return true;
     }
 }

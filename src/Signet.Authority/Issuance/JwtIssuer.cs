@@ -16,7 +16,10 @@ public sealed record IssuedJwt(string Token, SpiffeId SpiffeId, DateTimeOffset I
 }
 
 /// <summary>Signs JWT-SVIDs, and hands out none that does not verify. Thread-safe.</summary>
-public sealed class JwtIssuer(AuthorityRotation authorities, TimeProvider time)
+/// <param name="authorities">Who signs.</param>
+/// <param name="time">The clock.</param>
+/// <param name="failed">Called each time that nothing could be signed.</param>
+public sealed class JwtIssuer(AuthorityRotation authorities, TimeProvider time, Action? failed = null)
 {
     /// <summary>Signs a token. Whether the caller may ask is decided before.</summary>
     /// <param name="id">The subject.</param>
@@ -24,6 +27,19 @@ public sealed class JwtIssuer(AuthorityRotation authorities, TimeProvider time)
     /// <param name="ttl">The lifetime wished for; cut to the key's.</param>
     /// <exception cref="IssuanceException">The key has expired, or the finished token does not hold.</exception>
     public IssuedJwt Issue(SpiffeId id, IReadOnlyList<string> audiences, TimeSpan ttl)
+    {
+        try
+        {
+            return Sign(id, audiences, ttl);
+        }
+        catch
+        {
+            failed?.Invoke();
+            throw;
+        }
+    }
+
+    private IssuedJwt Sign(SpiffeId id, IReadOnlyList<string> audiences, TimeSpan ttl)
     {
         var snapshot = authorities.Current;
         var now = time.GetUtcNow();

@@ -26,11 +26,28 @@ public sealed class IssuanceException(string message) : Exception(message);
 /// Template → sign → read the finished bytes again and check them → remember → hand out. Nothing leaves that does not hold the profile
 /// or that the log does not know. Thread-safe.
 /// </summary>
-public sealed class SvidIssuer(AuthorityRotation authorities, IIssuanceLog log, TimeProvider time)
+/// <param name="authorities">Who signs.</param>
+/// <param name="log">What remembers.</param>
+/// <param name="time">The clock.</param>
+/// <param name="failed">Called each time that nothing could be signed.</param>
+public sealed class SvidIssuer(AuthorityRotation authorities, IIssuanceLog log, TimeProvider time, Action? failed = null)
 {
     /// <summary>Signs all of the requests or none of them.</summary>
     /// <exception cref="IssuanceException">The issuing authority has expired, or a finished certificate breaks the profile.</exception>
     public async Task<IReadOnlyList<IssuedSvid>> IssueAsync(IReadOnlyList<SvidRequest> requests, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await SignAsync(requests, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            failed?.Invoke();
+            throw;
+        }
+    }
+
+    private async Task<IReadOnlyList<IssuedSvid>> SignAsync(IReadOnlyList<SvidRequest> requests, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
         var snapshot = authorities.Current;

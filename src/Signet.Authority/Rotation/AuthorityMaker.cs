@@ -7,8 +7,8 @@ using Signet.Identity.X509;
 
 namespace Signet.Authority.Rotation;
 
-/// <summary>Makes authorities: key first, then certificate, then journal, so that a crash leaves at most a key that nobody names.</summary>
-internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys, IAuthorityJournal journal)
+/// <summary>Makes authorities that are prepared: key first, then certificate; remembering them is the caller's part.</summary>
+internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys)
 {
     private const int IssuingPathLength = 0;
 
@@ -17,10 +17,9 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys, IAuth
         var keyName = NewKeyName("anchor", now);
         var key = await keys.GenerateAsync(keyName, plan.KeyType, cancellationToken).ConfigureAwait(false);
         var certificate = Template(key, new Validity(now - AuthorityPlan.Backdate, now + plan.AnchorTtl), "trust anchor", pathLength: null).SignSelf(key);
-        return await RememberAsync(AuthorityTier.Anchor, AuthorityState.Active, certificate, keyName, cancellationToken).ConfigureAwait(false);
+        return Checked(AuthorityTier.Anchor, certificate, keyName);
     }
 
-    /// <summary>Makes an issuing authority that is prepared.</summary>
     public async Task<X509AuthorityRecord> MakeIssuingAsync(X509AuthorityRecord anchor, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var anchorKey = await keys.FindAsync(anchor.KeyName, cancellationToken).ConfigureAwait(false)
@@ -33,11 +32,10 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys, IAuth
 
         var keyName = NewKeyName("issuing", now);
         var key = await keys.GenerateAsync(keyName, plan.KeyType, cancellationToken).ConfigureAwait(false);
-        var certificate = Template(key, validity, "issuing authority", IssuingPathLength).Sign(anchor.Certificate, anchorKey);
-        return await RememberAsync(AuthorityTier.Issuing, AuthorityState.Prepared, certificate, keyName, cancellationToken).ConfigureAwait(false);
+        return Checked(AuthorityTier.Issuing, Template(key, validity, "issuing authority", IssuingPathLength).Sign(anchor.Certificate, anchorKey), keyName);
     }
 
-    /// <summary>Makes a key for JWT-SVIDs that is prepared. It lives as long as an issuing authority.</summary>
+    /// <summary>Makes a key for JWT-SVIDs. It lives as long as an issuing authority.</summary>
     public async Task<JwtAuthorityRecord> MakeJwtAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
         var keyName = NewKeyName("jwt", now);
@@ -46,35 +44,15 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys, IAuth
 
         // The store keeps whole milliseconds; what is remembered must be what is published.
         var expiresAt = DateTimeOffset.FromUnixTimeSeconds((now + plan.IssuingTtl).ToUnixTimeSeconds());
-        if (!JwtAuthority.TryCreate(JwtAuthority.KeyIdOf(info), info, expiresAt, out var authority, out var problem))
-        {
-            throw new InvalidOperationException($"the JWT key just made does not hold: {problem}");
-        }
-
-        return await RememberAsync(new JwtAuthorityRecord(AuthorityState.Prepared, authority, now - AuthorityPlan.Backdate, keyName), cancellationToken).ConfigureAwait(false);
+        return JwtAuthority.TryCreate(JwtAuthority.KeyIdOf(info), info, expiresAt, out var authority, out var problem)
+            ? new JwtAuthorityRecord(SlotState.Prepared, authority, now - AuthorityPlan.Backdate, keyName)
+            : throw new InvalidOperationException($"the JWT key just made does not hold: {problem}");
     }
 
-    private Task<X509AuthorityRecord> RememberAsync(
-        AuthorityTier tier, AuthorityState state, Certificate certificate, string keyName, CancellationToken cancellationToken) =>
+    private X509AuthorityRecord Checked(AuthorityTier tier, Certificate certificate, string keyName) =>
         X509SvidProfile.TryCheckAuthority(certificate, plan.TrustDomain, out var problem)
-            ? RememberAsync(new X509AuthorityRecord(certificate.SerialHex, tier, state, certificate, keyName), cancellationToken)
+            ? new X509AuthorityRecord(certificate.SerialHex, tier, SlotState.Prepared, certificate, keyName)
             : throw new InvalidOperationException($"the {tier} certificate just made breaks the profile: {problem}");
-
-    private async Task<T> RememberAsync<T>(T record, CancellationToken cancellationToken)
-        where T : AuthorityRecord
-    {
-        try
-        {
-            await journal.SaveAsync([record], cancellationToken).ConfigureAwait(false);
-            return record;
-        }
-        catch
-        {
-            // A journal that keeps failing must not leave a key behind at every attempt.
-            await keys.DeleteAsync(record.KeyName, CancellationToken.None).ConfigureAwait(false);
-            throw;
-        }
-    }
 
     private CertificateTemplate Template(AsymmetricAlgorithm key, Validity validity, string role, int? pathLength)
     {

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Signet.Authority.Keys;
 using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
@@ -9,94 +8,274 @@ namespace Signet.Authority.Rotation;
 /// <summary>What one turn of the rotation did.</summary>
 public sealed record RotationTurn(RotationStep Step, AuthorityRecord? Authority);
 
+/// <summary>What was asked of an authority cannot be done as things stand; the message says why, and nothing was changed.</summary>
+public sealed class AuthorityException(string message) : Exception(message);
+
 /// <summary>
-/// Keeps an anchor, below it an issuing authority, and beside them a key for JWT-SVIDs; the latter two in two slots each (current and next). One
-/// caller turns them; any number read <see cref="Current"/>.
+/// Keeps the trust anchors, below them the issuing authorities, and beside them the keys for JWT-SVIDs, each a row of slots by the same
+/// <see cref="RotationRule"/>; the anchors by <see cref="AnchorRotation"/> besides. Every step goes through the journal before it counts. Thread-safe:
+/// steps go one at a time, any number read <see cref="Current"/>.
 /// </summary>
-public sealed class AuthorityRotation
+public sealed class AuthorityRotation : IDisposable
 {
     private readonly AuthorityPlan _plan;
+    private readonly IKeyManager _keys;
+    private readonly IAuthorityJournal _journal;
+    private readonly AuthorityMaker _maker;
     private readonly TimeProvider _time;
-    private readonly ImmutableArray<X509AuthorityRecord> _anchors;
-    private readonly AuthoritySlots<X509AuthorityRecord> _issuing;
-    private readonly AuthoritySlots<JwtAuthorityRecord> _jwt;
-    private AuthoritySnapshot _current;
+    private readonly SemaphoreSlim _lane = new(1, 1);
+    private AuthorityLedger _ledger;
+    private AuthoritySnapshot? _current;
 
-    private AuthorityRotation(
-        AuthorityPlan plan, TimeProvider time, ImmutableArray<X509AuthorityRecord> anchors, AuthoritySlots<X509AuthorityRecord> issuing, AuthoritySlots<JwtAuthorityRecord> jwt)
+    private AuthorityRotation(AuthorityPlan plan, IKeyManager keys, IAuthorityJournal journal, TimeProvider time, AuthorityLedger ledger)
     {
-        _plan = plan;
-        _time = time;
-        _anchors = anchors;
-        _issuing = issuing;
-        _jwt = jwt;
-        _current = Snapshot();
+        (_plan, _keys, _journal, _time, _ledger) = (plan, keys, journal, time, ledger);
+        _maker = new AuthorityMaker(plan, keys);
     }
 
     /// <summary>The authorities as they are now. Thread-safe.</summary>
-    public AuthoritySnapshot Current => Volatile.Read(ref _current);
+    public AuthoritySnapshot Current => Volatile.Read(ref _current)!;
 
     /// <summary>Resumes from the journal, or makes the first of what is not in it.</summary>
     /// <exception cref="KeyManagerException">The anchor's key is gone; making a new anchor silently would cut off every relying party.</exception>
     public static async Task<AuthorityRotation> ResumeAsync(
         AuthorityPlan plan, IKeyManager keys, IAuthorityJournal journal, TimeProvider time, CancellationToken cancellationToken)
     {
-        var records = await journal.LoadAsync(cancellationToken).ConfigureAwait(false);
-        var maker = new AuthorityMaker(plan, keys, journal);
-        var now = time.GetUtcNow();
-        ImmutableArray<X509AuthorityRecord> anchors = [.. records.OfType<X509AuthorityRecord>().Where(record => record.Tier == AuthorityTier.Anchor)];
-        if (anchors.IsEmpty)
+        var rotation = new AuthorityRotation(plan, keys, journal, time, await journal.LoadAsync(cancellationToken).ConfigureAwait(false));
+        await rotation.ResumeAsync(time.GetUtcNow(), cancellationToken).ConfigureAwait(false);
+        return rotation;
+    }
+
+    /// <summary>Does what is due now for one tier, if anything. Anchors are only ever forgotten here: what else they do, <see cref="AnchorRotation"/> says.</summary>
+    /// <param name="tier">Which.</param>
+    /// <param name="mayForget">Whether the clock can be believed enough to drop something for good (<see cref="ClockWatch"/>).</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public Task<RotationTurn> TurnAsync(AuthorityTier tier, bool mayForget, CancellationToken cancellationToken) => AloneAsync(
+        async now =>
         {
-            anchors = [await maker.MakeAnchorAsync(now, cancellationToken).ConfigureAwait(false)];
+            var action = _plan.Rule.Next(_ledger.Slots(tier), now, mayForget);
+            return action.Step switch
+            {
+                RotationStep.Forget => new RotationTurn(action.Step, await ForgetAsync(_ledger.Find(action.Id)!, cancellationToken).ConfigureAwait(false)),
+                RotationStep.Prepare when tier != AuthorityTier.Anchor => new RotationTurn(action.Step, await PrepareAsync(tier, now, cancellationToken).ConfigureAwait(false)),
+                RotationStep.Activate when tier != AuthorityTier.Anchor => new RotationTurn(action.Step, await ActivateAsync(_ledger.Find(action.Id)!, cancellationToken).ConfigureAwait(false)),
+                _ => new RotationTurn(RotationStep.Wait, null),
+            };
+        },
+        cancellationToken);
+
+    /// <summary>Whether the anchor is so near its end that its rotation should begin by itself; after one that was aborted, only once it is urgent.</summary>
+    public bool IsAnchorDue(DateTimeOffset now)
+    {
+        var ledger = Current.Ledger;
+        return ledger.Rotation is not { IsUnderWay: true }
+            && _plan.Rule.Next(ledger.Slots(AuthorityTier.Anchor), now, mayForget: false).Step == RotationStep.Prepare
+            && (ledger.Rotation is not { Stage: AnchorStage.Aborted } || _plan.Rule.IsEnding(ledger.ActiveAnchor.Validity, now));
+    }
+
+    /// <summary>Whether the anchor cannot carry an SVID of full life any more, so that to wait with its successor protects nobody.</summary>
+    public bool IsAnchorTooLate(DateTimeOffset now) => Current.Ledger.ActiveAnchor.Validity.Remaining(now) <= _plan.GuaranteedSvidTtl;
+
+    /// <summary>Makes a new anchor and publishes it beside the old one.</summary>
+    /// <exception cref="AuthorityException">A rotation is under way already.</exception>
+    public Task<AuthoritySnapshot> AnnounceAnchorAsync(string by, CancellationToken cancellationToken) => AloneAsync(
+        async now =>
+        {
+            if (_ledger.Rotation is { IsUnderWay: true } running)
+            {
+                throw new AuthorityException($"a rotation of the anchor is under way since {running.StartedAt:u}; follow it, or abort it first");
+            }
+
+            var successor = await _maker.MakeAnchorAsync(now, cancellationToken).ConfigureAwait(false);
+            await CommitNewAsync(successor, AnchorRotation.Announcing(successor, by, now), cancellationToken).ConfigureAwait(false);
+            return Current;
+        },
+        cancellationToken);
+
+    /// <summary>Signs with the new anchor from now on.</summary>
+    /// <exception cref="AuthorityException">No rotation is in the stage before.</exception>
+    public Task<AuthoritySnapshot> SwitchAnchorAsync(CancellationToken cancellationToken) => StepAsync(
+        AnchorStage.Announced,
+        async (rotation, now) =>
+        {
+            if (_ledger.Find(rotation.Successor) is not X509AuthorityRecord successor)
+            {
+                throw new AuthorityException($"the new anchor {rotation.Successor} is gone; abort the rotation and begin another");
+            }
+
+            var issuing = await _maker.MakeIssuingAsync(successor, now, cancellationToken).ConfigureAwait(false);
+            await CommitNewAsync(issuing, rotation.Switching(_ledger, issuing, now), cancellationToken).ConfigureAwait(false);
+        },
+        cancellationToken);
+
+    /// <summary>Drops the old anchor with everything below it.</summary>
+    /// <exception cref="AuthorityException">No rotation is in the stage before.</exception>
+    public Task<AuthoritySnapshot> DropAnchorAsync(CancellationToken cancellationToken) =>
+        StepAsync(AnchorStage.Replacing, (rotation, now) => CommitAsync(rotation.Dropping(_ledger, now), cancellationToken), cancellationToken);
+
+    /// <summary>Gives the rotation up.</summary>
+    /// <exception cref="AuthorityException">No rotation is under way.</exception>
+    public Task<AuthoritySnapshot> AbortAnchorAsync(CancellationToken cancellationToken) =>
+        StepAsync(stage: null, (rotation, now) => CommitAsync(rotation.Aborting(now), cancellationToken), cancellationToken);
+
+    /// <summary>Does not wait in the stage that the rotation is in.</summary>
+    /// <exception cref="AuthorityException">No rotation is under way.</exception>
+    public Task<AuthoritySnapshot> ForceAnchorAsync(string reason, CancellationToken cancellationToken) =>
+        StepAsync(stage: null, (rotation, _) => CommitAsync(rotation.Forcing(reason), cancellationToken), cancellationToken);
+
+    public void Dispose() => _lane.Dispose();
+
+    private async Task ResumeAsync(DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        if (!_ledger.Anchors.Any())
+        {
+            var first = await _maker.MakeAnchorAsync(now, cancellationToken).ConfigureAwait(false) with { State = SlotState.Active };
+            await CommitNewAsync(first, new AuthorityChange { Saved = [first] }, cancellationToken).ConfigureAwait(false);
         }
 
-        var anchor = anchors.Last(record => record.State == AuthorityState.Active);
-        if (await keys.FindAsync(anchor.KeyName, cancellationToken).ConfigureAwait(false) is null)
+        var anchor = _ledger.ActiveAnchor;
+        if (await _keys.FindAsync(anchor.KeyName, cancellationToken).ConfigureAwait(false) is null)
         {
             throw new KeyManagerException(
                 $"the key of trust anchor {anchor.Id} (valid until {anchor.Validity.NotAfter:u}) is not in the key manager; "
                 + "restore it from a backup, or start with an empty data folder to found a new trust domain");
         }
 
-        var issuing = await AuthoritySlots<X509AuthorityRecord>.ResumeAsync(
-            [.. records.OfType<X509AuthorityRecord>().Where(record => record.Tier == AuthorityTier.Issuing)],
-            (moment, stop) => maker.MakeIssuingAsync(anchor, moment, stop), plan.Rule, keys, journal, now, cancellationToken).ConfigureAwait(false);
-        var jwt = await AuthoritySlots<JwtAuthorityRecord>.ResumeAsync(
-            [.. records.OfType<JwtAuthorityRecord>()], maker.MakeJwtAsync, plan.Rule, keys, journal, now, cancellationToken).ConfigureAwait(false);
-        return new AuthorityRotation(plan, time, anchors, issuing, jwt);
+        await EnsureUsableAsync(AuthorityTier.Issuing, now, cancellationToken).ConfigureAwait(false);
+        await EnsureUsableAsync(AuthorityTier.Jwt, now, cancellationToken).ConfigureAwait(false);
+        await CommitAsync(AuthorityChange.None, cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Does what is due now for the issuing authority, if anything. Not thread-safe: one owner turns it.</summary>
-    public Task<RotationTurn> TurnAsync(CancellationToken cancellationToken) => TurnAsync(_issuing, cancellationToken);
+    // What was active may have expired, or lost its key, while the server was down; then what was prepared takes over, or a new one.
+    private async Task EnsureUsableAsync(AuthorityTier tier, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        if (!await IsUsableAsync(Last(tier, SlotState.Active), now, cancellationToken).ConfigureAwait(false))
+        {
+            var prepared = Last(tier, SlotState.Prepared);
+            if (!await IsUsableAsync(prepared, now, cancellationToken).ConfigureAwait(false))
+            {
+                prepared = await PrepareAsync(tier, now, cancellationToken).ConfigureAwait(false);
+            }
 
-    /// <summary>Does what is due now for the JWT keys, if anything. Not thread-safe: one owner turns it.</summary>
-    public Task<RotationTurn> TurnJwtAsync(CancellationToken cancellationToken) => TurnAsync(_jwt, cancellationToken);
+            await ActivateAsync(prepared!, cancellationToken).ConfigureAwait(false);
+        }
+    }
 
-    private async Task<RotationTurn> TurnAsync<T>(AuthoritySlots<T> slots, CancellationToken cancellationToken)
-        where T : AuthorityRecord
+    private async Task<AuthorityRecord> PrepareAsync(AuthorityTier tier, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        AuthorityRecord made = tier == AuthorityTier.Jwt
+            ? await _maker.MakeJwtAsync(now, cancellationToken).ConfigureAwait(false)
+            : await _maker.MakeIssuingAsync(_ledger.ActiveAnchor, now, cancellationToken).ConfigureAwait(false);
+        await CommitNewAsync(made, new AuthorityChange { Saved = [made] }, cancellationToken).ConfigureAwait(false);
+        return made;
+    }
+
+    private async Task<AuthorityRecord> ActivateAsync(AuthorityRecord prepared, CancellationToken cancellationToken)
+    {
+        if (await _keys.FindAsync(prepared.KeyName, cancellationToken).ConfigureAwait(false) is null)
+        {
+            // Without its key it is worth nothing; the next turn prepares another.
+            await ForgetAsync(prepared, cancellationToken).ConfigureAwait(false);
+            throw new KeyManagerException($"the key of prepared authority {prepared.Id} is not in the key manager; another one will be prepared");
+        }
+
+        await CommitAsync(_ledger.Activating(prepared), cancellationToken).ConfigureAwait(false);
+        return prepared;
+    }
+
+    private async Task<AuthorityRecord> ForgetAsync(AuthorityRecord record, CancellationToken cancellationToken)
+    {
+        await CommitAsync(new AuthorityChange { Forgotten = [record.Id] }, cancellationToken).ConfigureAwait(false);
+        return record;
+    }
+
+    private async Task CommitNewAsync(AuthorityRecord made, AuthorityChange change, CancellationToken cancellationToken)
     {
         try
         {
-            return await slots.TurnAsync(_time.GetUtcNow(), cancellationToken).ConfigureAwait(false);
+            await CommitAsync(change, cancellationToken).ConfigureAwait(false);
         }
-        finally
+        catch
         {
-            // A turn that failed may have forgotten something before.
-            Volatile.Write(ref _current, Snapshot());
+            // A journal that keeps failing must not leave a key behind at every attempt; one that failed too late to say so must keep it.
+            if ((await _journal.LoadAsync(CancellationToken.None).ConfigureAwait(false)).Find(made.Id) is null)
+            {
+                await _keys.DeleteAsync(made.KeyName, CancellationToken.None).ConfigureAwait(false);
+            }
+
+            throw;
         }
     }
 
-    private AuthoritySnapshot Snapshot()
+    // Journal first, then everybody else; a key goes only once nothing names it any more.
+    private async Task CommitAsync(AuthorityChange change, CancellationToken cancellationToken)
     {
-        var (issuing, jwt) = (_issuing.Active, _jwt.Active);
-        var bundle = X509Bundle.Create(_plan.TrustDomain, [.. _anchors.Select(record => record.Certificate)], (ulong)_anchors.Length, refreshHint: null);
-        return JwtBundle.TryCreate(_plan.TrustDomain, [.. _jwt.Records.Select(record => record.Authority)], out var jwtBundle, out var problem)
+        var after = _ledger.After(change);
+        var sequence = await _journal.CommitAsync(change, after.Content, cancellationToken).ConfigureAwait(false);
+        var forgotten = change.Forgotten.Select(_ledger.Find).OfType<AuthorityRecord>().ToArray();
+        _ledger = after;
+        if (await SnapshotAsync(sequence).ConfigureAwait(false) is { } snapshot)
+        {
+            Volatile.Write(ref _current, snapshot);
+        }
+
+        foreach (var gone in forgotten)
+        {
+            await _keys.DeleteAsync(gone.KeyName, CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>What others see of the ledger; null while the first authorities are still being made.</summary>
+    private async Task<AuthoritySnapshot?> SnapshotAsync(ulong sequence)
+    {
+        if (Last(AuthorityTier.Issuing, SlotState.Active) is not X509AuthorityRecord issuing
+            || Last(AuthorityTier.Jwt, SlotState.Active) is not { } jwt
+            || await _keys.FindAsync(issuing.KeyName, CancellationToken.None).ConfigureAwait(false) is not { } issuingKey
+            || await _keys.FindAsync(jwt.KeyName, CancellationToken.None).ConfigureAwait(false) is not { } jwtKey)
+        {
+            return null;
+        }
+
+        var bundle = X509Bundle.Create(_plan.TrustDomain, _ledger.Anchors.Select(record => record.Certificate), sequence, refreshHint: null);
+        return JwtBundle.TryCreate(_plan.TrustDomain, [.. _ledger.Jwt.Select(record => record.Authority)], out var jwtBundle, out var problem)
             ? new AuthoritySnapshot(
-                new SigningAuthority(issuing.Record.Id, issuing.Record.Certificate, issuing.Key),
-                new JwtSigningAuthority(jwt.Record.Id, jwt.Record.Validity, jwt.Key),
+                new SigningAuthority(issuing.Id, issuing.Certificate, issuingKey),
+                new JwtSigningAuthority(jwt.Id, jwt.Validity, jwtKey),
                 bundle,
                 jwtBundle,
-                [.. _anchors, .. _issuing.Records, .. _jwt.Records])
+                _ledger,
+                [.. _ledger.Superseded])
             : throw new InvalidOperationException(problem);
     }
+
+    private Task<AuthoritySnapshot> StepAsync(AnchorStage? stage, Func<AnchorRotation, DateTimeOffset, Task> step, CancellationToken cancellationToken) => AloneAsync(
+        async now =>
+        {
+            if (_ledger.Rotation is not { IsUnderWay: true } rotation || (stage ?? rotation.Stage) != rotation.Stage)
+            {
+                throw new AuthorityException($"no rotation of the anchor is {(stage is null ? "under way" : $"in the stage {stage}")}");
+            }
+
+            await step(rotation, now).ConfigureAwait(false);
+            return Current;
+        },
+        cancellationToken);
+
+    private async Task<T> AloneAsync<T>(Func<DateTimeOffset, Task<T>> step, CancellationToken cancellationToken)
+    {
+        await _lane.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await step(_time.GetUtcNow()).ConfigureAwait(false);
+        }
+        finally
+        {
+            _lane.Release();
+        }
+    }
+
+    private AuthorityRecord? Last(AuthorityTier tier, SlotState state) => _ledger.Records.LastOrDefault(record => record.Tier == tier && record.State == state);
+
+    private async Task<bool> IsUsableAsync(AuthorityRecord? record, DateTimeOffset now, CancellationToken cancellationToken) =>
+        record is not null && record.Validity.Covers(now) && await _keys.FindAsync(record.KeyName, cancellationToken).ConfigureAwait(false) is not null;
 }

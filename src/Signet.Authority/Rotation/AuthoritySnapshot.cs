@@ -17,8 +17,14 @@ public sealed record JwtSigningAuthority(string KeyId, Validity Validity, Asymme
 /// </summary>
 /// <param name="Issuing">Signs X.509-SVIDs.</param>
 /// <param name="Jwt">Signs JWT-SVIDs.</param>
-/// <param name="Bundle">The anchors.</param>
+/// <param name="Bundle">The anchors: the one that signs, one that will, and those that have. Its sequence number counts the JWT keys too.</param>
 /// <param name="JwtBundle">The JWT keys: those that sign, those that will, and those that have.</param>
-/// <param name="Records">All of them.</param>
+/// <param name="Ledger">All of them, and the anchor's rotation.</param>
+/// <param name="Superseded">The IDs of issuing authorities and JWT keys whose signatures are to be replaced at once.</param>
 public sealed record AuthoritySnapshot(
-    SigningAuthority Issuing, JwtSigningAuthority Jwt, X509Bundle Bundle, JwtBundle JwtBundle, ImmutableArray<AuthorityRecord> Records);
+    SigningAuthority Issuing, JwtSigningAuthority Jwt, X509Bundle Bundle, JwtBundle JwtBundle, AuthorityLedger Ledger, ImmutableHashSet<string> Superseded)
+{
+    public ImmutableArray<AuthorityRecord> Records => Ledger.Records;
+
+    public AnchorRotation? Rotation => Ledger.Rotation;
+}

@@ -50,6 +50,8 @@ internal static class AccessTable
     private const string SvidService = "/spire.api.server.svid.v1.SVID/";
     private const string BundleService = "/spire.api.server.bundle.v1.Bundle/";
 
+    private const string AnchorService = "/signet.authority.v1.AnchorRotation/";
+
     private static readonly Dictionary<string, Callers> Table = new(StringComparer.Ordinal)
     {
         [AgentService + "AttestAgent"] = Callers.Anyone,
@@ -67,6 +69,10 @@ internal static class AccessTable
         [SvidService + "NewJWTSVID"] = Callers.Agents,
         [BundleService + "GetBundle"] = Callers.Anyone,
         ["/signet.node.v1.Node/Watch"] = Callers.Agents,
+        [AnchorService + "Start"] = Callers.Local,
+        [AnchorService + "GetStatus"] = Callers.Local,
+        [AnchorService + "Abort"] = Callers.Local,
+        [AnchorService + "Force"] = Callers.Local,
         ["/grpc.health.v1.Health/Check"] = Callers.Local,
         ["/grpc.health.v1.Health/Watch"] = Callers.Local,
         ["/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"] = Callers.Local,

@@ -7,6 +7,7 @@ using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Node;
 using Signet.Server.Registration;
 using Signet.Server.Telemetry;
+using Signet.Server.Upkeep;
 
 namespace Signet.Server.Api;
 
@@ -15,7 +16,7 @@ namespace Signet.Server.Api;
 /// holds nobody back: while it reads, changes pile up into the one newest snapshot.
 /// </summary>
 internal sealed class NodeService(
-    AuthorizedEntries authorized, EntryDirectory entries, AuthorityRotation authorities, ChangeSignal bundleChanges, ServerMetrics metrics, TimeProvider time, ILogger<NodeService> log)
+    AuthorizedEntries authorized, EntryDirectory entries, AuthorityRotation authorities, ChangeSignal bundleChanges, Acknowledgements acknowledgements, ServerMetrics metrics, TimeProvider time, ILogger<NodeService> log)
     : Node.NodeBase
 {
     private static readonly TimeSpan LongestStream = TimeSpan.FromDays(1);
@@ -56,6 +57,7 @@ internal sealed class NodeService(
         while (true)
         {
             var snapshot = new NodeSnapshot { Bundle = BundleService.Of(authorities.Current) };
+            snapshot.SupersededAuthorities.AddRange(authorities.Current.Superseded.Order(StringComparer.Ordinal));
             snapshot.Entries.AddRange(authorized.For(agent).Select(entry => entry.ToWire()));
             if (sent is null || !SameContent(sent, snapshot))
             {
@@ -79,6 +81,7 @@ internal sealed class NodeService(
         {
             while (await requestStream.MoveNext(stop.Token).ConfigureAwait(false))
             {
+                acknowledgements.Record(agent, requestStream.Current);
                 if (requestStream.Current.Problem.Length > 0)
                 {
                     log.AgentRefusedSnapshot(agent.Uri, requestStream.Current.AcknowledgedRevision, Printable.Of(requestStream.Current.Problem));

@@ -1,5 +1,7 @@
 using Grpc.Core;
 using Signet.Authority.Issuance;
+using Signet.Authority.Keys;
+using Signet.Authority.Rotation;
 using Signet.Server.Storage;
 
 namespace Signet.Server.Api;
@@ -24,7 +26,11 @@ internal static class Rpcs
         {
             throw new RpcException(new Status(StatusCode.Unavailable, e.Message));
         }
-        catch (IssuanceException e)
+        catch (AuthorityException e)
+        {
+            throw new RpcException(new Status(StatusCode.FailedPrecondition, e.Message));
+        }
+        catch (Exception e) when (e is IssuanceException or KeyManagerException)
         {
             throw new RpcException(new Status(StatusCode.Unavailable, e.Message));
         }
