@@ -66,7 +66,7 @@ public sealed class AgentHost : IAsyncDisposable
         // 3. To whom.
         var attestor = new WorkloadAttestor(new UnixAttestor(), cache, logs.CreateLogger<WorkloadAttestor>());
         var subjects = new WorkloadSubjects(attestor, cache, clients, metrics, time, logs.CreateLogger<WorkloadSubjects>());
-        var tokens = new JwtCache(server.SignTokenAsync, time, logs.CreateLogger<JwtCache>());
+        var tokens = new JwtCache(server.SignTokenAsync, () => cache.Current.View.Superseded, time, logs.CreateLogger<JwtCache>());
         var health = new GrpcHealthService();
         var api = new WorkloadEndpoint(
             config.Socket,

@@ -72,6 +72,9 @@ internal static partial class Log
     [LoggerMessage(2106, LogLevel.Warning, "rotation of the anchor to {Anchor} was aborted by {By}")]
     public static partial void AnchorRotationAborted(this ILogger log, string anchor, string by);
 
+    [LoggerMessage(2107, LogLevel.Warning, "authority {Tier} {Authority} was {What} by {By}")]
+    public static partial void AuthorityOrdered(this ILogger log, AuthorityTier tier, string authority, string what, string by);
+
     [LoggerMessage(2110, LogLevel.Warning, "authority {Tier} {Authority} expires in {Remaining}: {Advice}")]
     public static partial void AuthorityExpires(this ILogger log, AuthorityTier tier, string authority, string remaining, string advice);
 

@@ -17,10 +17,12 @@ using Signet.Server.Registration;
 using Signet.Server.Storage.Sqlite;
 using Signet.Server.Telemetry;
 using Signet.Server.Upkeep;
-using AnchorApi = Signet.Rpc.Wire.Authority.AnchorRotation;
 using AgentApi = Signet.Rpc.Wire.Spire.Server.Agent.Agent;
+using AnchorApi = Signet.Rpc.Wire.Authority.AnchorRotation;
+using AuthoritiesApi = Signet.Rpc.Wire.Authority.Authorities;
 using BundleApi = Signet.Rpc.Wire.Spire.Server.Bundle.Bundle;
 using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
+using LocalAuthorityApi = Signet.Rpc.Wire.Spire.Server.LocalAuthority.LocalAuthority;
 using NodeApi = Signet.Rpc.Wire.Node.Node;
 using SvidApi = Signet.Rpc.Wire.Spire.Server.SVID.SVID;
 
@@ -102,6 +104,7 @@ public sealed class ServerHost : IAsyncDisposable
     {
         // 1. Who signs.
         var authorityStore = new SqliteAuthorityStore(database);
+        var isClockPlausible = await authorityStore.LastNotAfterAsync(cancellationToken).ConfigureAwait(false) is not { } last || time.GetUtcNow() <= last;
         var keys = new DiskKeyManager(Path.Combine(config.DataDir, "keys"));
         var authorities = await AuthorityRotation.ResumeAsync(config.Authority, keys, authorityStore, time, cancellationToken).ConfigureAwait(false);
         var metrics = new ServerMetrics();
@@ -123,6 +126,7 @@ public sealed class ServerHost : IAsyncDisposable
         var acknowledgements = new Acknowledgements(authorities, agents, metrics, time);
         var rotationGate = new RotationGate(acknowledgements, agents, authorityStore, identity, config.TrustDomain, time);
         var anchor = new AnchorRotationKeeper(authorities, rotationGate, acknowledgements, bundleChanges, time, logs.CreateLogger<AnchorRotationKeeper>());
+        var orders = new AuthorityOrders(authorities, acknowledgements, bundleChanges, logs.CreateLogger<AuthorityOrders>());
         metrics.Observe(authorities, acknowledgements, anchor);
         var readiness = new ReadinessBoard("authority");
         var gate = new CallerGate(agents, AdminUids(config), metrics, time, logs.CreateLogger<CallerGate>());
@@ -142,6 +146,7 @@ public sealed class ServerHost : IAsyncDisposable
             },
             readiness,
             health,
+            isClockPlausible,
             time,
             logs.CreateLogger<ServerUpkeep>());
         var tls = new ServerTls(identity, authorities, time, logs.CreateLogger<ServerTls>());
@@ -154,6 +159,8 @@ public sealed class ServerHost : IAsyncDisposable
                 .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, issuer, new JwtIssuer(authorities, time, metrics.SigningFailed), authorized, new SigningRate(time), metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
                 .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(authorities)), gate.CheckAsync)
                 .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, authorities, bundleChanges, acknowledgements, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
+                .Add(AuthoritiesApi.Descriptor, AuthoritiesApi.BindService(new AuthoritiesService(authorities)), gate.CheckAsync)
+                .Add(LocalAuthorityApi.Descriptor, LocalAuthorityApi.BindService(new LocalAuthorityService(authorities, orders)), gate.CheckAsync)
                 .Add(AnchorApi.Descriptor, AnchorApi.BindService(new AnchorRotationService(authorities, anchor, rotationGate, acknowledgements, time)), gate.CheckAsync)
                 .Add(Health.Descriptor, Health.BindService(health), gate.CheckAsync)
                 .AddReflection(gate.CheckAsync),

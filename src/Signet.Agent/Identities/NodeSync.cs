@@ -139,7 +139,7 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAt
             return answer;
         }
 
-        identity.Accept(view.Bundles.Find(identity.TrustDomain)!);
+        identity.Accept(view.Own!, view.Bundles.Crls);
         Volatile.Write(ref _problem, "");
         Volatile.Write(ref _current, view);
         log.SnapshotApplied(view.Revision, view.Entries.Length);

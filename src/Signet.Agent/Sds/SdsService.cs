@@ -25,11 +25,12 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
         var subject = subjects.Of(context);
         var subscription = new SdsSubscription();
         var requests = Channel.CreateBounded<DiscoveryRequest>(PendingRequests);
+        using var seat = subject.Seat($"SDS client pid {subject.Pid}");
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
         var reading = ReadAsync(requestStream, requests.Writer, stop.Token);
         try
         {
-            await ServeAsync(subject, subscription, requests.Reader, responseStream, stop.Token).ConfigureAwait(false);
+            await ServeAsync(subject, subscription, requests.Reader, responseStream, seat, stop.Token).ConfigureAwait(false);
         }
         finally
         {
@@ -53,10 +54,10 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
         SdsSubscription subscription,
         ChannelReader<DiscoveryRequest> requests,
         IServerStreamWriter<DiscoveryResponse> responses,
+        ClientSeat seat,
         CancellationToken cancellationToken)
     {
         var (node, sent, accepted) = ("", "", false);
-        using var seat = subject.Seat();
         var readable = requests.WaitToReadAsync(cancellationToken).AsTask();
         while (true)
         {

@@ -48,6 +48,11 @@ internal static class NodeViewWire
             }
         }
 
+        if (!RevocationListsWire.TryRead(wire.Crls, out var crls, out problem))
+        {
+            return false;
+        }
+
         var entries = ImmutableArray.CreateBuilder<RegistrationEntry>(wire.Entries.Count);
         foreach (var one in wire.Entries)
         {
@@ -60,7 +65,7 @@ internal static class NodeViewWire
             entries.Add(entry);
         }
 
-        view = new NodeView(wire.Revision, entries.ToImmutable(), bundles, jwtBundles) { Own = own, Superseded = [.. wire.SupersededAuthorities] };
+        view = new NodeView(wire.Revision, entries.ToImmutable(), bundles.WithCrls(crls), jwtBundles) { Own = own, Superseded = [.. wire.SupersededAuthorities] };
         return true;
     }
 }

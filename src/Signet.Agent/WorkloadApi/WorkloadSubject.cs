@@ -49,7 +49,7 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
     public string NameFor(Entitlement entitlement) => $"pid {Pid} ({entitlement.Matching[0].SpiffeId})";
 
     /// <summary>Keeps a seat in the ledger for one of the caller's streams; the stream disposes it.</summary>
-    public ClientSeat Seat() => clients.Open(Pid, NameFor(Now()), reports: false);
+    public ClientSeat Seat(string name) => clients.Open(Pid, name, reports: false);
 
     /// <summary>
     /// Calls <paramref name="send"/> at once and after each change for which <paramref name="fingerprint"/> answers something new, until
@@ -59,7 +59,7 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
         where T : class, IEquatable<T>
     {
         T? sent = null;
-        using var seat = Seat();
+        using var seat = Seat(NameFor(Now()));
         while (true)
         {
             var seen = cache.Changes.Version;

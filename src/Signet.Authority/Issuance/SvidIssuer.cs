@@ -77,7 +77,7 @@ public sealed class SvidIssuer(AuthorityRotation authorities, IIssuanceLog log, 
 
     private static void Check(Certificate leaf, SvidRequest request, AuthoritySnapshot snapshot, DateTimeOffset now)
     {
-        var verdict = SvidVerifier.Verify([leaf, snapshot.Issuing.Certificate], TrustBundles.Of(snapshot.Bundle), CertificateUsage.Any, now);
+        var verdict = SvidVerifier.Verify([leaf, snapshot.Issuing.Certificate], snapshot.Trust, CertificateUsage.Any, now);
         if (!verdict.IsTrusted || verdict.Id != request.SpiffeId)
         {
             throw new IssuanceException($"the certificate just signed for {request.SpiffeId} does not hold: {verdict.Reason}");

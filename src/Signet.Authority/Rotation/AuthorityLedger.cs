@@ -22,17 +22,20 @@ public sealed record AuthorityLedger(ImmutableArray<AuthorityRecord> Records, An
     /// <summary>The anchor that signs issuing authorities.</summary>
     public X509AuthorityRecord ActiveAnchor => Anchors.Last(record => record.State == SlotState.Active);
 
+    /// <summary>Issuing authorities that nobody accepts any more, until they expire.</summary>
+    public IEnumerable<X509AuthorityRecord> Revoked => Issuing.Where(issuing => issuing.State == SlotState.Revoked);
+
     /// <summary>Issuing authorities below an anchor that no longer signs.</summary>
     public IEnumerable<X509AuthorityRecord> IssuingBelowOldAnchors =>
         Issuing.Where(issuing => Anchors.Any(anchor => anchor.State is SlotState.Old or SlotState.Tainted && issuing.IsBelow(anchor)));
 
-    /// <summary>The IDs of authorities whose signatures are to be replaced: the tainted ones, and those below an anchor that no longer signs.</summary>
+    /// <summary>The IDs of authorities whose signatures are to be replaced: those that are tainted or revoked, and those below an anchor that no longer signs.</summary>
     public IEnumerable<string> Superseded =>
-        Records.Where(record => record is { Tier: not AuthorityTier.Anchor, State: SlotState.Tainted }).Concat(IssuingBelowOldAnchors).Select(record => record.Id).Distinct(StringComparer.Ordinal);
+        Records.Where(record => record is { Tier: not AuthorityTier.Anchor, State: SlotState.Tainted or SlotState.Revoked }).Concat(IssuingBelowOldAnchors).Select(record => record.Id).Distinct(StringComparer.Ordinal);
 
-    /// <summary>A digest of what relying parties are told: the trust bundle, and which of it is on the way out.</summary>
+    /// <summary>A digest of what relying parties are told: the trust bundle, and what is on the way out or revoked.</summary>
     public string Content => Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Join(
-        '\n', Anchors.Select(anchor => anchor.Certificate.Fingerprint).Concat(Jwt.Select(key => $"{key.Id} {key.Validity.NotAfter.ToUnixTimeSeconds()}")).Append("superseded").Concat(Superseded)))));
+        '\n', Anchors.Select(anchor => anchor.Certificate.Fingerprint).Concat(Jwt.Select(key => $"{key.Id} {key.Validity.NotAfter.ToUnixTimeSeconds()}")).Append("superseded").Concat(Superseded).Append("revoked").Concat(Revoked.Select(issuing => issuing.Id))))));
 
     public AuthorityRecord? Find(string id) => Records.FirstOrDefault(record => record.Id == id);
 

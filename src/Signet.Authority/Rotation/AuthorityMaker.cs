@@ -56,12 +56,9 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys)
 
     private CertificateTemplate Template(AsymmetricAlgorithm key, Validity validity, string role, int? pathLength)
     {
-        // The two tiers never share a name: a certificate whose issuer and subject are equal counts as self-issued (RFC 5280 §6.1).
         var commonName = $"{(plan.Subject.CommonName.Length > 0 ? plan.Subject.CommonName : plan.TrustDomain.Name)} {role}";
-        return CertificateTemplate.Authority(plan.TrustDomain, KeyPair.ExportPublicKey(key), validity.NotBefore, validity.NotAfter, commonName, pathLength) with
-        {
-            Subject = plan.Subject.ToName(commonName),
-        };
+        var template = CertificateTemplate.Authority(plan.TrustDomain, KeyPair.ExportPublicKey(key), validity.NotBefore, validity.NotAfter, commonName, pathLength);
+        return template with { Subject = plan.Subject.ToName(commonName, Convert.ToHexStringLower(template.Serial.Span)) };
     }
 
     private static string NewKeyName(string tier, DateTimeOffset now) =>

@@ -29,6 +29,8 @@ public sealed record AuthorityPlan
 /// <summary>The distinguished name of authorities; empty parts are left out (RFC 5280 §4.1.2.6).</summary>
 public sealed record CertificateSubject(string Country = "", string Organization = "Signet", string CommonName = "")
 {
-    internal DistinguishedName ToName(string commonName) =>
-        DistinguishedName.Of([.. new[] { ("C", Country), ("O", Organization), ("CN", commonName) }.Where(part => part.Item2.Length > 0)]);
+    /// <param name="commonName">What the authority is.</param>
+    /// <param name="serial">Its serial number in hex: no two authorities share a name, so that a name leads path builders and revocation lists to the right one.</param>
+    internal DistinguishedName ToName(string commonName, string serial) =>
+        DistinguishedName.Of([.. new[] { ("C", Country), ("O", Organization), ("CN", commonName), ("SERIALNUMBER", serial) }.Where(part => part.Item2.Length > 0)]);
 }

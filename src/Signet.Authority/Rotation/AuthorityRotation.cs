@@ -1,7 +1,10 @@
+using System.Collections.Immutable;
 using Signet.Authority.Keys;
 using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
+using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
+using Signet.Identity.X509.Revocation;
 
 namespace Signet.Authority.Rotation;
 
@@ -18,6 +21,8 @@ public sealed class AuthorityException(string message) : Exception(message);
 /// </summary>
 public sealed class AuthorityRotation : IDisposable
 {
+    private static readonly TimeSpan ListMargin = TimeSpan.FromDays(1);
+
     private readonly AuthorityPlan _plan;
     private readonly IKeyManager _keys;
     private readonly IAuthorityJournal _journal;
@@ -61,6 +66,61 @@ public sealed class AuthorityRotation : IDisposable
                 RotationStep.Activate when tier != AuthorityTier.Anchor => new RotationTurn(action.Step, await ActivateAsync(_ledger.Find(action.Id)!, cancellationToken).ConfigureAwait(false)),
                 _ => new RotationTurn(RotationStep.Wait, null),
             };
+        },
+        cancellationToken);
+
+    /// <summary>Makes the next authority of a tier, ahead of the rule; one that was prepared before and never used goes.</summary>
+    public Task<AuthorityRecord> PrepareAsync(AuthorityTier tier, CancellationToken cancellationToken) => AloneAsync(
+        async now =>
+        {
+            var unused = Last(tier, SlotState.Prepared);
+            var made = await PrepareAsync(tier, now, cancellationToken).ConfigureAwait(false);
+            if (unused is not null)
+            {
+                await ForgetAsync(unused, cancellationToken).ConfigureAwait(false);
+            }
+
+            return made;
+        },
+        cancellationToken);
+
+    /// <summary>A prepared authority signs from now on, ahead of the rule.</summary>
+    /// <exception cref="AuthorityException">It is not prepared.</exception>
+    public Task<AuthorityRecord> ActivateAsync(AuthorityTier tier, string id, CancellationToken cancellationToken) =>
+        AloneAsync(_ => ActivateAsync(Find(tier, id, SlotState.Prepared, "activated"), cancellationToken), cancellationToken);
+
+    /// <summary>Everything that an old authority signed is to be replaced.</summary>
+    /// <exception cref="AuthorityException">It is not old.</exception>
+    public Task<AuthorityRecord> TaintAsync(AuthorityTier tier, string id, CancellationToken cancellationToken) => AloneAsync(
+        async _ =>
+        {
+            var tainted = Find(tier, id, SlotState.Old, "tainted") with { State = SlotState.Tainted };
+            await CommitAsync(new AuthorityChange { Saved = [tainted] }, cancellationToken).ConfigureAwait(false);
+            return tainted;
+        },
+        cancellationToken);
+
+    /// <summary>
+    /// Nothing that a tainted authority signed is accepted any more: a JWT key leaves the bundle, an issuing authority goes on its anchor's
+    /// revocation list until it expires. Its key is destroyed.
+    /// </summary>
+    /// <exception cref="AuthorityException">It is not tainted.</exception>
+    /// <exception cref="KeyManagerException">The anchor's key, which must sign the list, is not here.</exception>
+    public Task<AuthorityRecord> RevokeAsync(AuthorityTier tier, string id, CancellationToken cancellationToken) => AloneAsync(
+        async now =>
+        {
+            var tainted = Find(tier, id, SlotState.Tainted, "revoked");
+            if (tainted is not X509AuthorityRecord issuing)
+            {
+                return await ForgetAsync(tainted, cancellationToken).ConfigureAwait(false);
+            }
+
+            var revoked = issuing with { State = SlotState.Revoked };
+            var change = new AuthorityChange { Saved = [revoked] };
+            await SignCrlsAsync(_ledger.After(change), now).ConfigureAwait(false);
+            await CommitAsync(change, cancellationToken).ConfigureAwait(false);
+            await _keys.DeleteAsync(revoked.KeyName, CancellationToken.None).ConfigureAwait(false);
+            return revoked;
         },
         cancellationToken);
 
@@ -139,6 +199,11 @@ public sealed class AuthorityRotation : IDisposable
             throw new KeyManagerException(
                 $"the key of trust anchor {anchor.Id} (valid until {anchor.Validity.NotAfter:u}) is not in the key manager; "
                 + "restore it from a backup, or start with an empty data folder to found a new trust domain");
+        }
+
+        foreach (var revoked in _ledger.Revoked)
+        {
+            await _keys.DeleteAsync(revoked.KeyName, CancellationToken.None).ConfigureAwait(false);
         }
 
         await EnsureUsableAsync(AuthorityTier.Issuing, now, cancellationToken).ConfigureAwait(false);
@@ -236,6 +301,7 @@ public sealed class AuthorityRotation : IDisposable
             return null;
         }
 
+        var crls = await SignCrlsAsync(_ledger, _time.GetUtcNow()).ConfigureAwait(false);
         var bundle = X509Bundle.Create(_plan.TrustDomain, _ledger.Anchors.Select(record => record.Certificate), sequence, refreshHint: null);
         return JwtBundle.TryCreate(_plan.TrustDomain, [.. _ledger.Jwt.Select(record => record.Authority)], out var jwtBundle, out var problem)
             ? new AuthoritySnapshot(
@@ -243,9 +309,42 @@ public sealed class AuthorityRotation : IDisposable
                 new JwtSigningAuthority(jwt.Id, jwt.Validity, jwtKey),
                 bundle,
                 jwtBundle,
+                crls,
                 _ledger,
                 [.. _ledger.Superseded])
             : throw new InvalidOperationException(problem);
+    }
+
+    // One list per anchor that revoked something. It holds for as long as what it revokes could, and a day: a relying party that cannot get a newer
+    // one in that time has no valid SVID of its own any more.
+    private async Task<ImmutableArray<CertificateRevocationList>> SignCrlsAsync(AuthorityLedger ledger, DateTimeOffset now)
+    {
+        var lists = ImmutableArray.CreateBuilder<CertificateRevocationList>();
+        foreach (var anchor in ledger.Anchors)
+        {
+            var revoked = ledger.Revoked.Where(issuing => issuing.IsBelow(anchor)).ToArray();
+            if (revoked.Length > 0)
+            {
+                var key = await _keys.FindAsync(anchor.KeyName, CancellationToken.None).ConfigureAwait(false)
+                    ?? throw new KeyManagerException($"the key of trust anchor {anchor.Id}, which must sign the revocation list, is not in the key manager");
+                lists.Add(CertificateRevocationList.Sign(
+                    anchor.Certificate, key, now - AuthorityPlan.Backdate, revoked.Max(issuing => issuing.Validity.NotAfter) + ListMargin, (ulong)now.ToUnixTimeMilliseconds(), revoked.Select(issuing => issuing.Certificate)));
+            }
+        }
+
+        return lists.DrainToImmutable();
+    }
+
+    private AuthorityRecord Find(AuthorityTier tier, string id, SlotState state, string what)
+    {
+        if (_ledger.Find(id) is not { } record || record.Tier != tier)
+        {
+            throw new AuthorityException($"there is no {tier.ToString().ToLowerInvariant()} authority \"{Printable.Of(id)}\"; see: signet authority show");
+        }
+
+        return record.State == state
+            ? record
+            : throw new AuthorityException($"authority {record.Id} is {record.State.ToString().ToLowerInvariant()}; only one that is {state.ToString().ToLowerInvariant()} can be {what}");
     }
 
     private Task<AuthoritySnapshot> StepAsync(AnchorStage? stage, Func<AnchorRotation, DateTimeOffset, Task> step, CancellationToken cancellationToken) => AloneAsync(

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
 using Signet.Identity.X509;
+using Signet.Identity.X509.Revocation;
 
 namespace Signet.Authority.Rotation;
 
@@ -20,10 +21,14 @@ public sealed record JwtSigningAuthority(string KeyId, Validity Validity, Asymme
 /// <param name="Bundle">The anchors: the one that signs, one that will, and those that have. Its sequence number counts the JWT keys too.</param>
 /// <param name="JwtBundle">The JWT keys: those that sign, those that will, and those that have.</param>
 /// <param name="Ledger">All of them, and the anchor's rotation.</param>
+/// <param name="Crls">What the anchors revoked; empty when nothing is.</param>
 /// <param name="Superseded">The IDs of issuing authorities and JWT keys whose signatures are to be replaced at once.</param>
 public sealed record AuthoritySnapshot(
-    SigningAuthority Issuing, JwtSigningAuthority Jwt, X509Bundle Bundle, JwtBundle JwtBundle, AuthorityLedger Ledger, ImmutableHashSet<string> Superseded)
+    SigningAuthority Issuing, JwtSigningAuthority Jwt, X509Bundle Bundle, JwtBundle JwtBundle, ImmutableArray<CertificateRevocationList> Crls, AuthorityLedger Ledger, ImmutableHashSet<string> Superseded)
 {
+    /// <summary>Whom relying parties believe: the bundle, less what is revoked.</summary>
+    public TrustBundles Trust { get; } = TrustBundles.Of(Bundle).WithCrls(Crls);
+
     public ImmutableArray<AuthorityRecord> Records => Ledger.Records;
 
     public AnchorRotation? Rotation => Ledger.Rotation;

@@ -1,6 +1,8 @@
 using Grpc.Core;
 using Signet.Rpc;
 using Signet.Rpc.Wire.Authority;
+using Signet.Rpc.Wire.Spire.Server.LocalAuthority;
+using WireAuthority = Signet.Rpc.Wire.Authority.Authority;
 
 namespace Signet.Cli.Clients;
 
@@ -12,6 +14,29 @@ internal sealed class AuthorityClient(string socket, TimeProvider time) : IDispo
     private readonly GrpcChannel _channel = GrpcChannel.ForUnixSocket(socket, time);
 
     private AnchorRotation.AnchorRotationClient Anchor => new(_channel);
+
+    private LocalAuthority.LocalAuthorityClient Local => new(_channel);
+
+    /// <summary>Every authority that is not gone, in the order of their making.</summary>
+    public async Task<IReadOnlyList<WireAuthority>> ListAsync(CancellationToken cancellationToken) =>
+        (await new Authorities.AuthoritiesClient(_channel).ListAsync(new ListRequest(), Options(cancellationToken)).ResponseAsync.ConfigureAwait(false)).Authorities;
+
+    /// <summary>Makes the next authority, ahead of the rule.</summary>
+    public async Task<AuthorityState> PrepareAsync(bool jwt, CancellationToken cancellationToken) => jwt
+        ? (await Local.PrepareJWTAuthorityAsync(new PrepareJWTAuthorityRequest(), Options(cancellationToken))).PreparedAuthority
+        : (await Local.PrepareX509AuthorityAsync(new PrepareX509AuthorityRequest(), Options(cancellationToken))).PreparedAuthority;
+
+    public async Task<AuthorityState> ActivateAsync(bool jwt, string id, CancellationToken cancellationToken) => jwt
+        ? (await Local.ActivateJWTAuthorityAsync(new ActivateJWTAuthorityRequest { AuthorityId = id }, Options(cancellationToken))).ActivatedAuthority
+        : (await Local.ActivateX509AuthorityAsync(new ActivateX509AuthorityRequest { AuthorityId = id }, Options(cancellationToken))).ActivatedAuthority;
+
+    public async Task<AuthorityState> TaintAsync(bool jwt, string id, CancellationToken cancellationToken) => jwt
+        ? (await Local.TaintJWTAuthorityAsync(new TaintJWTAuthorityRequest { AuthorityId = id }, Options(cancellationToken))).TaintedAuthority
+        : (await Local.TaintX509AuthorityAsync(new TaintX509AuthorityRequest { AuthorityId = id }, Options(cancellationToken))).TaintedAuthority;
+
+    public async Task<AuthorityState> RevokeAsync(bool jwt, string id, CancellationToken cancellationToken) => jwt
+        ? (await Local.RevokeJWTAuthorityAsync(new RevokeJWTAuthorityRequest { AuthorityId = id }, Options(cancellationToken))).RevokedAuthority
+        : (await Local.RevokeX509AuthorityAsync(new RevokeX509AuthorityRequest { AuthorityId = id }, Options(cancellationToken))).RevokedAuthority;
 
     public Task<RotationStatus> StartAsync(bool dryRun, CancellationToken cancellationToken) =>
         Anchor.StartAsync(new StartRequest { DryRun = dryRun }, Options(cancellationToken)).ResponseAsync;

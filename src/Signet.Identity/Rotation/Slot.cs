@@ -14,6 +14,9 @@ public enum SlotState
 
     /// <summary>No longer to be relied on: what was made with it still holds, and is being replaced.</summary>
     Tainted,
+
+    /// <summary>No longer accepted by anybody.</summary>
+    Revoked,
 }
 
 /// <summary>The occupant of a slot as <see cref="RotationRule"/> sees it.</summary>

@@ -50,6 +50,7 @@ internal static class AccessTable
     private const string SvidService = "/spire.api.server.svid.v1.SVID/";
     private const string BundleService = "/spire.api.server.bundle.v1.Bundle/";
 
+    private const string LocalAuthorityService = "/spire.api.server.localauthority.v1.LocalAuthority/";
     private const string AnchorService = "/signet.authority.v1.AnchorRotation/";
 
     private static readonly Dictionary<string, Callers> Table = new(StringComparer.Ordinal)
@@ -69,6 +70,19 @@ internal static class AccessTable
         [SvidService + "NewJWTSVID"] = Callers.Agents,
         [BundleService + "GetBundle"] = Callers.Anyone,
         ["/signet.node.v1.Node/Watch"] = Callers.Agents,
+        [LocalAuthorityService + "GetX509AuthorityState"] = Callers.Local,
+        [LocalAuthorityService + "PrepareX509Authority"] = Callers.Local,
+        [LocalAuthorityService + "ActivateX509Authority"] = Callers.Local,
+        [LocalAuthorityService + "TaintX509Authority"] = Callers.Local,
+        [LocalAuthorityService + "TaintX509UpstreamAuthority"] = Callers.Local,
+        [LocalAuthorityService + "RevokeX509Authority"] = Callers.Local,
+        [LocalAuthorityService + "RevokeX509UpstreamAuthority"] = Callers.Local,
+        [LocalAuthorityService + "GetJWTAuthorityState"] = Callers.Local,
+        [LocalAuthorityService + "PrepareJWTAuthority"] = Callers.Local,
+        [LocalAuthorityService + "ActivateJWTAuthority"] = Callers.Local,
+        [LocalAuthorityService + "TaintJWTAuthority"] = Callers.Local,
+        [LocalAuthorityService + "RevokeJWTAuthority"] = Callers.Local,
+        ["/signet.authority.v1.Authorities/List"] = Callers.Local,
         [AnchorService + "Start"] = Callers.Local,
         [AnchorService + "GetStatus"] = Callers.Local,
         [AnchorService + "Abort"] = Callers.Local,

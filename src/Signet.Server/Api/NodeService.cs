@@ -58,6 +58,7 @@ internal sealed class NodeService(
         {
             var snapshot = new NodeSnapshot { Bundle = BundleService.Of(authorities.Current) };
             snapshot.SupersededAuthorities.AddRange(authorities.Current.Superseded.Order(StringComparer.Ordinal));
+            snapshot.Crls.AddRange(authorities.Current.Crls.Select(list => Google.Protobuf.ByteString.CopyFrom(list.Der.Span)));
             snapshot.Entries.AddRange(authorized.For(agent).Select(entry => entry.ToWire()));
             if (sent is null || !SameContent(sent, snapshot))
             {

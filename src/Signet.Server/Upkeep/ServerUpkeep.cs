@@ -24,6 +24,7 @@ internal sealed class ServerUpkeep(
     Func<DateTimeOffset, CancellationToken, Task> prune,
     ReadinessBoard readiness,
     GrpcHealthService health,
+    bool isClockPlausible,
     TimeProvider time,
     ILogger<ServerUpkeep> log)
 {
@@ -35,7 +36,7 @@ internal sealed class ServerUpkeep(
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PruneEvery = TimeSpan.FromMinutes(10);
 
-    private readonly ClockWatch _clock = new(time);
+    private readonly ClockWatch _clock = new(time, isClockPlausible);
     private readonly Dictionary<string, string> _failing = new(StringComparer.Ordinal);
     private DateTimeOffset _pruneAt = DateTimeOffset.MinValue;
 

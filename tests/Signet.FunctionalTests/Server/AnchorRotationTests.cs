@@ -144,6 +144,11 @@ public sealed class AnchorRotationTests
     {
         await using var domain = await TestTrustDomain.StartAsync();
         await domain.RegisterAsync("/web");
+        await using (var source = new X509Source(domain.WorkloadApi, TimeProvider.System))
+        {
+            await source.WaitAsync(_patience);
+        }
+
         using var channel = WorkloadApi.Connect(domain.WorkloadApi, TimeProvider.System);
         using var call = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel).FetchX509SVID(new X509SVIDRequest(), WorkloadApi.Options(_patience));
         Assert.True(await call.ResponseStream.MoveNext(_patience));

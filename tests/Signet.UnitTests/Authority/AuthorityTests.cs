@@ -316,6 +316,86 @@ public sealed class AuthorityTests
         Assert.Contains("the server's clock says", Assert.Throws<IssuanceException>(() => IssueToken(rotation, TimeSpan.FromMinutes(5))).Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(AuthorityTier.Issuing)]
+    [InlineData(AuthorityTier.Jwt)]
+    public async Task By_hand_the_next_one_is_prepared_activated_and_only_what_is_old_tainted_and_only_what_is_tainted_revoked(AuthorityTier tier)
+    {
+        using var rotation = await ResumeAsync();
+        var first = Active();
+        await Assert.ThrowsAsync<AuthorityException>(() => rotation.TaintAsync(tier, first, CancellationToken.None));
+        await Assert.ThrowsAsync<AuthorityException>(() => rotation.ActivateAsync(tier, first, CancellationToken.None));
+        await Assert.ThrowsAsync<AuthorityException>(() => rotation.ActivateAsync(tier, "nobody", CancellationToken.None));
+        var unused = await rotation.PrepareAsync(tier, CancellationToken.None);
+        var next = await rotation.PrepareAsync(tier, CancellationToken.None);
+        Assert.Null(_journal.Ledger.Find(unused.Id));
+        await rotation.ActivateAsync(tier, next.Id, CancellationToken.None);
+        Assert.Equal(next.Id, Active());
+        Assert.Empty(rotation.Current.Superseded);
+
+        await Assert.ThrowsAsync<AuthorityException>(() => rotation.RevokeAsync(tier, first, CancellationToken.None));
+        await rotation.TaintAsync(tier, first, CancellationToken.None);
+        Assert.Equal([first], rotation.Current.Superseded);
+        await Assert.ThrowsAsync<AuthorityException>(() => rotation.TaintAsync(tier, first, CancellationToken.None));
+        var sequence = rotation.Current.Bundle.Sequence;
+        await rotation.RevokeAsync(tier, first, CancellationToken.None);
+        Assert.True(rotation.Current.Bundle.Sequence > sequence);
+
+        string Active() => rotation.Current.Records.Single(record => record.Tier == tier && record.State == SlotState.Active).Id;
+    }
+
+    [Fact]
+    public async Task What_a_revoked_issuing_authority_signed_is_believed_by_nobody_any_more_and_its_key_is_gone()
+    {
+        var rotation = await ResumeAsync();
+        var early = await IssueAsync(rotation, TimeSpan.FromHours(1));
+        var first = rotation.Current.Records.Single(record => record.Tier == AuthorityTier.Issuing);
+        var next = await rotation.PrepareAsync(AuthorityTier.Issuing, CancellationToken.None);
+        await rotation.ActivateAsync(AuthorityTier.Issuing, next.Id, CancellationToken.None);
+        await rotation.TaintAsync(AuthorityTier.Issuing, first.Id, CancellationToken.None);
+        Assert.True(Believed(early));
+        await rotation.RevokeAsync(AuthorityTier.Issuing, first.Id, CancellationToken.None);
+        Assert.False(Believed(early));
+        Assert.True(Believed(await IssueAsync(rotation, TimeSpan.FromHours(1))));
+        Assert.DoesNotContain(first.KeyName, _keys.Names);
+
+        // So it stays over a restart, until the authority has expired and its list has nothing left to say.
+        rotation = await ResumeAsync();
+        Assert.False(Believed(early));
+        _time.Advance(TimeSpan.FromHours(25));
+        await TurnAsync(rotation);
+        Assert.Empty(rotation.Current.Crls);
+        Assert.True(Believed(await IssueAsync(await ResumeAsync(), TimeSpan.FromHours(1))));
+
+        bool Believed(IssuedSvid svid) => SvidVerifier.Verify(svid.Chain, rotation.Current.Trust, CertificateUsage.Server, _time.GetUtcNow()).IsTrusted;
+    }
+
+    [Fact]
+    public async Task A_token_of_a_revoked_key_is_believed_by_nobody_any_more()
+    {
+        var rotation = await ResumeAsync();
+        var token = IssueToken(rotation, TimeSpan.FromMinutes(5));
+        var first = rotation.Current.Jwt.KeyId;
+        var next = await rotation.PrepareAsync(AuthorityTier.Jwt, CancellationToken.None);
+        await rotation.ActivateAsync(AuthorityTier.Jwt, next.Id, CancellationToken.None);
+        await rotation.TaintAsync(AuthorityTier.Jwt, first, CancellationToken.None);
+        Assert.True(Believed());
+        await rotation.RevokeAsync(AuthorityTier.Jwt, first, CancellationToken.None);
+        Assert.False(Believed());
+
+        bool Believed() => JwtSvidVerifier.Verify(token.Token, _ => rotation.Current.JwtBundle, "billing", _time.GetUtcNow()).IsTrusted;
+    }
+
+    [Fact]
+    public async Task No_two_authorities_share_a_name()
+    {
+        using var rotation = await ResumeAsync();
+        await rotation.PrepareAsync(AuthorityTier.Issuing, CancellationToken.None);
+        await rotation.AnnounceAnchorAsync("uid 0", CancellationToken.None);
+        var names = rotation.Current.Records.OfType<X509AuthorityRecord>().Select(record => record.Certificate.Subject).ToArray();
+        Assert.Equal(4, names.Distinct().Count());
+    }
+
     private static Task<RotationTurn> TurnAsync(AuthorityRotation rotation) => rotation.TurnAsync(AuthorityTier.Issuing, mayForget: true, CancellationToken.None);
 
     private static Task<RotationTurn> TurnJwtAsync(AuthorityRotation rotation) => rotation.TurnAsync(AuthorityTier.Jwt, mayForget: true, CancellationToken.None);

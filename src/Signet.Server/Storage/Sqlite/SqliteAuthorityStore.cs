@@ -57,6 +57,13 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
                 ("$authorities", JsonList.Write(authorityIds))),
             cancellationToken).ConfigureAwait(false);
 
+    /// <summary>
+    /// When the last of all certificates ends; null when there is none. A server that starts after that was off for long, or its clock is wrong.
+    /// </summary>
+    public Task<DateTimeOffset?> LastNotAfterAsync(CancellationToken cancellationToken) =>
+        database.RunAsync(
+            (connection, transaction) => connection.Query(transaction, "SELECT MAX(not_after) AS last FROM issued_certificates", row => row.OptionalTime("last")).Single(), cancellationToken);
+
     /// <summary>Forgets certificates that expired before a moment.</summary>
     public Task PruneIssuedAsync(DateTimeOffset before, CancellationToken cancellationToken) =>
         database.RunAsync(

@@ -3,7 +3,7 @@ CREATE TABLE authorities_with_all_states (
   seq         INTEGER PRIMARY KEY AUTOINCREMENT,
   id          TEXT NOT NULL UNIQUE,
   tier        TEXT NOT NULL CHECK (tier IN ('anchor', 'issuing', 'jwt')),
-  state       TEXT NOT NULL CHECK (state IN ('prepared', 'active', 'old', 'tainted')),
+  state       TEXT NOT NULL CHECK (state IN ('prepared', 'active', 'old', 'tainted', 'revoked')),
   certificate BLOB,
   public_key  BLOB,
   not_before  INTEGER,
