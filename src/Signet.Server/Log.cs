@@ -75,6 +75,12 @@ internal static partial class Log
     [LoggerMessage(2107, LogLevel.Warning, "authority {Tier} {Authority} was {What} by {By}")]
     public static partial void AuthorityOrdered(this ILogger log, AuthorityTier tier, string authority, string what, string by);
 
+    [LoggerMessage(2108, LogLevel.Information, "issuing authority {Authority}, valid until {NotAfter}, was installed from its files, with {Anchors} anchors")]
+    public static partial void UpstreamInstalled(this ILogger log, string authority, DateTimeOffset notAfter, int anchors);
+
+    [LoggerMessage(2109, LogLevel.Error, "the files of the issuing authority can't be used; what was installed before stays in force: {Problem}")]
+    public static partial void UpstreamRefused(this ILogger log, string problem);
+
     [LoggerMessage(2110, LogLevel.Warning, "authority {Tier} {Authority} expires in {Remaining}: {Advice}")]
     public static partial void AuthorityExpires(this ILogger log, AuthorityTier tier, string authority, string remaining, string advice);
 

@@ -4,6 +4,7 @@ using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
+using Signet.Server.Upstream;
 
 namespace Signet.Server;
 
@@ -32,6 +33,9 @@ public sealed record ServerConfig
 
     public required AuthorityPlan Authority { get; init; }
 
+    /// <summary>Where the issuing authority comes from; null when the server makes its own.</summary>
+    public UpstreamConfig? Upstream { get; init; }
+
     /// <summary>The lifetime of workloads' X.509-SVIDs, agents' and the server's own.</summary>
     public required TimeSpan X509Ttl { get; init; }
 
@@ -50,6 +54,7 @@ public sealed record ServerConfig
         store.Choice("type", "sqlite", "sqlite");
         root.Section("keys").Choice("type", "disk", "disk");
         root.Section("attestation").Section("joinToken");
+        var upstream = UpstreamConfig.Read(root.Section("upstream"));
         var keyType = KeyType.EcP256;
         if (ca.Text("keyType") is { } name && !KeyTypes.TryParse(name, out keyType, out var problem))
         {
@@ -67,8 +72,10 @@ public sealed record ServerConfig
             StorePath = Path.Combine(dataDir, store.Text("path", "signet.db")),
             X509Ttl = svid.Duration("x509Ttl", TimeSpan.FromHours(1), ShortestTtl),
             JwtTtl = svid.Duration("jwtTtl", TimeSpan.FromMinutes(5), ShortestTtl),
+            Upstream = upstream,
             Authority = new AuthorityPlan
             {
+                IsExternal = upstream is not null,
                 TrustDomain = trustDomain,
                 KeyType = keyType,
                 AnchorTtl = ca.Duration("anchorTtl", TimeSpan.FromDays(3650), ShortestTtl),

@@ -17,6 +17,7 @@ using Signet.Server.Registration;
 using Signet.Server.Storage.Sqlite;
 using Signet.Server.Telemetry;
 using Signet.Server.Upkeep;
+using Signet.Server.Upstream;
 using AgentApi = Signet.Rpc.Wire.Spire.Server.Agent.Agent;
 using AnchorApi = Signet.Rpc.Wire.Authority.AnchorRotation;
 using AuthoritiesApi = Signet.Rpc.Wire.Authority.Authorities;
@@ -40,7 +41,7 @@ public sealed class ServerHost : IAsyncDisposable
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
 
     private ServerHost(
-        ServerConfig config, SqliteDatabase database, IReadOnlyList<IDisposable> owned, ApiEndpoint api, AdminEndpoint admin, BackgroundPart rotation, ReadinessBoard readiness)
+        ServerConfig config, SqliteDatabase database, IReadOnlyList<IDisposable> owned, ApiEndpoint api, AdminEndpoint admin, BackgroundPart rotation, UpstreamFollower? upstream, ReadinessBoard readiness)
     {
         Config = config;
         Readiness = readiness;
@@ -48,7 +49,7 @@ public sealed class ServerHost : IAsyncDisposable
         _database = database;
         _ownedLast = owned;
         _api = api;
-        _owned = [admin, rotation, api];
+        _owned = upstream is null ? [admin, rotation, api] : [admin, rotation, upstream, api];
         Admin = admin;
     }
 
@@ -106,7 +107,8 @@ public sealed class ServerHost : IAsyncDisposable
         var authorityStore = new SqliteAuthorityStore(database);
         var isClockPlausible = await authorityStore.LastNotAfterAsync(cancellationToken).ConfigureAwait(false) is not { } last || time.GetUtcNow() <= last;
         var keys = new DiskKeyManager(Path.Combine(config.DataDir, "keys"));
-        var authorities = await AuthorityRotation.ResumeAsync(config.Authority, keys, authorityStore, time, cancellationToken).ConfigureAwait(false);
+        var external = config.Upstream is { } files ? UpstreamFollower.ReadFirst(files, config.TrustDomain, time, logs.CreateLogger<UpstreamFollower>()) : null;
+        var authorities = await AuthorityRotation.ResumeAsync(config.Authority, keys, authorityStore, time, cancellationToken, external).ConfigureAwait(false);
         var metrics = new ServerMetrics();
         var issuer = new SvidIssuer(authorities, authorityStore, time, metrics.SigningFailed);
         var identity = new ServerIdentity(config.TrustDomain, authorities, issuer, config.X509Ttl, time, chance);
@@ -127,6 +129,9 @@ public sealed class ServerHost : IAsyncDisposable
         var rotationGate = new RotationGate(acknowledgements, agents, authorityStore, identity, config.TrustDomain, time);
         var anchor = new AnchorRotationKeeper(authorities, rotationGate, acknowledgements, bundleChanges, time, logs.CreateLogger<AnchorRotationKeeper>());
         var orders = new AuthorityOrders(authorities, acknowledgements, bundleChanges, logs.CreateLogger<AuthorityOrders>());
+        var upstream = config.Upstream is { } source
+            ? new UpstreamFollower(source, config.TrustDomain, authorities, acknowledgements, bundleChanges, time, logs.CreateLogger<UpstreamFollower>())
+            : null;
         metrics.Observe(authorities, acknowledgements, anchor);
         var readiness = new ReadinessBoard("authority");
         var gate = new CallerGate(agents, AdminUids(config), metrics, time, logs.CreateLogger<CallerGate>());
@@ -137,7 +142,8 @@ public sealed class ServerHost : IAsyncDisposable
             identity,
             anchor,
             acknowledgements,
-            new ExpiryWatch(authorities, logs.CreateLogger<ExpiryWatch>()),
+            upstream,
+            new ExpiryWatch(config.Authority, authorities, logs.CreateLogger<ExpiryWatch>()),
             bundleChanges,
             async (now, stopping) =>
             {
@@ -167,7 +173,7 @@ public sealed class ServerHost : IAsyncDisposable
             time,
             logs);
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
-        return new ServerHost(config, database, [entries, authorities, metrics, collector], api, admin, new BackgroundPart("upkeep", upkeep.RunAsync), readiness);
+        return new ServerHost(config, database, [entries, authorities, metrics, collector], api, admin, new BackgroundPart("upkeep", upkeep.RunAsync), upstream, readiness);
     }
 
     // Root and the server's own user; everybody else by name of number.

@@ -8,6 +8,7 @@ using Signet.Hosting.Configuration;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Server;
+using Signet.Server.Upstream;
 
 namespace Signet.Testing;
 
@@ -24,7 +25,9 @@ public sealed class TestTrustDomain : IAsyncDisposable
     private ServerHost? _serverHost;
     private int _serverPort;
 
-    private TestTrustDomain(TimeSpan svidTtl, TimeSpan authorityTtl) => (_svidTtl, _authorityTtl) = (svidTtl, authorityTtl);
+    private readonly UpstreamConfig? _upstream;
+
+    private TestTrustDomain(TimeSpan svidTtl, TimeSpan authorityTtl, UpstreamConfig? upstream) => (_svidTtl, _authorityTtl, _upstream) = (svidTtl, authorityTtl, upstream);
 
     public string Folder => _folder.Path;
 
@@ -44,9 +47,9 @@ public sealed class TestTrustDomain : IAsyncDisposable
     /// <summary>Selectors of the test process itself.</summary>
     public static Selector Myself => new("unix", $"uid:{Hosting.NativeUser.EffectiveId()}");
 
-    public static async Task<TestTrustDomain> StartAsync(TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null)
+    public static async Task<TestTrustDomain> StartAsync(TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null, UpstreamConfig? upstream = null)
     {
-        var domain = new TestTrustDomain(svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24));
+        var domain = new TestTrustDomain(svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24), upstream);
         await domain.StartServerAsync();
         using var admin = domain.Admin();
         await File.WriteAllTextAsync(domain._folder.File("bundle.pem"), (await admin.BundleAsync(CancellationToken.None)).ToPem());
@@ -79,7 +82,8 @@ public sealed class TestTrustDomain : IAsyncDisposable
             StorePath = Path.Combine(_folder.File("server"), "signet.db"),
             X509Ttl = _svidTtl,
             JwtTtl = TimeSpan.FromMinutes(5),
-            Authority = new AuthorityPlan { TrustDomain = Name, IssuingTtl = _authorityTtl },
+            Upstream = _upstream,
+            Authority = new AuthorityPlan { TrustDomain = Name, IssuingTtl = _authorityTtl, IsExternal = _upstream is not null },
         };
         _serverHost = await ServerHost.BuildAsync(config, TimeProvider.System, Random.Shared.NextDouble, NullLoggerFactory.Instance, CancellationToken.None);
         _server = await RunningDaemon.StartAsync(_serverHost.Parts, _serverHost);

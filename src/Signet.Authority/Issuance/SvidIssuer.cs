@@ -61,7 +61,9 @@ public sealed class SvidIssuer(AuthorityRotation authorities, IIssuanceLog log, 
     private static IssuedSvid Sign(SvidRequest request, AuthoritySnapshot snapshot, DateTimeOffset now)
     {
         var issuer = snapshot.Issuing.Certificate;
-        var validity = SvidRenewal.Granted(request.Ttl, AuthorityPlan.Backdate, new Validity(issuer.NotBefore, issuer.NotAfter), now);
+        var validity = snapshot.Issuing.Chain.Aggregate(
+            SvidRenewal.Granted(request.Ttl, AuthorityPlan.Backdate, new Validity(issuer.NotBefore, issuer.NotAfter), now),
+            (granted, above) => granted.NotAfter <= above.NotAfter ? granted : granted with { NotAfter = above.NotAfter });
         if (!validity.Covers(now))
         {
             throw new IssuanceException(
@@ -72,12 +74,12 @@ public sealed class SvidIssuer(AuthorityRotation authorities, IIssuanceLog log, 
             .Leaf(request.SpiffeId, request.PublicKey, validity.NotBefore, validity.NotAfter, request.DnsNames)
             .Sign(issuer, snapshot.Issuing.Key);
         Check(leaf, request, snapshot, now);
-        return new IssuedSvid(request.SpiffeId, [leaf, issuer]);
+        return new IssuedSvid(request.SpiffeId, [leaf, .. snapshot.Issuing.Chain]);
     }
 
     private static void Check(Certificate leaf, SvidRequest request, AuthoritySnapshot snapshot, DateTimeOffset now)
     {
-        var verdict = SvidVerifier.Verify([leaf, snapshot.Issuing.Certificate], snapshot.Trust, CertificateUsage.Any, now);
+        var verdict = SvidVerifier.Verify([leaf, .. snapshot.Issuing.Chain], snapshot.Trust, CertificateUsage.Any, now);
         if (!verdict.IsTrusted || verdict.Id != request.SpiffeId)
         {
             throw new IssuanceException($"the certificate just signed for {request.SpiffeId} does not hold: {verdict.Reason}");

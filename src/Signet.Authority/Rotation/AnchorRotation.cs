@@ -99,9 +99,11 @@ public sealed record AnchorRotation(string Successor, AnchorStage Stage, DateTim
     };
 
     /// <summary>An operator gives up. A new anchor that has signed nothing goes; once it signs, both stay published, and the old one until it expires or another rotation drops it.</summary>
-    public AuthorityChange Aborting(DateTimeOffset now) => new()
+    public AuthorityChange Aborting(AuthorityLedger ledger, DateTimeOffset now) => new()
     {
-        Forgotten = Stage == AnchorStage.Announced ? [Successor] : [],
+        Forgotten = Stage == AnchorStage.Announced && ledger.Find(Successor) is X509AuthorityRecord successor
+            ? [Successor, .. ledger.Issuing.Where(issuing => issuing.IsBelow(successor)).Select(issuing => issuing.Id)]
+            : [],
         Rotation = this with { Stage = AnchorStage.Aborted, StageSince = now, ForcedBecause = null },
     };
 

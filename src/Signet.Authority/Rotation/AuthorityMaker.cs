@@ -1,5 +1,5 @@
 using System.Globalization;
-using System.Security.Cryptography;
+using Signet.Authority.Issuance;
 using Signet.Authority.Keys;
 using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
@@ -10,13 +10,13 @@ namespace Signet.Authority.Rotation;
 /// <summary>Makes authorities that are prepared: key first, then certificate; remembering them is the caller's part.</summary>
 internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys)
 {
-    private const int IssuingPathLength = 0;
-
     public async Task<X509AuthorityRecord> MakeAnchorAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
         var keyName = NewKeyName("anchor", now);
         var key = await keys.GenerateAsync(keyName, plan.KeyType, cancellationToken).ConfigureAwait(false);
-        var certificate = Template(key, new Validity(now - AuthorityPlan.Backdate, now + plan.AnchorTtl), "trust anchor", pathLength: null).SignSelf(key);
+        var certificate = AuthorityTemplates
+            .Anchor(plan.TrustDomain, plan.Subject, KeyPair.ExportPublicKey(key), new Validity(now - AuthorityPlan.Backdate, now + plan.AnchorTtl))
+            .SignSelf(key);
         return Checked(AuthorityTier.Anchor, certificate, keyName);
     }
 
@@ -32,7 +32,8 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys)
 
         var keyName = NewKeyName("issuing", now);
         var key = await keys.GenerateAsync(keyName, plan.KeyType, cancellationToken).ConfigureAwait(false);
-        return Checked(AuthorityTier.Issuing, Template(key, validity, "issuing authority", IssuingPathLength).Sign(anchor.Certificate, anchorKey), keyName);
+        var certificate = AuthorityTemplates.Issuing(plan.TrustDomain, plan.Subject, KeyPair.ExportPublicKey(key), validity).Sign(anchor.Certificate, anchorKey);
+        return Checked(AuthorityTier.Issuing, certificate, keyName);
     }
 
     /// <summary>Makes a key for JWT-SVIDs. It lives as long as an issuing authority.</summary>
@@ -49,17 +50,18 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys)
             : throw new InvalidOperationException($"the JWT key just made does not hold: {problem}");
     }
 
+    /// <summary>Takes an issuing authority over that somebody else made: its key is kept like any other.</summary>
+    public async Task<X509AuthorityRecord> ImportAsync(ExternalIssuer issuer, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var keyName = NewKeyName("issuing", now);
+        await keys.ImportAsync(keyName, issuer.Key, cancellationToken).ConfigureAwait(false);
+        return new X509AuthorityRecord(issuer.Certificate.SerialHex, AuthorityTier.Issuing, SlotState.Prepared, issuer.Certificate, keyName) { Above = [.. issuer.Above] };
+    }
+
     private X509AuthorityRecord Checked(AuthorityTier tier, Certificate certificate, string keyName) =>
         X509SvidProfile.TryCheckAuthority(certificate, plan.TrustDomain, out var problem)
             ? new X509AuthorityRecord(certificate.SerialHex, tier, SlotState.Prepared, certificate, keyName)
             : throw new InvalidOperationException($"the {tier} certificate just made breaks the profile: {problem}");
-
-    private CertificateTemplate Template(AsymmetricAlgorithm key, Validity validity, string role, int? pathLength)
-    {
-        var commonName = $"{(plan.Subject.CommonName.Length > 0 ? plan.Subject.CommonName : plan.TrustDomain.Name)} {role}";
-        var template = CertificateTemplate.Authority(plan.TrustDomain, KeyPair.ExportPublicKey(key), validity.NotBefore, validity.NotAfter, commonName, pathLength);
-        return template with { Subject = plan.Subject.ToName(commonName, Convert.ToHexStringLower(template.Serial.Span)) };
-    }
 
     private static string NewKeyName(string tier, DateTimeOffset now) =>
         $"{tier}-{now.UtcDateTime.ToString("yyyyMMddHHmmss", CultureInfo.InvariantCulture)}-{Guid.NewGuid():N}";

@@ -22,6 +22,9 @@ public sealed record AuthorityPlan
 
     public RotationRule Rule { get; init; } = RotationRule.Authority;
 
+    /// <summary>Whether issuing authorities and anchors are made elsewhere and only installed here.</summary>
+    public bool IsExternal { get; init; }
+
     /// <summary>The lifetime that an SVID can always be given in full; a longer one is cut to its issuer's.</summary>
     public TimeSpan GuaranteedSvidTtl => Rule.GuaranteedLifetime(IssuingTtl);
 }

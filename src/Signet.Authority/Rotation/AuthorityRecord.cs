@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
 using Signet.Identity.X509;
@@ -28,9 +29,16 @@ public sealed record X509AuthorityRecord(string Id, AuthorityTier Tier, SlotStat
 {
     public override Validity Validity => new(Certificate.NotBefore, Certificate.NotAfter);
 
-    /// <summary>Whether the anchor stands above this one. Anchors share a name, so their keys tell them apart.</summary>
-    public bool IsBelow(X509AuthorityRecord anchor) =>
-        Certificate.IssuerName.Equals(anchor.Certificate.SubjectName) && Certificate.AuthorityKeyId.Span.SequenceEqual(anchor.Certificate.SubjectKeyIdentifier.Span);
+    /// <summary>Authorities between this one and its anchor, nearest first; none unless it was made elsewhere.</summary>
+    public ImmutableArray<Certificate> Above { get; init; } = [];
+
+    /// <summary>Whether the anchor stands above this one. Anchors from before they had names of their own share one, so their keys tell them apart.</summary>
+    public bool IsBelow(X509AuthorityRecord anchor)
+    {
+        var top = Above.IsEmpty ? Certificate : Above[^1];
+        return top.IssuerName.Equals(anchor.Certificate.SubjectName)
+            && (top.AuthorityKeyId.IsEmpty || anchor.Certificate.SubjectKeyIdentifier.IsEmpty || top.AuthorityKeyId.Span.SequenceEqual(anchor.Certificate.SubjectKeyIdentifier.Span));
+    }
 }
 
 /// <summary>A key for JWT-SVIDs.</summary>

@@ -42,11 +42,22 @@ public sealed class AuthorityRotation : IDisposable
     public AuthoritySnapshot Current => Volatile.Read(ref _current)!;
 
     /// <summary>Resumes from the journal, or makes the first of what is not in it.</summary>
-    /// <exception cref="KeyManagerException">The anchor's key is gone; making a new anchor silently would cut off every relying party.</exception>
+    /// <param name="plan">What authorities look like.</param>
+    /// <param name="keys">Where their keys are.</param>
+    /// <param name="journal">Where they are remembered.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="external">What was made elsewhere; null when there is nothing new of the kind.</param>
+    /// <exception cref="KeyManagerException">The anchor's key is gone; making a new anchor silently would cut off every relying party. Or no issuing authority was ever installed.</exception>
     public static async Task<AuthorityRotation> ResumeAsync(
-        AuthorityPlan plan, IKeyManager keys, IAuthorityJournal journal, TimeProvider time, CancellationToken cancellationToken)
+        AuthorityPlan plan, IKeyManager keys, IAuthorityJournal journal, TimeProvider time, CancellationToken cancellationToken, ExternalIssuer? external = null)
     {
         var rotation = new AuthorityRotation(plan, keys, journal, time, await journal.LoadAsync(cancellationToken).ConfigureAwait(false));
+        if (external is not null)
+        {
+            await rotation.InstallAsync(external, cancellationToken).ConfigureAwait(false);
+        }
+
         await rotation.ResumeAsync(time.GetUtcNow(), cancellationToken).ConfigureAwait(false);
         return rotation;
     }
@@ -59,11 +70,12 @@ public sealed class AuthorityRotation : IDisposable
         async now =>
         {
             var action = _plan.Rule.Next(_ledger.Slots(tier), now, mayForget);
+            var turnsByItself = tier == AuthorityTier.Jwt || (tier == AuthorityTier.Issuing && !_plan.IsExternal);
             return action.Step switch
             {
                 RotationStep.Forget => new RotationTurn(action.Step, await ForgetAsync(_ledger.Find(action.Id)!, cancellationToken).ConfigureAwait(false)),
-                RotationStep.Prepare when tier != AuthorityTier.Anchor => new RotationTurn(action.Step, await PrepareAsync(tier, now, cancellationToken).ConfigureAwait(false)),
-                RotationStep.Activate when tier != AuthorityTier.Anchor => new RotationTurn(action.Step, await ActivateAsync(_ledger.Find(action.Id)!, cancellationToken).ConfigureAwait(false)),
+                RotationStep.Prepare when turnsByItself => new RotationTurn(action.Step, await PrepareAsync(tier, now, cancellationToken).ConfigureAwait(false)),
+                RotationStep.Activate when turnsByItself => new RotationTurn(action.Step, await ActivateAsync(_ledger.Find(action.Id)!, cancellationToken).ConfigureAwait(false)),
                 _ => new RotationTurn(RotationStep.Wait, null),
             };
         },
@@ -73,6 +85,11 @@ public sealed class AuthorityRotation : IDisposable
     public Task<AuthorityRecord> PrepareAsync(AuthorityTier tier, CancellationToken cancellationToken) => AloneAsync(
         async now =>
         {
+            if (tier != AuthorityTier.Jwt)
+            {
+                RefuseWhenExternal("an issuing authority");
+            }
+
             var unused = Last(tier, SlotState.Prepared);
             var made = await PrepareAsync(tier, now, cancellationToken).ConfigureAwait(false);
             if (unused is not null)
@@ -128,7 +145,8 @@ public sealed class AuthorityRotation : IDisposable
     public bool IsAnchorDue(DateTimeOffset now)
     {
         var ledger = Current.Ledger;
-        return ledger.Rotation is not { IsUnderWay: true }
+        return !_plan.IsExternal
+            && ledger.Rotation is not { IsUnderWay: true }
             && _plan.Rule.Next(ledger.Slots(AuthorityTier.Anchor), now, mayForget: false).Step == RotationStep.Prepare
             && (ledger.Rotation is not { Stage: AnchorStage.Aborted } || _plan.Rule.IsEnding(ledger.ActiveAnchor.Validity, now));
     }
@@ -141,6 +159,7 @@ public sealed class AuthorityRotation : IDisposable
     public Task<AuthoritySnapshot> AnnounceAnchorAsync(string by, CancellationToken cancellationToken) => AloneAsync(
         async now =>
         {
+            RefuseWhenExternal("a new anchor");
             if (_ledger.Rotation is { IsUnderWay: true } running)
             {
                 throw new AuthorityException($"a rotation of the anchor is under way since {running.StartedAt:u}; follow it, or abort it first");
@@ -163,6 +182,12 @@ public sealed class AuthorityRotation : IDisposable
                 throw new AuthorityException($"the new anchor {rotation.Successor} is gone; abort the rotation and begin another");
             }
 
+            if (_ledger.Issuing.LastOrDefault(one => one.State == SlotState.Prepared && one.IsBelow(successor)) is { } installed)
+            {
+                await CommitAsync(rotation.Switching(_ledger, installed, now), cancellationToken).ConfigureAwait(false);
+                return;
+            }
+
             var issuing = await _maker.MakeIssuingAsync(successor, now, cancellationToken).ConfigureAwait(false);
             await CommitNewAsync(issuing, rotation.Switching(_ledger, issuing, now), cancellationToken).ConfigureAwait(false);
         },
@@ -176,25 +201,60 @@ public sealed class AuthorityRotation : IDisposable
     /// <summary>Gives the rotation up.</summary>
     /// <exception cref="AuthorityException">No rotation is under way.</exception>
     public Task<AuthoritySnapshot> AbortAnchorAsync(CancellationToken cancellationToken) =>
-        StepAsync(stage: null, (rotation, now) => CommitAsync(rotation.Aborting(now), cancellationToken), cancellationToken);
+        StepAsync(stage: null, (rotation, now) => CommitAsync(rotation.Aborting(_ledger, now), cancellationToken), cancellationToken);
 
     /// <summary>Does not wait in the stage that the rotation is in.</summary>
     /// <exception cref="AuthorityException">No rotation is under way.</exception>
     public Task<AuthoritySnapshot> ForceAnchorAsync(string reason, CancellationToken cancellationToken) =>
         StepAsync(stage: null, (rotation, _) => CommitAsync(rotation.Forcing(reason), cancellationToken), cancellationToken);
 
+    /// <summary>
+    /// Takes over what was made elsewhere. Below an anchor that everybody has it signs from now on; below another one, that anchor's rotation begins, and it
+    /// signs once everybody has it.
+    /// </summary>
+    /// <returns>Whether there was anything new in it.</returns>
+    public Task<bool> InstallAsync(ExternalIssuer issuer, CancellationToken cancellationToken) => AloneAsync(
+        async now =>
+        {
+            var change = ExternalInstallation.Of(_ledger, issuer, await FindOrImportAsync(issuer, now, cancellationToken).ConfigureAwait(false), now);
+            if (change == AuthorityChange.None)
+            {
+                return false;
+            }
+
+            await CommitNewAsync(change.Saved.FirstOrDefault(record => record.Id == issuer.Certificate.SerialHex), change, cancellationToken).ConfigureAwait(false);
+            return true;
+        },
+        cancellationToken);
+
     public void Dispose() => _lane.Dispose();
+
+    private async Task<X509AuthorityRecord> FindOrImportAsync(ExternalIssuer issuer, DateTimeOffset now, CancellationToken cancellationToken) =>
+        _ledger.Issuing.FirstOrDefault(known => known.Certificate.Equals(issuer.Certificate)) ?? await _maker.ImportAsync(issuer, now, cancellationToken).ConfigureAwait(false);
+
+    private void RefuseWhenExternal(string what)
+    {
+        if (_plan.IsExternal)
+        {
+            throw new AuthorityException($"{what} is not made here but comes from the files under upstream.folder; replace those");
+        }
+    }
 
     private async Task ResumeAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
         if (!_ledger.Anchors.Any())
         {
+            if (_plan.IsExternal)
+            {
+                throw new KeyManagerException("there is no issuing authority yet, and the files under upstream.folder can't be used");
+            }
+
             var first = await _maker.MakeAnchorAsync(now, cancellationToken).ConfigureAwait(false) with { State = SlotState.Active };
             await CommitNewAsync(first, new AuthorityChange { Saved = [first] }, cancellationToken).ConfigureAwait(false);
         }
 
         var anchor = _ledger.ActiveAnchor;
-        if (await _keys.FindAsync(anchor.KeyName, cancellationToken).ConfigureAwait(false) is null)
+        if (!_plan.IsExternal && await _keys.FindAsync(anchor.KeyName, cancellationToken).ConfigureAwait(false) is null)
         {
             throw new KeyManagerException(
                 $"the key of trust anchor {anchor.Id} (valid until {anchor.Validity.NotAfter:u}) is not in the key manager; "
@@ -219,6 +279,11 @@ public sealed class AuthorityRotation : IDisposable
             var prepared = Last(tier, SlotState.Prepared);
             if (!await IsUsableAsync(prepared, now, cancellationToken).ConfigureAwait(false))
             {
+                if (tier == AuthorityTier.Issuing && _plan.IsExternal)
+                {
+                    throw new KeyManagerException("the issuing authority has expired or lost its key; put a new one under upstream.folder");
+                }
+
                 prepared = await PrepareAsync(tier, now, cancellationToken).ConfigureAwait(false);
             }
 
@@ -254,7 +319,7 @@ public sealed class AuthorityRotation : IDisposable
         return record;
     }
 
-    private async Task CommitNewAsync(AuthorityRecord made, AuthorityChange change, CancellationToken cancellationToken)
+    private async Task CommitNewAsync(AuthorityRecord? made, AuthorityChange change, CancellationToken cancellationToken)
     {
         try
         {
@@ -263,7 +328,7 @@ public sealed class AuthorityRotation : IDisposable
         catch
         {
             // A journal that keeps failing must not leave a key behind at every attempt; one that failed too late to say so must keep it.
-            if ((await _journal.LoadAsync(CancellationToken.None).ConfigureAwait(false)).Find(made.Id) is null)
+            if (made is not null && (await _journal.LoadAsync(CancellationToken.None).ConfigureAwait(false)).Find(made.Id) is null)
             {
                 await _keys.DeleteAsync(made.KeyName, CancellationToken.None).ConfigureAwait(false);
             }
@@ -305,7 +370,7 @@ public sealed class AuthorityRotation : IDisposable
         var bundle = X509Bundle.Create(_plan.TrustDomain, _ledger.Anchors.Select(record => record.Certificate), sequence, refreshHint: null);
         return JwtBundle.TryCreate(_plan.TrustDomain, [.. _ledger.Jwt.Select(record => record.Authority)], out var jwtBundle, out var problem)
             ? new AuthoritySnapshot(
-                new SigningAuthority(issuing.Id, issuing.Certificate, issuingKey),
+                new SigningAuthority(issuing.Id, [issuing.Certificate, .. issuing.Above], issuingKey),
                 new JwtSigningAuthority(jwt.Id, jwt.Validity, jwtKey),
                 bundle,
                 jwtBundle,

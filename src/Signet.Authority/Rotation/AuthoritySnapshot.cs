@@ -7,8 +7,11 @@ using Signet.Identity.X509.Revocation;
 
 namespace Signet.Authority.Rotation;
 
-/// <summary>An authority that can sign: its certificate, its key, and the chain it hands on below the anchor.</summary>
-public sealed record SigningAuthority(string Id, Certificate Certificate, AsymmetricAlgorithm Key);
+/// <summary>An authority that can sign: its key, and the chain it hands on below the anchor, its own certificate first.</summary>
+public sealed record SigningAuthority(string Id, ImmutableArray<Certificate> Chain, AsymmetricAlgorithm Key)
+{
+    public Certificate Certificate => Chain[0];
+}
 
 /// <summary>A key that can sign JWT-SVIDs.</summary>
 public sealed record JwtSigningAuthority(string KeyId, Validity Validity, AsymmetricAlgorithm Key);

@@ -6,6 +6,7 @@ using Signet.Hosting.Configuration;
 using Signet.Hosting.Grpc;
 using Signet.Identity.Rotation;
 using Signet.Rpc.Wire.Health;
+using Signet.Server.Upstream;
 
 namespace Signet.Server.Upkeep;
 
@@ -19,6 +20,7 @@ internal sealed class ServerUpkeep(
     ServerIdentity identity,
     AnchorRotationKeeper anchor,
     Acknowledgements acknowledgements,
+    UpstreamFollower? upstream,
     ExpiryWatch expiry,
     ChangeSignal bundleChanges,
     Func<DateTimeOffset, CancellationToken, Task> prune,
@@ -48,6 +50,11 @@ internal sealed class ServerUpkeep(
         do
         {
             LookAtClock();
+            if (upstream is not null)
+            {
+                await TryAsync("taking over the issuing authority from its files", upstream.TurnAsync, cancellationToken).ConfigureAwait(false);
+            }
+
             foreach (var (tier, duty) in Rotations)
             {
                 await TryAsync(duty, stop => TurnAsync(tier, stop), cancellationToken).ConfigureAwait(false);
@@ -148,7 +155,7 @@ internal sealed class ServerUpkeep(
 
     private void WarnAboutLifetimes()
     {
-        if (config.X509Ttl > config.Authority.GuaranteedSvidTtl)
+        if (!config.Authority.IsExternal && config.X509Ttl > config.Authority.GuaranteedSvidTtl)
         {
             var advice = config.X509Ttl / config.Authority.Rule.ActivateFraction;
             log.SvidTtlAboveGuarantee(DurationText.Format(config.X509Ttl), DurationText.Format(config.Authority.GuaranteedSvidTtl), DurationText.Format(advice));

@@ -69,7 +69,7 @@ public sealed class AuthorityTests
 
         _time.Advance(TimeSpan.FromHours(12));
         Assert.Equal(RotationStep.Prepare, (await TurnAsync(rotation)).Step);
-        Assert.Equal(first, rotation.Current.Issuing);
+        Assert.Equal(first.Certificate, rotation.Current.Issuing.Certificate);
         Assert.Equal(RotationStep.Wait, (await TurnAsync(rotation)).Step);
 
         _time.Advance(TimeSpan.FromHours(8));

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Microsoft.Data.Sqlite;
 using Signet.Authority.Issuance;
 using Signet.Authority.Rotation;
@@ -94,14 +95,15 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
         connection.Execute(
             transaction,
             """
-            INSERT INTO authorities (id, tier, state, certificate, public_key, not_before, not_after, key_name)
-            VALUES ($id, $tier, $state, $certificate, $public_key, $not_before, $not_after, $key_name)
+            INSERT INTO authorities (id, tier, state, certificate, above, public_key, not_before, not_after, key_name)
+            VALUES ($id, $tier, $state, $certificate, $above, $public_key, $not_before, $not_after, $key_name)
             ON CONFLICT (id) DO UPDATE SET state = excluded.state
             """,
             ("$id", record.Id),
             ("$tier", Word(record.Tier)),
             ("$state", Word(record.State)),
             ("$certificate", (record as X509AuthorityRecord)?.Certificate.Der.ToArray()),
+            ("$above", record is X509AuthorityRecord { Above.IsEmpty: false } issuing ? CertificateList.Encode(issuing.Above) : null),
             ("$public_key", (record as JwtAuthorityRecord)?.Authority.Key.SubjectPublicKeyInfo.ToArray()),
             ("$not_before", record is JwtAuthorityRecord ? Millis(record.Validity.NotBefore) : null),
             ("$not_after", record is JwtAuthorityRecord ? Millis(record.Validity.NotAfter) : null),
@@ -136,13 +138,18 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
         var state = Enum.Parse<SlotState>(row.Text("state"), ignoreCase: true);
         if (tier != AuthorityTier.Jwt)
         {
-            return new X509AuthorityRecord(row.Text("id"), tier, state, Certificate.Parse(row.Bytes("certificate")), row.Text("key_name"));
+            return new X509AuthorityRecord(row.Text("id"), tier, state, Certificate.Parse(row.Bytes("certificate")), row.Text("key_name")) { Above = ReadAbove(row) };
         }
 
         return JwtAuthority.TryCreate(row.Text("id"), row.Bytes("public_key"), row.Time("not_after"), out var authority, out var problem)
             ? new JwtAuthorityRecord(state, authority, row.Time("not_before"), row.Text("key_name"))
             : throw new StoreException(StoreProblem.WrongSchema, $"stored {problem}");
     }
+
+    private static ImmutableArray<Certificate> ReadAbove(SqliteDataReader row) =>
+        row.IsDBNull(row.GetOrdinal("above")) ? []
+        : CertificateList.TryParse(row.Bytes("above"), out var above, out var problem) ? [.. above]
+        : throw new StoreException(StoreProblem.WrongSchema, $"stored {problem}");
 
     private static AnchorRotation ReadRotation(SqliteDataReader row) => new(
         row.Text("successor"),

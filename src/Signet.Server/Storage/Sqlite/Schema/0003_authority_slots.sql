@@ -5,6 +5,7 @@ CREATE TABLE authorities_with_all_states (
   tier        TEXT NOT NULL CHECK (tier IN ('anchor', 'issuing', 'jwt')),
   state       TEXT NOT NULL CHECK (state IN ('prepared', 'active', 'old', 'tainted', 'revoked')),
   certificate BLOB,
+  above       BLOB,
   public_key  BLOB,
   not_before  INTEGER,
   not_after   INTEGER,
