@@ -34,6 +34,7 @@ var root = new RootCommand("Gives every service an identity and makes every conn
     x509,
     PolicyCommand.Create(),
     StatusCommand.Create(context),
+    ExplainIdentityCommand.Create(context),
 };
 
 var parsed = root.Parse(args);

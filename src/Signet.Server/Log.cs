@@ -16,7 +16,7 @@ internal static partial class Log
     public static partial void AgentDisconnected(this ILogger log, string agent);
 
     [LoggerMessage(2003, LogLevel.Warning, "agent {Agent} could not apply revision {Revision}: {Problem}")]
-    public static partial void AgentRefusedSnapshot(this ILogger log, string agent, ulong revision, string problem);
+    public static partial void AgentRefusedUpdate(this ILogger log, string agent, ulong revision, string problem);
 
     [LoggerMessage(2010, LogLevel.Information, "join token created by {Caller}, good until {ExpiresAt}")]
     public static partial void JoinTokenCreated(this ILogger log, string caller, DateTimeOffset expiresAt);
@@ -86,4 +86,19 @@ internal static partial class Log
 
     [LoggerMessage(2111, LogLevel.Warning, "the clock jumped by {Jump}; authorities that look expired are kept until it has gone steadily for {Settling}")]
     public static partial void ClockJumped(this ILogger log, TimeSpan jump, TimeSpan settling);
+
+    [LoggerMessage(2400, LogLevel.Information, "entries of {Folder} applied: {Created} created, {Updated} updated, {Deleted} deleted")]
+    public static partial void DesiredStateApplied(this ILogger log, string folder, int created, int updated, int deleted);
+
+    [LoggerMessage(2401, LogLevel.Error, "entries of {Folder} not applied, the last good ones stay: {Problem}")]
+    public static partial void DesiredStateNotApplied(this ILogger log, string folder, string problem);
+
+    [LoggerMessage(2402, LogLevel.Warning, "{Count} entries of {Folder} were changed by hand and are put back; change the files instead")]
+    public static partial void DriftPutBack(this ILogger log, string folder, int count);
+
+    [LoggerMessage(2403, LogLevel.Warning, "the entry wanted for {SpiffeId} is there as {Entry} and belongs to {Holder}; it is left alone")]
+    public static partial void DesiredEntryHeldByOther(this ILogger log, string spiffeId, string entry, string holder);
+
+    [LoggerMessage(2404, LogLevel.Warning, "no identity for a pod: {Problem}")]
+    public static partial void PodSkipped(this ILogger log, string problem);
 }

@@ -4,6 +4,7 @@ using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
+using Signet.Server.Registration.Desired;
 using Signet.Server.Upstream;
 
 namespace Signet.Server;
@@ -42,6 +43,12 @@ public sealed record ServerConfig
     /// <summary>The lifetime of JWT-SVIDs.</summary>
     public required TimeSpan JwtTtl { get; init; }
 
+    /// <summary>Types of selectors that attestors of somebody's own produce; those of the known ones need not be named.</summary>
+    public IReadOnlySet<string> SelectorTypes { get; init; } = new HashSet<string>();
+
+    /// <summary>The folder that says which entries there are to be; null when operators keep them by hand.</summary>
+    public DesiredFolderConfig? DesiredFolder { get; init; }
+
     /// <summary>Reads every key; problems are collected by the section.</summary>
     public static ServerConfig Read(ConfigSection root, Places places)
     {
@@ -50,6 +57,7 @@ public sealed record ServerConfig
         var ca = root.Section("ca");
         var subject = ca.Section("subject");
         var svid = root.Section("svid");
+        var registration = root.Section("registration");
         var store = root.Section("store");
         store.Choice("type", "sqlite", "sqlite");
         root.Section("keys").Choice("type", "disk", "disk");
@@ -72,6 +80,8 @@ public sealed record ServerConfig
             StorePath = Path.Combine(dataDir, store.Text("path", "signet.db")),
             X509Ttl = svid.Duration("x509Ttl", TimeSpan.FromHours(1), ShortestTtl),
             JwtTtl = svid.Duration("jwtTtl", TimeSpan.FromMinutes(5), ShortestTtl),
+            SelectorTypes = registration.Texts("selectorTypes").ToHashSet(StringComparer.Ordinal),
+            DesiredFolder = ReadDesiredFolder(registration, trustDomain),
             Upstream = upstream,
             Authority = new AuthorityPlan
             {
@@ -83,6 +93,17 @@ public sealed record ServerConfig
                 Subject = new CertificateSubject(subject.Text("country", ""), subject.Text("organization", "Signet"), subject.Text("commonName", "")),
             },
         };
+    }
+
+    private static DesiredFolderConfig? ReadDesiredFolder(ConfigSection registration, TrustDomain trustDomain)
+    {
+        var (cluster, mayDeleteMost) = (registration.Text("cluster", DesiredScope.DefaultCluster), registration.Flag("mayDeleteMost", false));
+        if (DesiredScope.ClusterProblem(trustDomain, cluster) is { } problem)
+        {
+            registration.Problem("cluster", problem);
+        }
+
+        return registration.FilePath("folder") is { } folder ? new DesiredFolderConfig(folder, cluster, mayDeleteMost) : null;
     }
 
     private static List<uint> ReadUids(ConfigSection admin)

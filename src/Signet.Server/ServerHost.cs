@@ -14,17 +14,16 @@ using Signet.Server.Api;
 using Signet.Server.Attestation;
 using Signet.Server.Keys;
 using Signet.Server.Registration;
+using Signet.Server.Registration.Desired;
 using Signet.Server.Storage.Sqlite;
 using Signet.Server.Telemetry;
 using Signet.Server.Upkeep;
 using Signet.Server.Upstream;
 using AgentApi = Signet.Rpc.Wire.Spire.Server.Agent.Agent;
-using AnchorApi = Signet.Rpc.Wire.Authority.AnchorRotation;
-using AuthoritiesApi = Signet.Rpc.Wire.Authority.Authorities;
 using BundleApi = Signet.Rpc.Wire.Spire.Server.Bundle.Bundle;
 using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
-using LocalAuthorityApi = Signet.Rpc.Wire.Spire.Server.LocalAuthority.LocalAuthority;
 using NodeApi = Signet.Rpc.Wire.Node.Node;
+using RegistrationApi = Signet.Rpc.Wire.Registration.Registration;
 using SvidApi = Signet.Rpc.Wire.Spire.Server.SVID.SVID;
 
 namespace Signet.Server;
@@ -41,15 +40,23 @@ public sealed class ServerHost : IAsyncDisposable
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
 
     private ServerHost(
-        ServerConfig config, SqliteDatabase database, IReadOnlyList<IDisposable> owned, ApiEndpoint api, AdminEndpoint admin, BackgroundPart rotation, UpstreamFollower? upstream, ReadinessBoard readiness)
+        ServerConfig config,
+        SqliteDatabase database,
+        IReadOnlyList<IDisposable> owned,
+        ApiEndpoint api,
+        AdminEndpoint admin,
+        IReadOnlyList<BackgroundPart> background,
+        AuthorityCare care,
+        DesiredFolder? desired,
+        ReadinessBoard readiness)
     {
         Config = config;
         Readiness = readiness;
-        Parts = [api, rotation, admin];
+        Parts = [api, .. background, admin];
         _database = database;
         _ownedLast = owned;
         _api = api;
-        _owned = upstream is null ? [admin, rotation, api] : [admin, rotation, upstream, api];
+        _owned = [admin, .. background, care, .. desired is null ? (IAsyncDisposable[])[] : [desired], api];
         Admin = admin;
     }
 
@@ -117,7 +124,8 @@ public sealed class ServerHost : IAsyncDisposable
         // 2. Who may have what.
         var agentStore = new SqliteAgentStore(database);
         var agents = await AgentDirectory.LoadAsync(agentStore, cancellationToken).ConfigureAwait(false);
-        var entries = await EntryDirectory.LoadAsync(config.TrustDomain, new SqliteEntryStore(database), time, cancellationToken).ConfigureAwait(false);
+        var entries = await EntryDirectory.LoadAsync(config.TrustDomain, new SqliteEntryStore(database), config.SelectorTypes, time, cancellationToken).ConfigureAwait(false);
+        agents.Changed = agent => entries.Watchers.Wake([agent]);
         var authorized = new AuthorizedEntries(config.TrustDomain, entries, agents, time);
         var tokens = new JoinTokens(config.TrustDomain, agentStore, time);
 
@@ -125,14 +133,7 @@ public sealed class ServerHost : IAsyncDisposable
         metrics.Observe(authorities, entries, agents, time);
         var collector = new MetricsCollector();
         var bundleChanges = new ChangeSignal();
-        var acknowledgements = new Acknowledgements(authorities, agents, metrics, time);
-        var rotationGate = new RotationGate(acknowledgements, agents, authorityStore, identity, config.TrustDomain, time);
-        var anchor = new AnchorRotationKeeper(authorities, rotationGate, acknowledgements, bundleChanges, time, logs.CreateLogger<AnchorRotationKeeper>());
-        var orders = new AuthorityOrders(authorities, acknowledgements, bundleChanges, logs.CreateLogger<AuthorityOrders>());
-        var upstream = config.Upstream is { } source
-            ? new UpstreamFollower(source, config.TrustDomain, authorities, acknowledgements, bundleChanges, time, logs.CreateLogger<UpstreamFollower>())
-            : null;
-        metrics.Observe(authorities, acknowledgements, anchor);
+        var care = new AuthorityCare(config, authorities, authorityStore, identity, agents, bundleChanges, metrics, time, logs);
         var readiness = new ReadinessBoard("authority");
         var gate = new CallerGate(agents, AdminUids(config), metrics, time, logs.CreateLogger<CallerGate>());
         var health = new GrpcHealthService();
@@ -140,10 +141,7 @@ public sealed class ServerHost : IAsyncDisposable
             config,
             authorities,
             identity,
-            anchor,
-            acknowledgements,
-            upstream,
-            new ExpiryWatch(config.Authority, authorities, logs.CreateLogger<ExpiryWatch>()),
+            care,
             bundleChanges,
             async (now, stopping) =>
             {
@@ -159,21 +157,23 @@ public sealed class ServerHost : IAsyncDisposable
         var api = new ApiEndpoint(
             config,
             tls,
-            services => services
+            services => care.AddTo(services, gate.CheckAsync)
                 .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, tokens, agents, entries, issuer, config.X509Ttl, time, logs.CreateLogger<AgentService>())), gate.CheckAsync)
                 .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized)), gate.CheckAsync)
                 .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, issuer, new JwtIssuer(authorities, time, metrics.SigningFailed), authorized, new SigningRate(time), metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
                 .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(authorities)), gate.CheckAsync)
-                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, authorities, bundleChanges, acknowledgements, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
-                .Add(AuthoritiesApi.Descriptor, AuthoritiesApi.BindService(new AuthoritiesService(authorities)), gate.CheckAsync)
-                .Add(LocalAuthorityApi.Descriptor, LocalAuthorityApi.BindService(new LocalAuthorityService(authorities, orders)), gate.CheckAsync)
-                .Add(AnchorApi.Descriptor, AnchorApi.BindService(new AnchorRotationService(authorities, anchor, rotationGate, acknowledgements, time)), gate.CheckAsync)
+                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, agents, authorities, bundleChanges, care.Acknowledgements, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
                 .Add(Health.Descriptor, Health.BindService(health), gate.CheckAsync)
+                .Add(RegistrationApi.Descriptor, RegistrationApi.BindService(new RegistrationService(entries, authorized, agents, time)), gate.CheckAsync)
                 .AddReflection(gate.CheckAsync),
             time,
             logs);
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
-        return new ServerHost(config, database, [entries, authorities, metrics, collector], api, admin, new BackgroundPart("upkeep", upkeep.RunAsync), upstream, readiness);
+        var desired = config.DesiredFolder is { } folder
+            ? new DesiredFolder(entries, folder, new DesiredScope(config.TrustDomain, folder.Cluster), metrics, time, logs.CreateLogger<DesiredFolder>())
+            : null;
+        BackgroundPart[] background = [new("upkeep", upkeep.RunAsync), .. desired is null ? (BackgroundPart[])[] : [new($"entries of {desired.Folder}", desired.RunAsync)]];
+        return new ServerHost(config, database, [entries, authorities, metrics, collector], api, admin, background, care, desired, readiness);
     }
 
     // Root and the server's own user; everybody else by name of number.

@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
 using Signet.Agent;
+using Signet.Agent.Identities;
 using Signet.Authority.Rotation;
 using Signet.Cli.Clients;
 using Signet.Client;
@@ -8,6 +9,7 @@ using Signet.Hosting.Configuration;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Server;
+using Signet.Server.Registration.Desired;
 using Signet.Server.Upstream;
 
 namespace Signet.Testing;
@@ -20,14 +22,15 @@ public sealed class TestTrustDomain : IAsyncDisposable
     private readonly TestFolder _folder = new();
     private readonly TimeSpan _svidTtl;
     private readonly TimeSpan _authorityTtl;
+    private readonly string? _entries;
+    private readonly UpstreamConfig? _upstream;
     private RunningDaemon? _server;
     private RunningDaemon? _agent;
     private ServerHost? _serverHost;
     private int _serverPort;
 
-    private readonly UpstreamConfig? _upstream;
-
-    private TestTrustDomain(TimeSpan svidTtl, TimeSpan authorityTtl, UpstreamConfig? upstream) => (_svidTtl, _authorityTtl, _upstream) = (svidTtl, authorityTtl, upstream);
+    private TestTrustDomain(TimeSpan svidTtl, TimeSpan authorityTtl, string? entries, UpstreamConfig? upstream) =>
+        (_svidTtl, _authorityTtl, _entries, _upstream) = (svidTtl, authorityTtl, entries, upstream);
 
     public string Folder => _folder.Path;
 
@@ -44,12 +47,15 @@ public sealed class TestTrustDomain : IAsyncDisposable
 
     internal AgentHost AgentHost { get; private set; } = null!;
 
+    /// <summary>What the agent was last told by its server.</summary>
+    internal NodeView AgentView => AgentHost.View;
+
     /// <summary>Selectors of the test process itself.</summary>
     public static Selector Myself => new("unix", $"uid:{Hosting.NativeUser.EffectiveId()}");
 
-    public static async Task<TestTrustDomain> StartAsync(TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null, UpstreamConfig? upstream = null)
+    public static async Task<TestTrustDomain> StartAsync(TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null, string? entries = null, UpstreamConfig? upstream = null)
     {
-        var domain = new TestTrustDomain(svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24), upstream);
+        var domain = new TestTrustDomain(svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24), entries, upstream);
         await domain.StartServerAsync();
         using var admin = domain.Admin();
         await File.WriteAllTextAsync(domain._folder.File("bundle.pem"), (await admin.BundleAsync(CancellationToken.None)).ToPem());
@@ -82,6 +88,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
             StorePath = Path.Combine(_folder.File("server"), "signet.db"),
             X509Ttl = _svidTtl,
             JwtTtl = TimeSpan.FromMinutes(5),
+            DesiredFolder = _entries is null ? null : new DesiredFolderConfig(_entries, DesiredScope.DefaultCluster, MayDeleteMost: false),
             Upstream = _upstream,
             Authority = new AuthorityPlan { TrustDomain = Name, IssuingTtl = _authorityTtl, IsExternal = _upstream is not null },
         };

@@ -110,10 +110,15 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAt
         {
             await using var speaker = new WatchSpeaker(call.RequestStream, identity, cache, clients, stop.Token);
             await speaker.AnswerAsync(new WatchRequest(), stop.Token).ConfigureAwait(false);
+            var reader = new NodeUpdateReader(identity.TrustDomain);
             while (await call.ResponseStream.MoveNext(stop.Token).ConfigureAwait(false))
             {
                 pause.Reset();
-                await speaker.AnswerAsync(Apply(call.ResponseStream.Current), stop.Token).ConfigureAwait(false);
+                if (Answer(call.ResponseStream.Current, reader) is { } answer)
+                {
+                    await speaker.AnswerAsync(answer, stop.Token).ConfigureAwait(false);
+                }
+
                 if (identity.ReplaceIfSuperseded(Current.Superseded, time.GetUtcNow()) is { } soon)
                 {
                     due.CancelAfter(soon);
@@ -129,22 +134,28 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAt
         }
     }
 
-    private WatchRequest Apply(NodeSnapshot snapshot)
+    private WatchRequest? Answer(NodeUpdate update, NodeUpdateReader reader)
     {
-        var answer = new WatchRequest { AcknowledgedRevision = snapshot.Revision };
-        if (!NodeViewWire.TryRead(snapshot, identity.TrustDomain, out var view, out var problem))
+        switch (reader.Read(update))
         {
-            log.SnapshotRefused(snapshot.Revision, problem);
-            answer.Problem = problem;
-            return answer;
+            case NodeReading.Complete(var view):
+                Apply(view);
+                return new WatchRequest { AcknowledgedRevision = update.Revision };
+            case NodeReading.Refused(var problem):
+                log.UpdateRefused(update.Revision, problem);
+                return new WatchRequest { AcknowledgedRevision = update.Revision, Problem = problem };
+            default:
+                return null;
         }
+    }
 
+    private void Apply(NodeView view)
+    {
         identity.Accept(view.Own!, view.Bundles.Crls);
         Volatile.Write(ref _problem, "");
         Volatile.Write(ref _current, view);
-        log.SnapshotApplied(view.Revision, view.Entries.Length);
+        log.UpdateApplied(view.Revision, view.Entries.Length);
         Changes.Raise();
-        return answer;
     }
 
     private void Fail(string problem)

@@ -7,12 +7,12 @@ using Signet.Identity.Registration;
 
 namespace Signet.Cli.Commands;
 
-/// <summary><c>signet entry create|list|show|delete</c>.</summary>
+/// <summary><c>signet entry create|list|show|delete|apply|diff</c>.</summary>
 internal static class EntryCommand
 {
     public static Command Create(CliContext context) => new("entry", "Registration: which workload gets which identity")
     {
-        CreateOne(context), List(context), Show(context), Delete(context),
+        CreateOne(context), List(context), Show(context), Delete(context), EntryApplyCommand.Apply(context), EntryApplyCommand.Diff(context),
     };
 
     private static Command CreateOne(CliContext context)

@@ -1,3 +1,4 @@
+using Signet.Identity;
 using Signet.Identity.Spiffe;
 
 namespace Signet.Hosting.Configuration;
@@ -39,6 +40,15 @@ public sealed partial class ConfigSection
 
     /// <summary>What a key holds, for keys that may be written in more than one shape. Looking does not count as asking.</summary>
     public ConfigShape Shape(string key) => _map is not null && _map.Entries.TryGetValue(key, out var entry) ? entry.Value.Shape : ConfigShape.Absent;
+
+    /// <summary>Accepts keys, and whatever lies below them, without reading them.</summary>
+    public void Ignore(params ReadOnlySpan<string> keys)
+    {
+        foreach (var key in keys)
+        {
+            _asked.Add(key);
+        }
+    }
 
     /// <summary>The section under a key. Never null: an absent one is empty, with every fallback in it.</summary>
     public ConfigSection Section(string key)

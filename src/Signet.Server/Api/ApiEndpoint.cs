@@ -17,9 +17,6 @@ internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
 {
     private const int MaxConnections = 20_000;
 
-    /// <summary>A node's whole snapshot must fit into one message.</summary>
-    private const int MaxMessage = 64 * 1024 * 1024;
-
     private readonly ServerConfig _config;
     private readonly WebApplication _app;
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -48,7 +45,7 @@ internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
         });
         _app = builder.Build();
         _app.UseRouting();
-        _app.MapGrpc(time, new GrpcServerOptions { MaxSendMessageLength = MaxMessage }, addServices);
+        _app.MapGrpc(time, new GrpcServerOptions(), addServices);
     }
 
     public string Name => $"gRPC {LocalEndPoint} and {_config.AdminSocket}";

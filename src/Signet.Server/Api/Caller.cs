@@ -87,6 +87,8 @@ internal static class AccessTable
         [AnchorService + "GetStatus"] = Callers.Local,
         [AnchorService + "Abort"] = Callers.Local,
         [AnchorService + "Force"] = Callers.Local,
+        ["/signet.registration.v1.Registration/Apply"] = Callers.Local,
+        ["/signet.registration.v1.Registration/Explain"] = Callers.Local,
         ["/grpc.health.v1.Health/Check"] = Callers.Local,
         ["/grpc.health.v1.Health/Watch"] = Callers.Local,
         ["/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"] = Callers.Local,

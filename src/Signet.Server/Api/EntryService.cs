@@ -77,7 +77,7 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
     public override Task<GetAuthorizedEntriesResponse> GetAuthorizedEntries(GetAuthorizedEntriesRequest request, ServerCallContext context)
     {
         var response = new GetAuthorizedEntriesResponse();
-        response.Entries.AddRange(authorized.For(CallerOf.Agent(context)).Select(entry => entry.ToWire()));
+        response.Entries.AddRange(authorized.For(CallerOf.Agent(context)).InOrder.Select(entry => entry.ToWire()));
         return Task.FromResult(response);
     }
 

@@ -31,7 +31,7 @@ internal sealed class SvidService(
 
             var agent = CallerOf.Agent(context);
             TakeTurn(agent, request.Params.Count);
-            var mine = authorized.For(agent).ToDictionary(entry => entry.Id, StringComparer.Ordinal);
+            var mine = authorized.For(agent).ById;
             var checks = request.Params.Select(one => Check(one, mine, agent)).ToArray();
             var issued = new Queue<IssuedSvid>(await IssueAsync(
                 [.. checks.Where(check => check.Request is not null).Select(check => check.Request!)], context.CancellationToken).ConfigureAwait(false));
@@ -90,7 +90,7 @@ internal sealed class SvidService(
         {
             var agent = CallerOf.Agent(context);
             TakeTurn(agent, 1);
-            var entry = authorized.For(agent).FirstOrDefault(entry => entry.Id == request.EntryId)
+            var entry = authorized.For(agent).ById.GetValueOrDefault(request.EntryId)
                 ?? throw Rpcs.NotFound($"entry \"{Printable.Of(request.EntryId)}\" is not one that {agent} may serve");
             return Task.FromResult(new NewJWTSVIDResponse { Svid = SignToken(entry.SpiffeId, request.Audience, TtlOf(entry, entry.JwtTtl ?? config.JwtTtl)) });
         });
@@ -150,7 +150,7 @@ internal sealed class SvidService(
     }
 
     private (SvidRequest? Request, StatusCode Code, string Problem) Check(
-        NewX509SVIDParams wanted, Dictionary<string, RegistrationEntry> mine, SpiffeId agent)
+        NewX509SVIDParams wanted, IReadOnlyDictionary<string, RegistrationEntry> mine, SpiffeId agent)
     {
         if (!mine.TryGetValue(wanted.EntryId, out var entry))
         {

@@ -15,6 +15,9 @@ public sealed class AgentDirectory
         _agents = new(agents.Select(agent => KeyValuePair.Create(agent.SpiffeId, agent)));
     }
 
+    /// <summary>Called after an agent's record was made, changed or removed.</summary>
+    public Action<SpiffeId> Changed { get; set; } = _ => { };
+
     public IReadOnlyCollection<AttestedAgent> Agents => [.. _agents.Values];
 
     public static async Task<AgentDirectory> LoadAsync(IAgentStore store, CancellationToken cancellationToken) =>
@@ -23,11 +26,15 @@ public sealed class AgentDirectory
     public AttestedAgent? Find(SpiffeId id) => _agents.GetValueOrDefault(id);
 
     /// <summary>Takes over an agent that the store already keeps.</summary>
-    public void Adopt(AttestedAgent agent) => _agents[agent.SpiffeId] = agent;
+    public void Adopt(AttestedAgent agent)
+    {
+        _agents[agent.SpiffeId] = agent;
+        Changed(agent.SpiffeId);
+    }
 
     public async Task SaveAsync(AttestedAgent agent, CancellationToken cancellationToken)
     {
         await _store.SaveAsync(agent, cancellationToken).ConfigureAwait(false);
-        _agents[agent.SpiffeId] = agent;
+        Adopt(agent);
     }
 }

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Signet.Hosting;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
@@ -17,35 +16,67 @@ public enum EntryOutcome
 /// <summary>The outcome for one entry, the entry as it stands now, and the reason when it is not <see cref="EntryOutcome.Done"/>.</summary>
 public sealed record EntryResult(EntryOutcome Outcome, RegistrationEntry? Entry, string Reason);
 
+/// <summary>What may be done to make a desired state hold.</summary>
+public enum ApplyMode
+{
+    /// <summary>Only say what would be done.</summary>
+    DryRun,
+
+    /// <summary>Do it, unless it would delete most of the owner's entries.</summary>
+    Carefully,
+
+    /// <summary>Do it whatever it deletes.</summary>
+    EvenDeleteMost,
+}
+
+/// <summary>What became of a desired state.</summary>
+/// <param name="Plan">What was done, or would have been; null when the entries do not hold.</param>
+/// <param name="Problems">Why nothing was done; empty when it was.</param>
+public sealed record EntryApplication(EntryPlan? Plan, IReadOnlyList<string> Problems);
+
 /// <summary>
-/// All registration entries in memory, written through to the store. Readers take the snapshot and no lock; writers go one at a time;
-/// <see cref="Changes"/> tells whoever distributes entries.
+/// All registration entries in memory, written through to the store. Readers take the table and no lock; writers go one at a time;
+/// <see cref="Watchers"/> tells whoever distributes entries.
 /// </summary>
 public sealed class EntryDirectory : IDisposable
 {
     private readonly TrustDomain _trustDomain;
     private readonly IEntryStore _store;
+    private readonly IReadOnlySet<string> _selectorTypes;
     private readonly TimeProvider _time;
     private readonly SemaphoreSlim _writer = new(1, 1);
-    private ImmutableDictionary<string, RegistrationEntry> _entries;
+    private EntryTable _table;
 
-    private EntryDirectory(TrustDomain trustDomain, IEntryStore store, TimeProvider time, ImmutableDictionary<string, RegistrationEntry> entries)
+    private EntryDirectory(TrustDomain trustDomain, IEntryStore store, IReadOnlySet<string> selectorTypes, TimeProvider time, EntryTable table)
     {
         _trustDomain = trustDomain;
         _store = store;
+        _selectorTypes = selectorTypes;
         _time = time;
-        _entries = entries;
+        _table = table;
     }
 
-    /// <summary>Raised after entries were added, changed or removed.</summary>
+    public IReadOnlyDictionary<string, RegistrationEntry> Entries => Table.ById;
+
+    internal EntryTable Table => Volatile.Read(ref _table);
+
+    /// <summary>Raised after any entry was added, changed or removed.</summary>
     public ChangeSignal Changes { get; } = new();
 
-    public IReadOnlyDictionary<string, RegistrationEntry> Entries => Volatile.Read(ref _entries);
+    /// <summary>Who is woken after entries that concern them were added, changed or removed.</summary>
+    internal EntryWatchers Watchers { get; } = new();
 
-    public static async Task<EntryDirectory> LoadAsync(TrustDomain trustDomain, IEntryStore store, TimeProvider time, CancellationToken cancellationToken)
+    /// <summary>Takes over what the store holds.</summary>
+    /// <param name="trustDomain">Whose entries these are.</param>
+    /// <param name="store">Where they are kept.</param>
+    /// <param name="selectorTypes">Types of selectors that attestors of somebody's own produce.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancellationToken">Ends the wait for the store.</param>
+    public static async Task<EntryDirectory> LoadAsync(
+        TrustDomain trustDomain, IEntryStore store, IReadOnlySet<string> selectorTypes, TimeProvider time, CancellationToken cancellationToken)
     {
         var entries = await store.LoadAsync(cancellationToken).ConfigureAwait(false);
-        return new EntryDirectory(trustDomain, store, time, entries.ToImmutableDictionary(entry => entry.Id, StringComparer.Ordinal));
+        return new EntryDirectory(trustDomain, store, selectorTypes, time, EntryTable.Empty.With(entries));
     }
 
     /// <summary>Registers new entries. One that says the same as an existing one is answered with that one.</summary>
@@ -54,8 +85,7 @@ public sealed class EntryDirectory : IDisposable
         await _writer.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            var known = _entries.Values.ToDictionary(EntryKey.Of);
-            var ids = _entries.Keys.ToHashSet(StringComparer.Ordinal);
+            var table = _table;
             var results = new List<EntryResult>(wanted.Count);
             var added = new List<RegistrationEntry>();
             foreach (var entry in wanted)
@@ -64,18 +94,18 @@ public sealed class EntryDirectory : IDisposable
                 {
                     results.Add(new EntryResult(EntryOutcome.Invalid, null, problem));
                 }
-                else if (known.TryGetValue(EntryKey.Of(entry), out var same))
+                else if (table.SameAs(entry) is { } same)
                 {
                     results.Add(new EntryResult(EntryOutcome.AlreadyExists, same, $"entry {same.Id} says the same"));
                 }
-                else if (entry.Id.Length > 0 && !ids.Add(entry.Id))
+                else if (table.ById.ContainsKey(entry.Id))
                 {
                     results.Add(new EntryResult(EntryOutcome.AlreadyExists, null, $"entry \"{Printable.Of(entry.Id)}\" exists and says something else"));
                 }
                 else
                 {
                     var created = entry with { Id = entry.Id.Length > 0 ? entry.Id : Guid.NewGuid().ToString(), CreatedAt = _time.GetUtcNow(), Revision = 0 };
-                    known.Add(EntryKey.Of(created), created);
+                    table = table.With([created]);
                     added.Add(created);
                     results.Add(new EntryResult(EntryOutcome.Done, created, ""));
                 }
@@ -84,7 +114,7 @@ public sealed class EntryDirectory : IDisposable
             if (added.Count > 0)
             {
                 await _store.SaveAsync(added, cancellationToken).ConfigureAwait(false);
-                Publish(_entries.AddRange(added.Select(entry => KeyValuePair.Create(entry.Id, entry))));
+                Publish(table, added);
             }
 
             return results;
@@ -100,19 +130,67 @@ public sealed class EntryDirectory : IDisposable
         await _writer.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
+            var table = _table;
             var results = ids
-                .Select(id => _entries.TryGetValue(id, out var entry)
+                .Select(id => table.ById.TryGetValue(id, out var entry)
                     ? new EntryResult(EntryOutcome.Done, entry, "")
                     : new EntryResult(EntryOutcome.NotFound, null, $"there is no entry \"{Printable.Of(id)}\""))
                 .ToArray();
-            var gone = results.Where(result => result.Entry is not null).Select(result => result.Entry!.Id).ToArray();
+            var gone = results.Select(result => result.Entry).OfType<RegistrationEntry>().ToArray();
             if (gone.Length > 0)
             {
-                await _store.DeleteAsync(gone, cancellationToken).ConfigureAwait(false);
-                Publish(_entries.RemoveRange(gone));
+                string[] goneIds = [.. gone.Select(entry => entry.Id)];
+                await _store.DeleteAsync(goneIds, cancellationToken).ConfigureAwait(false);
+                Publish(table.Without(goneIds), gone);
             }
 
             return results;
+        }
+        finally
+        {
+            _writer.Release();
+        }
+    }
+
+    /// <summary>Makes a desired state hold, all of it or nothing (<see cref="EntryPlan"/>).</summary>
+    /// <param name="owner">Whose entries these are.</param>
+    /// <param name="wanted">All of the owner's entries.</param>
+    /// <param name="mode">What may be done.</param>
+    /// <param name="cancellationToken">Ends the wait for other writers.</param>
+    public async Task<EntryApplication> ApplyAsync(string owner, IReadOnlyList<RegistrationEntry> wanted, ApplyMode mode, CancellationToken cancellationToken)
+    {
+        await _writer.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var table = _table;
+            var problems = wanted.Select(entry => (Entry: entry, Problem: Problem(entry))).Where(one => one.Problem is not null).ToArray();
+            if (problems.Length > 0)
+            {
+                return new EntryApplication(null, [.. problems.Select(one => $"entry for {one.Entry.SpiffeId}: {one.Problem}")]);
+            }
+
+            var plan = EntryPlan.Of(table, owner, wanted);
+            if (mode is not ApplyMode.DryRun && plan.DeletesMost && mode is not ApplyMode.EvenDeleteMost)
+            {
+                return new EntryApplication(plan, [$"{plan.Of(EntryStep.Delete).Count()} of {owner}'s entries would be deleted, which is most of them"]);
+            }
+
+            if (mode is ApplyMode.DryRun || plan.IsDone)
+            {
+                return new EntryApplication(plan, []);
+            }
+
+            var now = _time.GetUtcNow();
+            RegistrationEntry[] saved =
+            [
+                .. plan.Of(EntryStep.Create).Select(change => change.Entry with { Id = Guid.NewGuid().ToString(), CreatedAt = now, Revision = 0 }),
+                .. plan.Of(EntryStep.Update).Select(change => change.Entry with { CreatedAt = table.ById[change.Entry.Id].CreatedAt, Revision = table.ById[change.Entry.Id].Revision + 1 }),
+            ];
+            RegistrationEntry[] gone = [.. plan.Of(EntryStep.Delete).Select(change => change.Entry)];
+            string[] goneIds = [.. gone.Select(entry => entry.Id)];
+            await _store.ChangeAsync(saved, goneIds, cancellationToken).ConfigureAwait(false);
+            Publish(table.Without(goneIds).With(saved), saved.Concat(gone));
+            return new EntryApplication(plan, []);
         }
         finally
         {
@@ -124,7 +202,9 @@ public sealed class EntryDirectory : IDisposable
 
     private string? Problem(RegistrationEntry entry)
     {
-        var problems = string.Join("; ", entry.Problems(_trustDomain).Concat(Unsupported(entry)));
+        var problems = string.Join("; ", entry.Problems(_trustDomain)
+            .Concat(entry.Selectors.IsDefault ? [] : entry.Selectors.Select(selector => SelectorTypes.Problem(selector, _selectorTypes)).OfType<string>())
+            .Concat(Unsupported(entry)));
         return problems.Length > 0 ? problems : null;
     }
 
@@ -142,16 +222,10 @@ public sealed class EntryDirectory : IDisposable
         }
     }
 
-    private void Publish(ImmutableDictionary<string, RegistrationEntry> entries)
+    private void Publish(EntryTable table, IEnumerable<RegistrationEntry> changed)
     {
-        Volatile.Write(ref _entries, entries);
+        Volatile.Write(ref _table, table);
         Changes.Raise();
-    }
-
-    /// <summary>Two entries with the same key would give the same workloads the same identity.</summary>
-    private readonly record struct EntryKey(SpiffeId SpiffeId, SpiffeId ParentId, string Selectors)
-    {
-        public static EntryKey Of(RegistrationEntry entry) => new(
-            entry.SpiffeId, entry.ParentId, string.Join('\n', entry.Selectors.Select(selector => selector.ToString()).Order(StringComparer.Ordinal).Distinct(StringComparer.Ordinal)));
+        Watchers.Wake(changed.Select(entry => entry.ParentId).Distinct());
     }
 }

@@ -16,7 +16,9 @@ internal sealed class ServerMetrics : IDisposable
     private readonly Counter<long> _refused;
     private readonly Counter<long> _failures;
     private readonly Histogram<double> _acknowledged;
+    private readonly Counter<long> _drift;
     private int _connected;
+    private int _desiredBroken;
 
     public ServerMetrics()
     {
@@ -34,6 +36,8 @@ internal sealed class ServerMetrics : IDisposable
             "s",
             "From the publication of a bundle until an agent said that it and its clients have applied it.",
             advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600] });
+        _drift = _meter.CreateCounter<long>("signet.server.entries.drift", description: "Entries of the folder that were changed by hand and put back.");
+        _meter.CreateObservableGauge("signet.server.entries.folder.broken", () => Volatile.Read(ref _desiredBroken), description: "1 while the folder of entries cannot be applied, else 0.");
         _meter.CreateObservableUpDownCounter("signet.server.agents.connected", () => Volatile.Read(ref _connected), description: "Agents that hold their stream open.");
     }
 
@@ -79,6 +83,10 @@ internal sealed class ServerMetrics : IDisposable
 
     /// <param name="took">Since the bundle was published.</param>
     public void Acknowledged(TimeSpan took) => _acknowledged.Record(took.TotalSeconds);
+
+    public void DriftPutBack(int entries) => _drift.Add(entries);
+
+    public void DesiredStateHolds(bool holds) => Volatile.Write(ref _desiredBroken, holds ? 0 : 1);
 
     public void Refused() => _refused.Add(1);
 

@@ -6,7 +6,6 @@ using Signet.Hosting.Configuration;
 using Signet.Hosting.Grpc;
 using Signet.Identity.Rotation;
 using Signet.Rpc.Wire.Health;
-using Signet.Server.Upstream;
 
 namespace Signet.Server.Upkeep;
 
@@ -18,10 +17,7 @@ internal sealed class ServerUpkeep(
     ServerConfig config,
     AuthorityRotation authorities,
     ServerIdentity identity,
-    AnchorRotationKeeper anchor,
-    Acknowledgements acknowledgements,
-    UpstreamFollower? upstream,
-    ExpiryWatch expiry,
+    AuthorityCare care,
     ChangeSignal bundleChanges,
     Func<DateTimeOffset, CancellationToken, Task> prune,
     ReadinessBoard readiness,
@@ -50,7 +46,7 @@ internal sealed class ServerUpkeep(
         do
         {
             LookAtClock();
-            if (upstream is not null)
+            if (care.Upstream is { } upstream)
             {
                 await TryAsync("taking over the issuing authority from its files", upstream.TurnAsync, cancellationToken).ConfigureAwait(false);
             }
@@ -60,10 +56,10 @@ internal sealed class ServerUpkeep(
                 await TryAsync(duty, stop => TurnAsync(tier, stop), cancellationToken).ConfigureAwait(false);
             }
 
-            await TryAsync("rotation of the anchor", anchor.TurnAsync, cancellationToken).ConfigureAwait(false);
+            await TryAsync("rotation of the anchor", care.Anchor.TurnAsync, cancellationToken).ConfigureAwait(false);
             await TryAsync("renewal of the server's own identity", RenewAsync, cancellationToken).ConfigureAwait(false);
             await TryAsync("pruning of the store", PruneAsync, cancellationToken).ConfigureAwait(false);
-            expiry.Look(time.GetUtcNow());
+            care.Expiry.Look(time.GetUtcNow());
             ShowReadiness();
         }
         while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false));
@@ -111,7 +107,7 @@ internal sealed class ServerUpkeep(
             // A turn that failed may have changed something before.
             if (authorities.Current.Bundle.Sequence != before)
             {
-                acknowledgements.Published();
+                care.Acknowledgements.Published();
                 bundleChanges.Raise();
             }
         }
@@ -136,7 +132,7 @@ internal sealed class ServerUpkeep(
     {
         if (time.GetUtcNow() >= _pruneAt)
         {
-            acknowledgements.Prune();
+            care.Acknowledgements.Prune();
             await prune(time.GetUtcNow(), cancellationToken).ConfigureAwait(false);
             _pruneAt = time.GetUtcNow() + PruneEvery;
         }
