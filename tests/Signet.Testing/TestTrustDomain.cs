@@ -118,22 +118,31 @@ public sealed class TestTrustDomain : IAsyncDisposable
 
     public async Task StartAgentAsync(string? joinToken = null)
     {
-        AgentHost = AgentHost.Build(
-            new AgentConfig
-            {
-                TrustDomain = TrustDomain,
-                Server = new DnsEndPoint("127.0.0.1", _serverPort),
-                JoinToken = joinToken is null ? null : new Secret(joinToken),
-                BootstrapBundle = _folder.File("bundle.pem"),
-                DataDir = _folder.File("agent"),
-                Socket = AgentSocket,
-                Metrics = new IPEndPoint(IPAddress.Loopback, 0),
-            },
-            TimeProvider.System,
-            Random.Shared.NextDouble,
-            NullLoggerFactory.Instance);
+        AgentHost = BuildAgent("agent", joinToken);
         _agent = await RunningDaemon.StartAsync(AgentHost.Parts, AgentHost);
     }
+
+    /// <summary>Another agent beside the first, with a folder and a socket of its own; the caller stops it, and may start it again without a token.</summary>
+    public async Task<RunningDaemon> StartOtherAgentAsync(string name, string? joinToken = null)
+    {
+        var host = BuildAgent(name, joinToken);
+        return await RunningDaemon.StartAsync(host.Parts, host);
+    }
+
+    private AgentHost BuildAgent(string name, string? joinToken) => AgentHost.Build(
+        new AgentConfig
+        {
+            TrustDomain = TrustDomain,
+            Server = new DnsEndPoint("127.0.0.1", _serverPort),
+            JoinToken = joinToken is null ? null : new Secret(joinToken),
+            BootstrapBundle = _folder.File("bundle.pem"),
+            DataDir = _folder.File(name),
+            Socket = _folder.File(name + ".sock"),
+            Metrics = new IPEndPoint(IPAddress.Loopback, 0),
+        },
+        TimeProvider.System,
+        Random.Shared.NextDouble,
+        NullLoggerFactory.Instance);
 
     public async Task StopAgentAsync()
     {
