@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Signet.Agent.Attestation;
 using Signet.Agent.Attestation.Workload;
 using Signet.Agent.Identities;
 using Signet.Agent.Sds;
@@ -54,7 +53,7 @@ public sealed class AgentHost : IAsyncDisposable
 
         // 2. What it may hand out.
         var server = new ServerLink(identity, config.Server.Host, config.Server.Port, time);
-        var sync = new NodeSync(identity, server, new NodeAttestor(config.JoinToken?.Reveal()), time, chance, logs.CreateLogger<NodeSync>());
+        var sync = new NodeSync(identity, server, config.Attestor.Build(), time, chance, logs.CreateLogger<NodeSync>());
         var cache = new IdentityCache();
         var metrics = new AgentMetrics();
         metrics.Observe(identity, cache, sync, time);

@@ -20,9 +20,6 @@ internal static partial class Log
     [LoggerMessage(2010, LogLevel.Information, "join token created by {Caller}, good until {ExpiresAt}")]
     public static partial void JoinTokenCreated(this ILogger log, string caller, DateTimeOffset expiresAt);
 
-    [LoggerMessage(2011, LogLevel.Warning, "join token refused from {Caller}: unknown, used or expired")]
-    public static partial void JoinTokenRefused(this ILogger log, string caller);
-
     [LoggerMessage(2012, LogLevel.Information, "agent attested: {Agent}, serial {Serial}, certificate until {NotAfter}")]
     public static partial void AgentAttested(this ILogger log, string agent, string serial, DateTimeOffset notAfter);
 
@@ -73,4 +70,10 @@ internal static partial class Log
 
     [LoggerMessage(2220, LogLevel.Warning, "{Warning}")]
     public static partial void SettingWithoutEffect(this ILogger log, string warning);
+
+    [LoggerMessage(2300, LogLevel.Warning, "node refused by {Attestor}, from {Caller}: {Reason}")]
+    public static partial void NodeRefused(this ILogger log, string attestor, string caller, string reason);
+
+    [LoggerMessage(2301, LogLevel.Error, "{Files} can't be taken over, nodes are judged by what they held before: {Problem}")]
+    public static partial void AttestationFilesRefused(this ILogger log, string files, string problem);
 }

@@ -6,6 +6,7 @@ using Signet.Hosting.Logging;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server.Access;
+using Signet.Server.Attestation;
 using Signet.Server.Audit;
 using Signet.Server.Spire;
 
@@ -26,6 +27,9 @@ public sealed record ServerConfig
 
     /// <summary>Who may do what.</summary>
     public AccessRules Access { get; init; } = AccessRules.Default;
+
+    /// <summary>How nodes may prove themselves.</summary>
+    public AttestationConfig Attestation { get; init; } = new();
 
     /// <summary>How long ago an agent that can attest again must have expired to be forgotten; zero for never.</summary>
     public TimeSpan PurgeAgentsAfter { get; init; } = TimeSpan.FromDays(30);
@@ -67,7 +71,6 @@ public sealed record ServerConfig
         var store = root.Section("store");
         store.Choice("type", "sqlite", "sqlite");
         root.Section("keys").Choice("type", "disk", "disk");
-        root.Section("attestation").Section("joinToken");
         var keyType = KeyType.EcP256;
         if (ca.Text("keyType") is { } name && !KeyTypes.TryParse(name, out keyType, out var problem))
         {
@@ -80,6 +83,7 @@ public sealed record ServerConfig
             Listen = root.ListenEndPoint("listen", "0.0.0.0:8081"),
             AdminSocket = root.UnixPath("adminSocket", places.ServerSocket),
             Access = AccessRules.Read(root.Section("admin")),
+            Attestation = AttestationConfig.Read(root.Section("attestation")),
             PurgeAgentsAfter = root.Section("agents").Duration("purgeAfter", TimeSpan.FromDays(30)),
             Audit = AuditConfig.Read(root.Section("audit")),
             Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9901"),

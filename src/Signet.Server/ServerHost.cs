@@ -42,7 +42,7 @@ public sealed class ServerHost : IAsyncDisposable
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
 
     private ServerHost(
-        ServerConfig config, SqliteDatabase database, AuditTrail audit, IReadOnlyList<IDisposable> owned, ApiEndpoint api, AdminEndpoint admin, BackgroundPart rotation, ReadinessBoard readiness)
+        ServerConfig config, SqliteDatabase database, AuditTrail audit, NodeAttestors attestors, IReadOnlyList<IDisposable> owned, ApiEndpoint api, AdminEndpoint admin, BackgroundPart rotation, ReadinessBoard readiness)
     {
         Config = config;
         Readiness = readiness;
@@ -50,7 +50,7 @@ public sealed class ServerHost : IAsyncDisposable
         _database = database;
         _ownedLast = owned;
         _api = api;
-        _owned = [admin, rotation, api, audit];
+        _owned = [admin, rotation, api, attestors, audit];
         Admin = admin;
     }
 
@@ -156,7 +156,8 @@ public sealed class ServerHost : IAsyncDisposable
             health,
             time,
             logs.CreateLogger<ServerUpkeep>());
-        var admission = new NodeAdmission(tokens, agents, entries, issuer, config.X509Ttl, time, logs.CreateLogger<NodeAdmission>());
+        var attestors = NodeAttestors.Start(config.Attestation, config.TrustDomain, tokens, time, logs);
+        var admission = new NodeAdmission(attestors.All, agents, entries, issuer, config.X509Ttl, time, logs.CreateLogger<NodeAdmission>());
         var tls = new ServerTls(identity, authorities, time, logs.CreateLogger<ServerTls>());
         var api = new ApiEndpoint(
             config,
@@ -175,6 +176,6 @@ public sealed class ServerHost : IAsyncDisposable
             time,
             logs);
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
-        return new ServerHost(config, database, audit, [entries, agents, metrics, collector], api, admin, new BackgroundPart("upkeep", upkeep.RunAsync), readiness);
+        return new ServerHost(config, database, audit, attestors, [entries, agents, metrics, collector], api, admin, new BackgroundPart("upkeep", upkeep.RunAsync), readiness);
     }
 }

@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
 using Signet.Agent;
+using Signet.Agent.Attestation;
 using Signet.Authority.Rotation;
 using Signet.Cli.Clients;
 using Signet.Client;
@@ -10,6 +11,7 @@ using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Server;
 using Signet.Server.Access;
+using Signet.Server.Attestation;
 
 namespace Signet.Testing;
 
@@ -28,6 +30,9 @@ public sealed class TestTrustDomain : IAsyncDisposable
     private int _serverPort;
 
     private TestTrustDomain(TimeSpan svidTtl, TimeSpan authorityTtl) => (_svidTtl, _authorityTtl) = (svidTtl, authorityTtl);
+
+    /// <summary>How nodes may prove themselves from the next start of the server on.</summary>
+    public AttestationConfig Attestation { get; set; } = new();
 
     /// <summary>Who may do what from the next start of the server on.</summary>
     public AccessRules Access { get; set; } = AccessRules.Default;
@@ -80,6 +85,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
             Listen = new IPEndPoint(IPAddress.Loopback, _serverPort),
             AdminSocket = ServerSocket,
             Access = Access,
+            Attestation = Attestation,
             Metrics = new IPEndPoint(IPAddress.Loopback, 0),
             DataDir = _folder.File("server"),
             StorePath = Path.Combine(_folder.File("server"), "signet.db"),
@@ -94,14 +100,16 @@ public sealed class TestTrustDomain : IAsyncDisposable
 
     public async Task StopServerAsync() => await _server!.DisposeAsync();
 
-    public async Task StartAgentAsync(string? joinToken = null)
+    public Task StartAgentAsync(string? joinToken = null) => StartAgentAsync(new AttestorConfig.JoinToken(joinToken is null ? null : new Secret(joinToken)));
+
+    public async Task StartAgentAsync(AttestorConfig attestor)
     {
         AgentHost = AgentHost.Build(
             new AgentConfig
             {
                 TrustDomain = Name,
                 Server = new DnsEndPoint("127.0.0.1", _serverPort),
-                JoinToken = joinToken is null ? null : new Secret(joinToken),
+                Attestor = attestor,
                 BootstrapBundle = _folder.File("bundle.pem"),
                 DataDir = _folder.File("agent"),
                 Socket = AgentSocket,
