@@ -157,7 +157,7 @@ public sealed class ServerHost : IAsyncDisposable
             time,
             logs.CreateLogger<ServerUpkeep>());
         var attestors = NodeAttestors.Start(config.Attestation, config.TrustDomain, tokens, time, logs);
-        var admission = new NodeAdmission(attestors.All, agents, entries, issuer, config.X509Ttl, time, logs.CreateLogger<NodeAdmission>());
+        var admission = new NodeAdmission(attestors.All, agents, entries, issuer, config.X509Ttl, metrics, time, logs.CreateLogger<NodeAdmission>());
         var tls = new ServerTls(identity, authorities, time, logs.CreateLogger<ServerTls>());
         var api = new ApiEndpoint(
             config,

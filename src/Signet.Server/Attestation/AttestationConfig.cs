@@ -8,6 +8,11 @@ public sealed record AttestationConfig
 {
     public X509PopConfig? X509Pop { get; init; }
 
+    public HttpChallengeConfig? HttpChallenge { get; init; }
+
+    /// <summary>Clusters by name; none when pods may not attest.</summary>
+    public IReadOnlyDictionary<string, K8sClusterConfig> K8sPsat { get; init; } = new Dictionary<string, K8sClusterConfig>();
+
     /// <summary>Reads the section <c>attestation</c>.</summary>
     public static AttestationConfig Read(ConfigSection section)
     {
@@ -15,6 +20,8 @@ public sealed record AttestationConfig
         return new AttestationConfig
         {
             X509Pop = section.Section("x509pop") is { IsPresent: true } x509Pop ? X509PopConfig.Read(x509Pop) : null,
+            HttpChallenge = section.Section("httpChallenge") is { IsPresent: true } httpChallenge ? HttpChallengeConfig.Read(httpChallenge) : null,
+            K8sPsat = section.Section("k8sPsat") is { IsPresent: true } k8sPsat ? K8sClusterConfig.ReadAll(k8sPsat) : new Dictionary<string, K8sClusterConfig>(),
         };
     }
 }

@@ -10,6 +10,7 @@ using Signet.Rpc.Wire.Spire.Server.Agent;
 using Signet.Rpc.Wire.Spire.Types;
 using Signet.Server.Api;
 using Signet.Server.Registration;
+using Signet.Server.Telemetry;
 using Selector = Signet.Identity.Registration.Selector;
 using Status = Grpc.Core.Status;
 
@@ -17,7 +18,14 @@ namespace Signet.Server.Attestation;
 
 /// <summary>Admits nodes: hears what one shows, has its attestor judge it, signs its first SVID and remembers it.</summary>
 internal sealed class NodeAdmission(
-    IReadOnlyList<INodeAttestor> attestors, AgentDirectory agents, EntryDirectory entries, SvidIssuer issuer, TimeSpan agentTtl, TimeProvider time, ILogger<NodeAdmission> log)
+    IReadOnlyList<INodeAttestor> attestors,
+    AgentDirectory agents,
+    EntryDirectory entries,
+    SvidIssuer issuer,
+    TimeSpan agentTtl,
+    ServerMetrics metrics,
+    TimeProvider time,
+    ILogger<NodeAdmission> log)
 {
     /// <summary>Whoever connects without a certificate gets little time for each message, and for all of it.</summary>
     private static readonly TimeSpan MessageTimeout = TimeSpan.FromSeconds(10);
@@ -97,6 +105,7 @@ internal sealed class NodeAdmission(
         }
 
         CallOf.Of(context).About($"{id}, serial {svid.Leaf.SerialHex}");
+        metrics.Attested(attestor.Type, isAdmitted: true);
         log.AgentAttested(id.Uri, svid.Leaf.SerialHex, svid.Leaf.NotAfter);
         if (proof is NodeProof.SingleUse { Alias: { } alias })
         {
@@ -161,6 +170,7 @@ internal sealed class NodeAdmission(
 
     private RpcException Refused(INodeAttestor attestor, NodeVerdict verdict, ServerCallContext context)
     {
+        metrics.Attested(attestor.Type, isAdmitted: false);
         log.NodeRefused(attestor.Type, CallerOf.Name(context), verdict.Reason);
         return new RpcException(new Status(
             verdict.Problem switch

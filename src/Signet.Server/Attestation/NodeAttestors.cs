@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 using Microsoft.Extensions.Logging;
 using Signet.Hosting.Files;
 using Signet.Identity.Spiffe;
@@ -10,7 +11,8 @@ namespace Signet.Server.Attestation;
 internal sealed class NodeAttestors : IAsyncDisposable
 {
     private readonly List<INodeAttestor> _all;
-    private readonly List<IAsyncDisposable> _owned = [];
+    private readonly List<IAsyncDisposable> _watches = [];
+    private readonly List<IDisposable> _clients = [];
 
     private NodeAttestors(JoinTokens tokens) => _all = [new JoinTokenAttestor(tokens)];
 
@@ -23,8 +25,29 @@ internal sealed class NodeAttestors : IAsyncDisposable
         if (config.X509Pop is { } x509Pop)
         {
             var authorities = FollowedAuthorities.Start(x509Pop.CaBundles, time, logs.CreateLogger<NodeAttestors>());
-            attestors._owned.Add(authorities);
+            attestors._watches.Add(authorities);
             attestors._all.Add(new X509PopAttestor(trustDomain, x509Pop, () => authorities.Current, time));
+        }
+
+        if (config.HttpChallenge is { } httpChallenge)
+        {
+            var fetcher = new ChallengeFetcher(httpChallenge.AllowedNetworks, Dns.GetHostAddressesAsync, time);
+            var attestor = new HttpChallengeAttestor(trustDomain, httpChallenge, fetcher);
+            attestors._clients.AddRange([fetcher, attestor]);
+            attestors._all.Add(attestor);
+        }
+
+        if (config.K8sPsat.Count > 0)
+        {
+            var clusters = new Dictionary<string, K8sCluster>(StringComparer.Ordinal);
+            foreach (var (name, cluster) in config.K8sPsat)
+            {
+                var api = new KubernetesApi(cluster, time);
+                attestors._clients.Add(api);
+                clusters[name] = new K8sCluster(cluster, api);
+            }
+
+            attestors._all.Add(new K8sPsatAttestor(trustDomain, clusters));
         }
 
         return attestors;
@@ -32,9 +55,14 @@ internal sealed class NodeAttestors : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var owned in _owned)
+        foreach (var watch in _watches)
         {
-            await owned.DisposeAsync().ConfigureAwait(false);
+            await watch.DisposeAsync().ConfigureAwait(false);
+        }
+
+        foreach (var client in _clients)
+        {
+            client.Dispose();
         }
     }
 }

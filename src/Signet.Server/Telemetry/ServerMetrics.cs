@@ -13,6 +13,7 @@ internal sealed class ServerMetrics : IDisposable
     private readonly Counter<long> _signed;
     private readonly Counter<long> _tokens;
     private readonly Counter<long> _refused;
+    private readonly Counter<long> _attestations;
     private int _connected;
 
     public ServerMetrics()
@@ -25,6 +26,7 @@ internal sealed class ServerMetrics : IDisposable
         _signed = _meter.CreateCounter<long>("signet.server.certificates.signed", description: "Certificates signed.");
         _tokens = _meter.CreateCounter<long>("signet.server.tokens.signed", description: "JWT-SVIDs signed.");
         _refused = _meter.CreateCounter<long>("signet.server.calls.refused", description: "Calls that were not open to their caller.");
+        _attestations = _meter.CreateCounter<long>("signet.server.attestations", description: "Nodes that proved themselves, or did not, by attestor and result.");
         _meter.CreateObservableUpDownCounter("signet.server.agents.connected", () => Volatile.Read(ref _connected), description: "Agents that hold their stream open.");
     }
 
@@ -54,6 +56,8 @@ internal sealed class ServerMetrics : IDisposable
     public void TokenSigned() => _tokens.Add(1);
 
     public void Refused() => _refused.Add(1);
+
+    public void Attested(string attestor, bool isAdmitted) => _attestations.Add(1, new("attestor", attestor), new("result", isAdmitted ? "admitted" : "refused"));
 
     public void AgentConnected() => Interlocked.Increment(ref _connected);
 
