@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Signet.Agent.Attestation;
 using Signet.Agent.Attestation.Workload;
 using Signet.Agent.Identities;
 using Signet.Agent.Sds;
@@ -64,7 +63,7 @@ public sealed class AgentHost : IAsyncDisposable
         var server = new ServerLink(identity, config.Server.Host, config.Server.Port, time);
         var cache = new IdentityCache();
         var clients = new ClientLedger();
-        var sync = new NodeSync(identity, server, new NodeAttestor(config.JoinToken?.Reveal()), cache, clients, time, chance, logs.CreateLogger<NodeSync>());
+        var sync = new NodeSync(identity, server, config.Attestor.Build(), cache, clients, time, chance, logs.CreateLogger<NodeSync>());
         var metrics = new AgentMetrics();
         metrics.Observe(identity, cache, clients, sync, time);
         var collector = new MetricsCollector();

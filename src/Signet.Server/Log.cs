@@ -21,9 +21,6 @@ internal static partial class Log
     [LoggerMessage(2010, LogLevel.Information, "join token created by {Caller}, good until {ExpiresAt}")]
     public static partial void JoinTokenCreated(this ILogger log, string caller, DateTimeOffset expiresAt);
 
-    [LoggerMessage(2011, LogLevel.Warning, "join token refused from {Caller}: unknown, used or expired")]
-    public static partial void JoinTokenRefused(this ILogger log, string caller);
-
     [LoggerMessage(2012, LogLevel.Information, "agent attested: {Agent}, serial {Serial}, certificate until {NotAfter}")]
     public static partial void AgentAttested(this ILogger log, string agent, string serial, DateTimeOffset notAfter);
 
@@ -131,6 +128,12 @@ internal static partial class Log
 
     [LoggerMessage(2312, LogLevel.Error, "{Path} could not be answered: {Reason}")]
     public static partial void PublicAnswerFailed(this ILogger log, string path, string reason);
+
+    [LoggerMessage(2320, LogLevel.Warning, "node refused by {Attestor}, from {Caller}: {Reason}")]
+    public static partial void NodeRefused(this ILogger log, string attestor, string caller, string reason);
+
+    [LoggerMessage(2321, LogLevel.Error, "{Files} can't be taken over, nodes are judged by what they held before: {Problem}")]
+    public static partial void AttestationFilesRefused(this ILogger log, string files, string problem);
 
     [LoggerMessage(2400, LogLevel.Information, "entries of {Folder} applied: {Created} created, {Updated} updated, {Deleted} deleted")]
     public static partial void DesiredStateApplied(this ILogger log, string folder, int created, int updated, int deleted);

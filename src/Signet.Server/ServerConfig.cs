@@ -6,6 +6,7 @@ using Signet.Hosting.Logging;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server.Access;
+using Signet.Server.Attestation;
 using Signet.Server.Audit;
 using Signet.Server.Federation;
 using Signet.Server.Http;
@@ -31,6 +32,9 @@ public sealed record ServerConfig
 
     /// <summary>Who may do what.</summary>
     public AccessRules Access { get; init; } = AccessRules.Default;
+
+    /// <summary>How nodes may prove themselves.</summary>
+    public AttestationConfig Attestation { get; init; } = new();
 
     /// <summary>How long ago an agent that can attest again must have expired to be forgotten; zero for never.</summary>
     public TimeSpan PurgeAgentsAfter { get; init; } = TimeSpan.FromDays(30);
@@ -93,7 +97,6 @@ public sealed record ServerConfig
         var store = root.Section("store");
         store.Choice("type", "sqlite", "sqlite");
         root.Section("keys").Choice("type", "disk", "disk");
-        root.Section("attestation").Section("joinToken");
         var federation = root.Section("federation");
         var http = HttpConfig.Read(root.Section("http"), isWanted: federation.Section("bundleEndpoint").IsPresent);
         var upstream = UpstreamConfig.Read(root.Section("upstream"));
@@ -109,6 +112,7 @@ public sealed record ServerConfig
             Listen = root.ListenEndPoint("listen", "0.0.0.0:8081"),
             AdminSocket = root.UnixPath("adminSocket", places.ServerSocket),
             Access = AccessRules.Read(root.Section("admin")),
+            Attestation = AttestationConfig.Read(root.Section("attestation")),
             PurgeAgentsAfter = root.Section("agents").Duration("purgeAfter", TimeSpan.FromDays(30)),
             Audit = AuditConfig.Read(root.Section("audit")),
             Limits = LimitsConfig.Read(root.Section("limits")),

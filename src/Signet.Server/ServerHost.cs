@@ -53,6 +53,7 @@ public sealed class ServerHost : IAsyncDisposable
         ServerConfig config,
         SqliteDatabase database,
         AuditTrail audit,
+        NodeAttestors attestors,
         IReadOnlyList<IDisposable> owned,
         ApiEndpoint api,
         AdminEndpoint admin,
@@ -69,7 +70,7 @@ public sealed class ServerHost : IAsyncDisposable
         _ownedLast = owned;
         _api = api;
         _publisher = publisher;
-        _owned = [.. new IAsyncDisposable?[] { publisher, admin }.OfType<IAsyncDisposable>(), .. loops, .. new IAsyncDisposable?[] { care, desired, api, audit }.OfType<IAsyncDisposable>()];
+        _owned = [.. new IAsyncDisposable?[] { publisher, admin }.OfType<IAsyncDisposable>(), .. loops, .. new IAsyncDisposable?[] { care, desired, api, attestors, audit }.OfType<IAsyncDisposable>()];
         Admin = admin;
     }
 
@@ -187,7 +188,8 @@ public sealed class ServerHost : IAsyncDisposable
             isClockPlausible,
             time,
             logs.CreateLogger<ServerUpkeep>());
-        var admission = new NodeAdmission(tokens, agents, entries, issuer, config.X509Ttl, time, logs.CreateLogger<NodeAdmission>());
+        var attestors = NodeAttestors.Start(config.Attestation, config.TrustDomain, tokens, time, logs);
+        var admission = new NodeAdmission(attestors.All, agents, entries, issuer, config.X509Ttl, metrics, time, logs.CreateLogger<NodeAdmission>());
         var tls = new ServerTls(identity, authorities, time, logs.CreateLogger<ServerTls>());
         var api = new ApiEndpoint(
             config,
@@ -217,6 +219,7 @@ public sealed class ServerHost : IAsyncDisposable
             config,
             database,
             audit,
+            attestors,
             [federation, entries, agents, authorities, metrics, collector],
             api,
             admin,

@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
 using Signet.Agent;
+using Signet.Agent.Attestation;
 using Signet.Agent.Identities;
 using Signet.Authority.Rotation;
 using Signet.Cli.Clients;
@@ -11,6 +12,7 @@ using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Server;
 using Signet.Server.Access;
+using Signet.Server.Attestation;
 using Signet.Server.Limits;
 
 namespace Signet.Testing;
@@ -34,6 +36,9 @@ public sealed class TestTrustDomain : IAsyncDisposable
         (TrustDomain, _svidTtl, _authorityTtl, _configure) = (trustDomain, svidTtl, authorityTtl, configure);
 
     public TrustDomain TrustDomain { get; }
+
+    /// <summary>How nodes may prove themselves from the next start of the server on.</summary>
+    public AttestationConfig Attestation { get; set; } = new();
 
     /// <summary>Who may do what from the next start of the server on.</summary>
     public AccessRules Access { get; set; } = AccessRules.Default;
@@ -101,6 +106,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
             Listen = new IPEndPoint(IPAddress.Loopback, _serverPort),
             AdminSocket = ServerSocket,
             Access = Access,
+            Attestation = Attestation,
             Limits = Limits,
             Metrics = new IPEndPoint(IPAddress.Loopback, 0),
             DataDir = _folder.File("server"),
@@ -116,25 +122,27 @@ public sealed class TestTrustDomain : IAsyncDisposable
 
     public async Task StopServerAsync() => await _server!.DisposeAsync();
 
-    public async Task StartAgentAsync(string? joinToken = null)
+    public Task StartAgentAsync(string? joinToken = null) => StartAgentAsync(new AttestorConfig.JoinToken(joinToken is null ? null : new Secret(joinToken)));
+
+    public async Task StartAgentAsync(AttestorConfig attestor)
     {
-        AgentHost = BuildAgent("agent", joinToken);
+        AgentHost = BuildAgent("agent", attestor);
         _agent = await RunningDaemon.StartAsync(AgentHost.Parts, AgentHost);
     }
 
     /// <summary>Another agent beside the first, with a folder and a socket of its own; the caller stops it, and may start it again without a token.</summary>
     public async Task<RunningDaemon> StartOtherAgentAsync(string name, string? joinToken = null)
     {
-        var host = BuildAgent(name, joinToken);
+        var host = BuildAgent(name, new AttestorConfig.JoinToken(joinToken is null ? null : new Secret(joinToken)));
         return await RunningDaemon.StartAsync(host.Parts, host);
     }
 
-    private AgentHost BuildAgent(string name, string? joinToken) => AgentHost.Build(
+    private AgentHost BuildAgent(string name, AttestorConfig attestor) => AgentHost.Build(
         new AgentConfig
         {
             TrustDomain = TrustDomain,
             Server = new DnsEndPoint("127.0.0.1", _serverPort),
-            JoinToken = joinToken is null ? null : new Secret(joinToken),
+            Attestor = attestor,
             BootstrapBundle = _folder.File("bundle.pem"),
             DataDir = _folder.File(name),
             Socket = _folder.File(name + ".sock"),

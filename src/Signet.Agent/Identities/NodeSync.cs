@@ -10,10 +10,10 @@ using Signet.Rpc.Wire.Node;
 namespace Signet.Agent.Identities;
 
 /// <summary>
-/// Keeps this agent joined and informed: joins when it has no valid SVID, renews it in time, and holds the stream open on which the
+/// Keeps this agent joined and informed: attests when it has no valid SVID, renews it in time, and holds the stream open on which the
 /// server pushes. Nothing here ends the agent; whatever fails is tried again with a growing pause. One task.
 /// </summary>
-internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAttestor attestor, IdentityCache cache, ClientLedger clients, TimeProvider time, Func<double> chance, ILogger<NodeSync> log)
+internal sealed class NodeSync(AgentIdentity identity, ServerLink server, INodeAttestor attestor, IdentityCache cache, ClientLedger clients, TimeProvider time, Func<double> chance, ILogger<NodeSync> log)
 {
     /// <summary>A stream is opened anew after this time at the latest, so that a clock that jumped or a machine that slept is noticed.</summary>
     private static readonly TimeSpan LongestStream = TimeSpan.FromMinutes(10);
@@ -70,13 +70,26 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAt
         {
             if (now >= identity.RenewAt)
             {
-                Accept(await server.RenewAsync(cancellationToken).ConfigureAwait(false));
+                Accept(await RenewAsync(cancellationToken).ConfigureAwait(false));
             }
 
             return;
         }
 
-        Accept(await attestor.JoinAsync(server, cancellationToken).ConfigureAwait(false));
+        Accept(await server.AttestAsync(attestor, cancellationToken).ConfigureAwait(false));
+    }
+
+    // Whether it is to attest again the server knows best. Until that has worked, the SVID that is still valid stays in use.
+    private async Task<X509Svid> RenewAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await server.RenewAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (RpcException e) when (ServerLink.MustReattest(e))
+        {
+            return await server.AttestAsync(attestor, cancellationToken).ConfigureAwait(false);
+        }
     }
 
     private void Accept(X509Svid svid)

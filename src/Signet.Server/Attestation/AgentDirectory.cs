@@ -45,6 +45,25 @@ public sealed class AgentDirectory : IDisposable
         },
         cancellationToken);
 
+    /// <summary>Adds an agent that is not known yet.</summary>
+    /// <returns>False when it is; then nothing was changed.</returns>
+    public async Task<bool> TryAddAsync(AttestedAgent agent, CancellationToken cancellationToken)
+    {
+        var isNew = false;
+        await AloneAsync(
+            async () =>
+            {
+                isNew = Find(agent.SpiffeId) is null;
+                if (isNew)
+                {
+                    await _store.SaveAsync(agent, cancellationToken).ConfigureAwait(false);
+                    Adopt(agent);
+                }
+            },
+            cancellationToken).ConfigureAwait(false);
+        return isNew;
+    }
+
     /// <summary>Changes an agent as it stands at this moment.</summary>
     /// <param name="id">Which.</param>
     /// <param name="change">What it becomes; null to leave it.</param>

@@ -18,6 +18,7 @@ internal sealed class ServerMetrics : IDisposable
     private readonly Histogram<double> _acknowledged;
     private readonly Counter<long> _drift;
     private readonly Counter<long> _limited;
+    private readonly Counter<long> _attestations;
     private int _connected;
     private int _desiredBroken;
 
@@ -40,6 +41,7 @@ internal sealed class ServerMetrics : IDisposable
         _drift = _meter.CreateCounter<long>("signet.server.entries.drift", description: "Entries of the folder that were changed by hand and put back.");
         _meter.CreateObservableGauge("signet.server.entries.folder.broken", () => Volatile.Read(ref _desiredBroken), description: "1 while the folder of entries cannot be applied, else 0.");
         _limited = _meter.CreateCounter<long>("signet.server.calls.limited", description: "Calls that came faster than a limit allows.");
+        _attestations = _meter.CreateCounter<long>("signet.server.attestations", description: "Nodes that proved themselves, or did not, by attestor and result.");
         _meter.CreateObservableUpDownCounter("signet.server.agents.connected", () => Volatile.Read(ref _connected), description: "Agents that hold their stream open.");
     }
 
@@ -94,6 +96,8 @@ internal sealed class ServerMetrics : IDisposable
 
     /// <param name="limit">Its name in the configuration.</param>
     public void Limited(string limit) => _limited.Add(1, new KeyValuePair<string, object?>("limit", limit));
+
+    public void Attested(string attestor, bool isAdmitted) => _attestations.Add(1, new("attestor", attestor), new("result", isAdmitted ? "admitted" : "refused"));
 
     public void AgentConnected() => Interlocked.Increment(ref _connected);
 
