@@ -53,11 +53,7 @@ internal static class Fleet
             // 2. All get their entries at once, and an SVID for each.
             clock = new Measured(mesh);
             agents.ForEach(agent => agent.Start(stop.Token));
-            using (var registration = new RegistrationClient(mesh.Layout.ServerSocket, context.Time))
-            {
-                await registration.ApplyAsync("bench", [.. agents.SelectMany(agent => Enumerable.Range(0, EntriesEach).Select(i => agent.Entry($"/bench/{agent.Number}/{i}")))], ApplyMode.Carefully, context.Cancellation);
-            }
-
+            await admin.ApplyAsync("bench", [.. agents.SelectMany(agent => Enumerable.Range(0, EntriesEach).Select(i => agent.Entry($"/bench/{agent.Number}/{i}")))], ApplyMode.Carefully, context.Cancellation);
             await UntilAsync(() => agents.All(agent => agent.Svids == EntriesEach), context.Cancellation);
             clock.Tell(table, $"{count * EntriesEach} entries applied, pushed and signed");
 

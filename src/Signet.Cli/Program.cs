@@ -28,6 +28,8 @@ var root = new RootCommand("Gives every service an identity and makes every conn
     BundleCommand.Create(context),
     AuthorityCommand.Create(context),
     CaCommand.Create(context),
+    FederationCommand.Create(context),
+    AuditCommand.Create(context),
     FetchCommand.Create(context),
     JwtCommand.Create(context),
     FetchCommand.Watch(context),

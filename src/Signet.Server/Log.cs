@@ -42,8 +42,8 @@ internal static partial class Log
     [LoggerMessage(2023, LogLevel.Information, "server identity renewed: serial {Serial}, until {NotAfter}")]
     public static partial void ServerIdentityRenewed(this ILogger log, string serial, DateTimeOffset notAfter);
 
-    [LoggerMessage(2030, LogLevel.Warning, "call {Method} by {Caller} refused: not open to this caller")]
-    public static partial void CallRefused(this ILogger log, string method, string caller);
+    [LoggerMessage(2030, LogLevel.Warning, "call {Method} by {Caller} refused: {Reason}")]
+    public static partial void CallRefused(this ILogger log, string method, string caller, string reason);
 
     [LoggerMessage(2031, LogLevel.Warning, "handshake of {Peer} refused: {Reason}")]
     public static partial void HandshakeRefused(this ILogger log, string peer, string reason);
@@ -86,6 +86,50 @@ internal static partial class Log
 
     [LoggerMessage(2111, LogLevel.Warning, "the clock jumped by {Jump}; authorities that look expired are kept until it has gone steadily for {Settling}")]
     public static partial void ClockJumped(this ILogger log, TimeSpan jump, TimeSpan settling);
+
+    [LoggerMessage(2200, LogLevel.Error, "audit trail {File}: {Reason}")]
+    public static partial void AuditTrailAmended(this ILogger log, string file, string reason);
+
+    [LoggerMessage(2201, LogLevel.Error, "{Reason}; calls are refused until they can be recorded")]
+    public static partial void AuditTrailFailed(this ILogger log, string reason);
+
+    [LoggerMessage(2202, LogLevel.Information, "audit trail file {File} was deleted: {Keep} newer ones are kept")]
+    public static partial void AuditFileDeleted(this ILogger log, string file, int keep);
+
+    [LoggerMessage(2210, LogLevel.Warning, "agent banned: {Agent}, by {Caller}")]
+    public static partial void AgentBanned(this ILogger log, string agent, string caller);
+
+    [LoggerMessage(2211, LogLevel.Information, "agent evicted: {Agent}, by {Caller}")]
+    public static partial void AgentEvicted(this ILogger log, string agent, string caller);
+
+    [LoggerMessage(2212, LogLevel.Information, "{Count} agents were forgotten that had expired more than {Age} ago and can attest again")]
+    public static partial void AgentsPurged(this ILogger log, int count, string age);
+
+    [LoggerMessage(2213, LogLevel.Information, "authority for a server below signed: serial {Serial}, until {NotAfter}, for {Caller}")]
+    public static partial void DownstreamAuthoritySigned(this ILogger log, string serial, DateTimeOffset notAfter, string caller);
+
+    [LoggerMessage(2220, LogLevel.Warning, "{Warning}")]
+    public static partial void SettingWithoutEffect(this ILogger log, string warning);
+    [LoggerMessage(2300, LogLevel.Information, "bundle of {TrustDomain} taken: sequence {Sequence}, {Authorities} authorities, {Keys} JWT keys; next look in {Interval}")]
+    public static partial void BundleRefreshed(this ILogger log, string trustDomain, ulong? sequence, int authorities, int keys, string interval);
+
+    [LoggerMessage(2301, LogLevel.Warning, "bundle of {TrustDomain} could not be fetched from {Url}, what was fetched before stays in use: {Reason}")]
+    public static partial void BundleNotRefreshed(this ILogger log, string trustDomain, string url, string reason);
+
+    [LoggerMessage(2302, LogLevel.Information, "relationship with {TrustDomain} {Change} by {Caller}")]
+    public static partial void RelationshipChanged(this ILogger log, string trustDomain, string change, string caller);
+
+    [LoggerMessage(2303, LogLevel.Information, "bundle of {TrustDomain} {Change} by {Caller}")]
+    public static partial void BundleChanged(this ILogger log, string trustDomain, string change, string caller);
+
+    [LoggerMessage(2310, LogLevel.Information, "certificate of the HTTP listener was read again from {File}: valid until {NotAfter}")]
+    public static partial void WebCertificateTaken(this ILogger log, string file, DateTimeOffset notAfter);
+
+    [LoggerMessage(2311, LogLevel.Error, "certificate of the HTTP listener, {File}, {Problem}; the one before stays in use")]
+    public static partial void WebCertificateRefused(this ILogger log, string file, string problem);
+
+    [LoggerMessage(2312, LogLevel.Error, "{Path} could not be answered: {Reason}")]
+    public static partial void PublicAnswerFailed(this ILogger log, string path, string reason);
 
     [LoggerMessage(2400, LogLevel.Information, "entries of {Folder} applied: {Created} created, {Updated} updated, {Deleted} deleted")]
     public static partial void DesiredStateApplied(this ILogger log, string folder, int created, int updated, int deleted);

@@ -6,11 +6,12 @@ using Signet.Authority.Rotation;
 using Signet.Cli.Clients;
 using Signet.Client;
 using Signet.Hosting.Configuration;
+using Signet.Hosting.Logging;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Server;
-using Signet.Server.Registration.Desired;
-using Signet.Server.Upstream;
+using Signet.Server.Access;
+using Signet.Server.Limits;
 
 namespace Signet.Testing;
 
@@ -20,17 +21,25 @@ public sealed class TestTrustDomain : IAsyncDisposable
     public static readonly TrustDomain Name = TrustDomain.Parse("example.org");
 
     private readonly TestFolder _folder = new();
+    private readonly LogOutput _log = new(Stream.Null, new LogConfig(), TimeProvider.System);
     private readonly TimeSpan _svidTtl;
     private readonly TimeSpan _authorityTtl;
-    private readonly string? _entries;
-    private readonly UpstreamConfig? _upstream;
+    private readonly Func<ServerConfig, ServerConfig> _configure;
     private RunningDaemon? _server;
     private RunningDaemon? _agent;
     private ServerHost? _serverHost;
     private int _serverPort;
 
-    private TestTrustDomain(TimeSpan svidTtl, TimeSpan authorityTtl, string? entries, UpstreamConfig? upstream) =>
-        (_svidTtl, _authorityTtl, _entries, _upstream) = (svidTtl, authorityTtl, entries, upstream);
+    private TestTrustDomain(TrustDomain trustDomain, TimeSpan svidTtl, TimeSpan authorityTtl, Func<ServerConfig, ServerConfig> configure) =>
+        (TrustDomain, _svidTtl, _authorityTtl, _configure) = (trustDomain, svidTtl, authorityTtl, configure);
+
+    public TrustDomain TrustDomain { get; }
+
+    /// <summary>Who may do what from the next start of the server on.</summary>
+    public AccessRules Access { get; set; } = AccessRules.Default;
+
+    /// <summary>How much callers may do from the next start of the server on.</summary>
+    public LimitsConfig Limits { get; set; } = new();
 
     public string Folder => _folder.Path;
 
@@ -39,6 +48,9 @@ public sealed class TestTrustDomain : IAsyncDisposable
     public string AgentSocket => _folder.File("agent.sock");
 
     public WorkloadApiAddress WorkloadApi => WorkloadApiAddress.TryParse(AgentSocket, out var address, out var problem) ? address : throw new InvalidOperationException(problem);
+
+    /// <summary>Where the server publishes, when it does.</summary>
+    public IPEndPoint HttpEndPoint => _serverHost!.HttpEndPoint!;
 
     public IPEndPoint ServerEndPoint => _serverHost!.LocalEndPoint;
 
@@ -53,9 +65,15 @@ public sealed class TestTrustDomain : IAsyncDisposable
     /// <summary>Selectors of the test process itself.</summary>
     public static Selector Myself => new("unix", $"uid:{Hosting.NativeUser.EffectiveId()}");
 
-    public static async Task<TestTrustDomain> StartAsync(TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null, string? entries = null, UpstreamConfig? upstream = null)
+    /// <param name="svidTtl">An hour by default.</param>
+    /// <param name="authorityTtl">A day by default.</param>
+    /// <param name="trustDomain">example.org by default.</param>
+    /// <param name="configure">Changes the server's configuration, at each of its starts.</param>
+    public static async Task<TestTrustDomain> StartAsync(
+        TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null, string? trustDomain = null, Func<ServerConfig, ServerConfig>? configure = null)
     {
-        var domain = new TestTrustDomain(svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24), entries, upstream);
+        var domain = new TestTrustDomain(
+            trustDomain is null ? Name : TrustDomain.Parse(trustDomain), svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24), configure ?? (config => config));
         await domain.StartServerAsync();
         using var admin = domain.Admin();
         await File.WriteAllTextAsync(domain._folder.File("bundle.pem"), (await admin.BundleAsync(CancellationToken.None)).ToPem());
@@ -71,7 +89,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
     {
         using var admin = Admin();
         return await admin.CreateEntryAsync(
-            new RegistrationEntry { Id = "", SpiffeId = SpiffeId.Of(Name, path), ParentId = AgentId, Selectors = [.. selectors.Length > 0 ? selectors : [Myself]] },
+            new RegistrationEntry { Id = "", SpiffeId = SpiffeId.Of(TrustDomain, path), ParentId = AgentId, Selectors = [.. selectors.Length > 0 ? selectors : [Myself]] },
             CancellationToken.None);
     }
 
@@ -79,20 +97,19 @@ public sealed class TestTrustDomain : IAsyncDisposable
     {
         var config = new ServerConfig
         {
-            TrustDomain = Name,
+            TrustDomain = TrustDomain,
             Listen = new IPEndPoint(IPAddress.Loopback, _serverPort),
             AdminSocket = ServerSocket,
-            AdminUids = [],
+            Access = Access,
+            Limits = Limits,
             Metrics = new IPEndPoint(IPAddress.Loopback, 0),
             DataDir = _folder.File("server"),
             StorePath = Path.Combine(_folder.File("server"), "signet.db"),
             X509Ttl = _svidTtl,
             JwtTtl = TimeSpan.FromMinutes(5),
-            DesiredFolder = _entries is null ? null : new DesiredFolderConfig(_entries, DesiredScope.DefaultCluster, MayDeleteMost: false),
-            Upstream = _upstream,
-            Authority = new AuthorityPlan { TrustDomain = Name, IssuingTtl = _authorityTtl, IsExternal = _upstream is not null },
+            Authority = new AuthorityPlan { TrustDomain = TrustDomain, IssuingTtl = _authorityTtl },
         };
-        _serverHost = await ServerHost.BuildAsync(config, TimeProvider.System, Random.Shared.NextDouble, NullLoggerFactory.Instance, CancellationToken.None);
+        _serverHost = await ServerHost.BuildAsync(_configure(config), TimeProvider.System, Random.Shared.NextDouble, _log, CancellationToken.None);
         _server = await RunningDaemon.StartAsync(_serverHost.Parts, _serverHost);
         _serverPort = _serverHost.LocalEndPoint.Port;
     }
@@ -115,7 +132,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
     private AgentHost BuildAgent(string name, string? joinToken) => AgentHost.Build(
         new AgentConfig
         {
-            TrustDomain = Name,
+            TrustDomain = TrustDomain,
             Server = new DnsEndPoint("127.0.0.1", _serverPort),
             JoinToken = joinToken is null ? null : new Secret(joinToken),
             BootstrapBundle = _folder.File("bundle.pem"),
@@ -141,6 +158,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
         }
 
         await _server!.DisposeAsync();
+        await _log.DisposeAsync();
         _folder.Dispose();
     }
 }

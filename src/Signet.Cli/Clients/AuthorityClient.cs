@@ -6,20 +6,24 @@ using WireAuthority = Signet.Rpc.Wire.Authority.Authority;
 
 namespace Signet.Cli.Clients;
 
-/// <summary>The operator's side of the authorities on the server's admin socket. What the server refuses, or what cannot be reached, is a <see cref="RpcException"/>.</summary>
-internal sealed class AuthorityClient(string socket, TimeProvider time) : IDisposable
+/// <summary>The operator's side of the authorities. Owns the channel. What the server refuses, or what cannot be reached, is a <see cref="RpcException"/>.</summary>
+internal sealed class AuthorityClient(GrpcChannel channel, TimeProvider time) : IDisposable
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
 
-    private readonly GrpcChannel _channel = GrpcChannel.ForUnixSocket(socket, time);
+    /// <summary>Over the admin socket.</summary>
+    public AuthorityClient(string socket, TimeProvider time)
+        : this(GrpcChannel.ForUnixSocket(socket, time), time)
+    {
+    }
 
-    private AnchorRotation.AnchorRotationClient Anchor => new(_channel);
+    private AnchorRotation.AnchorRotationClient Anchor => new(channel);
 
-    private LocalAuthority.LocalAuthorityClient Local => new(_channel);
+    private LocalAuthority.LocalAuthorityClient Local => new(channel);
 
     /// <summary>Every authority that is not gone, in the order of their making.</summary>
     public async Task<IReadOnlyList<WireAuthority>> ListAsync(CancellationToken cancellationToken) =>
-        (await new Authorities.AuthoritiesClient(_channel).ListAsync(new ListRequest(), Options(cancellationToken)).ResponseAsync.ConfigureAwait(false)).Authorities;
+        (await new Authorities.AuthoritiesClient(channel).ListAsync(new ListRequest(), Options(cancellationToken)).ResponseAsync.ConfigureAwait(false)).Authorities;
 
     /// <summary>Makes the next authority, ahead of the rule.</summary>
     public async Task<AuthorityState> PrepareAsync(bool jwt, CancellationToken cancellationToken) => jwt
@@ -50,7 +54,7 @@ internal sealed class AuthorityClient(string socket, TimeProvider time) : IDispo
     public Task<RotationStatus> ForceAsync(string reason, CancellationToken cancellationToken) =>
         Anchor.ForceAsync(new ForceRequest { Reason = reason }, Options(cancellationToken)).ResponseAsync;
 
-    public void Dispose() => _channel.Dispose();
+    public void Dispose() => channel.Dispose();
 
     private CallOptions Options(CancellationToken cancellationToken) => new(null, (time.GetUtcNow() + Timeout).UtcDateTime, cancellationToken);
 }

@@ -4,8 +4,10 @@ using Microsoft.Extensions.Logging;
 using Signet.Authority.Rotation;
 using Signet.Hosting;
 using Signet.Identity.Spiffe;
+using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Node;
 using Signet.Server.Attestation;
+using Signet.Server.Federation;
 using Signet.Server.Registration;
 using Signet.Server.Telemetry;
 using Signet.Server.Upkeep;
@@ -21,6 +23,7 @@ internal sealed class NodeService(
     EntryDirectory entries,
     AgentDirectory agents,
     AuthorityRotation authorities,
+    FederatedBundles federated,
     ChangeSignal bundleChanges,
     Acknowledgements acknowledgements,
     ServerMetrics metrics,
@@ -70,7 +73,7 @@ internal sealed class NodeService(
             var (entriesSeen, bundlesSeen) = ((watch.Changes, watch.Changes.Version), (bundleChanges, bundleChanges.Version));
             var mine = Follow(agent, watch);
             var current = authorities.Current;
-            var image = new NodeImage(mine.ById, [BundleService.Of(current)]) { Authorities = NoticeOf(current) };
+            var image = new NodeImage(mine.ById, [BundleService.Of(current), .. federated.For(mine.ById.Values).Select(bundle => bundle.ToWire())]) { Authorities = NoticeOf(current) };
 
             // 2. What of it the agent has not been told; all of it when it could not make use of what came before.
             if (refusals.Version != refused)

@@ -17,6 +17,7 @@ internal sealed class ServerMetrics : IDisposable
     private readonly Counter<long> _failures;
     private readonly Histogram<double> _acknowledged;
     private readonly Counter<long> _drift;
+    private readonly Counter<long> _limited;
     private int _connected;
     private int _desiredBroken;
 
@@ -38,6 +39,7 @@ internal sealed class ServerMetrics : IDisposable
             advice: new InstrumentAdvice<double> { HistogramBucketBoundaries = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600] });
         _drift = _meter.CreateCounter<long>("signet.server.entries.drift", description: "Entries of the folder that were changed by hand and put back.");
         _meter.CreateObservableGauge("signet.server.entries.folder.broken", () => Volatile.Read(ref _desiredBroken), description: "1 while the folder of entries cannot be applied, else 0.");
+        _limited = _meter.CreateCounter<long>("signet.server.calls.limited", description: "Calls that came faster than a limit allows.");
         _meter.CreateObservableUpDownCounter("signet.server.agents.connected", () => Volatile.Read(ref _connected), description: "Agents that hold their stream open.");
     }
 
@@ -89,6 +91,9 @@ internal sealed class ServerMetrics : IDisposable
     public void DesiredStateHolds(bool holds) => Volatile.Write(ref _desiredBroken, holds ? 0 : 1);
 
     public void Refused() => _refused.Add(1);
+
+    /// <param name="limit">Its name in the configuration.</param>
+    public void Limited(string limit) => _limited.Add(1, new KeyValuePair<string, object?>("limit", limit));
 
     public void AgentConnected() => Interlocked.Increment(ref _connected);
 

@@ -19,7 +19,7 @@ internal sealed class RotationGate(Acknowledgements acknowledgements, AgentDirec
     public async Task<IReadOnlyList<Laggard>> LaggardsAsync(AuthoritySnapshot current, AnchorStage stage, CancellationToken cancellationToken) => stage switch
     {
         AnchorStage.Announced => acknowledgements.Behind(),
-        AnchorStage.Replacing => await UsersAsync([.. current.Ledger.IssuingBelowOldAnchors.Select(issuing => issuing.Id)], cancellationToken).ConfigureAwait(false),
+        AnchorStage.Replacing => await UsersAsync([.. current.Ledger.BelowAndWithOldAnchors], cancellationToken).ConfigureAwait(false),
         _ => [],
     };
 

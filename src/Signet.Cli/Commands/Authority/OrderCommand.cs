@@ -39,7 +39,7 @@ internal static class OrderCommand
         command.Options.Add(output);
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var client = new AuthorityClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var client = await context.AuthoritiesAsync(parsed, cancellationToken).ConfigureAwait(false);
             var state = await order(client, parsed.GetRequiredValue(kind) == "jwt", takesId ? parsed.GetRequiredValue(id) : "", cancellationToken).ConfigureAwait(false);
             var ends = DateTimeOffset.FromUnixTimeSeconds(state.ExpiresAt);
             Answer.To(parsed, output).Write(

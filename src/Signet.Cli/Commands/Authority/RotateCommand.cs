@@ -42,7 +42,7 @@ internal static class RotateCommand
         });
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var client = new AuthorityClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var client = await context.AuthoritiesAsync(parsed, cancellationToken).ConfigureAwait(false);
             var answer = Answer.To(parsed, output);
             if (parsed.GetValue(dryRun))
             {

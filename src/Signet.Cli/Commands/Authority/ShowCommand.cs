@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
-using Signet.Cli.Clients;
 using Signet.Cli.Output;
 
 namespace Signet.Cli.Commands.Authority;
@@ -14,7 +13,7 @@ internal static class ShowCommand
         var command = new Command("show", "Show every authority that is not gone: anchors, issuing authorities, JWT keys. Example: signet authority show") { server, output };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var client = new AuthorityClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var client = await context.AuthoritiesAsync(parsed, cancellationToken).ConfigureAwait(false);
             var authorities = await client.ListAsync(cancellationToken).ConfigureAwait(false);
             var now = context.Time.GetUtcNow();
             var table = new Table("tier", "authority", "state", "until", "below");

@@ -96,6 +96,10 @@ public sealed class RotationGateTests
         ];
         Assert.Equal([Two.Uri, "uid 0 (pid 12)"], await world.WhoAsync());
 
+        // The anchor itself signs authorities of servers below this one; those count too.
+        Assert.Equal(world.Authorities.Current.Ledger.BelowAndWithOldAnchors.Order(), _live.Asked.Order());
+        Assert.Equal(2, _live.Asked.Count);
+
         // The log is not looked through at every turn.
         _live.Certificates = [];
         Assert.Equal(2, (await world.WhoAsync()).Count());
@@ -187,12 +191,20 @@ public sealed class RotationGateTests
         public Task<IReadOnlyList<AttestedAgent>> LoadAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<AttestedAgent>>(agents);
 
         public Task SaveAsync(AttestedAgent agent, CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task DeleteAsync(IReadOnlyList<SpiffeId> agents, CancellationToken cancellationToken) => Task.CompletedTask;
     }
 
     private sealed class Live : ILiveCertificates
     {
         public IReadOnlyList<LiveCertificates> Certificates { get; set; } = [];
 
-        public Task<IReadOnlyList<LiveCertificates>> LiveAsync(IReadOnlyCollection<string> authorityIds, DateTimeOffset now, CancellationToken cancellationToken) => Task.FromResult(Certificates);
+        public IReadOnlyCollection<string> Asked { get; private set; } = [];
+
+        public Task<IReadOnlyList<LiveCertificates>> LiveAsync(IReadOnlyCollection<string> authorityIds, DateTimeOffset now, CancellationToken cancellationToken)
+        {
+            Asked = authorityIds;
+            return Task.FromResult(Certificates);
+        }
     }
 }

@@ -1,7 +1,6 @@
 using Grpc.Core;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
-using Signet.Rpc;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Registration;
 using Signet.Server.Registration;
@@ -12,17 +11,15 @@ namespace Signet.Cli.Clients;
 /// <summary>What the server did, or would do, and why it did not.</summary>
 internal sealed record AppliedEntries(IReadOnlyList<EntryChange> Changes, IReadOnlyList<string> Problems);
 
-/// <summary>Desired state and explanations, over the server's admin socket. What the server refuses, or what cannot be reached, is a <see cref="RpcException"/>.</summary>
-internal sealed class RegistrationClient(string socket, TimeProvider time) : IDisposable
+/// <content>Desired state and explanations.</content>
+internal sealed partial class AdminClient
 {
-    private const int PageSize = 500;
-    private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(2);
-
-    private readonly GrpcChannel _channel = GrpcChannel.ForUnixSocket(socket, time);
+    /// <summary>Many entries take a while.</summary>
+    private static readonly TimeSpan ApplyTimeout = TimeSpan.FromMinutes(2);
 
     public async Task<AppliedEntries> ApplyAsync(string owner, IReadOnlyList<RegistrationEntry> wanted, ApplyMode mode, CancellationToken cancellationToken)
     {
-        using var call = new RegistrationApi.RegistrationClient(_channel).Apply(Options(cancellationToken));
+        using var call = new RegistrationApi.RegistrationClient(channel).Apply(new CallOptions(null, (time.GetUtcNow() + ApplyTimeout).UtcDateTime, cancellationToken));
         var first = new ApplyRequest
         {
             Owner = owner,
@@ -34,7 +31,7 @@ internal sealed class RegistrationClient(string socket, TimeProvider time) : IDi
             },
         };
         await call.RequestStream.WriteAsync(first, cancellationToken).ConfigureAwait(false);
-        foreach (var page in wanted.Chunk(PageSize))
+        foreach (var page in wanted.Chunk(Page))
         {
             var request = new ApplyRequest();
             request.Entries.AddRange(page.Select(entry => entry.ToWire()));
@@ -56,15 +53,11 @@ internal sealed class RegistrationClient(string socket, TimeProvider time) : IDi
     {
         var request = new ExplainRequest { AgentId = agent?.ToWire() };
         request.Selectors.AddRange(selectors.Select(selector => new Rpc.Wire.Spire.Types.Selector { Type = selector.Type, Value = selector.Value }));
-        var response = await new RegistrationApi.RegistrationClient(_channel).ExplainAsync(request, Options(cancellationToken)).ResponseAsync.ConfigureAwait(false);
+        var response = await new RegistrationApi.RegistrationClient(channel).ExplainAsync(request, Options(cancellationToken)).ResponseAsync.ConfigureAwait(false);
         return new EntryExplanation(
             [.. response.Matches.Select(Read)],
             [.. response.NearMisses.Select(miss => new EntryNearMiss(Read(miss.Entry), [.. miss.Missing.Select(wire => new Selector(wire.Type, wire.Value))], [.. miss.Reasons]))]);
     }
-
-    public void Dispose() => _channel.Dispose();
-
-    private CallOptions Options(CancellationToken cancellationToken) => new(null, (time.GetUtcNow() + Timeout).UtcDateTime, cancellationToken);
 
     private static EntryChange Read(Change wire) => new(
         wire.Step switch
@@ -78,7 +71,4 @@ internal sealed class RegistrationClient(string socket, TimeProvider time) : IDi
         Read(wire.Entry),
         [.. wire.Differences.Select(one => new EntryDifference(one.Field, one.Before, one.After))],
         wire.Holder);
-
-    private static RegistrationEntry Read(Rpc.Wire.Spire.Types.Entry wire) =>
-        SpireMapping.TryRead(wire, out var entry, out var problem) ? entry : throw new RpcException(new Status(StatusCode.Internal, problem));
 }
