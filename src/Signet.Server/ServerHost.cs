@@ -43,6 +43,9 @@ public sealed class ServerHost : IAsyncDisposable
     /// <summary>How long the log of issued certificates remembers one that has expired.</summary>
     private static readonly TimeSpan KeepIssued = TimeSpan.FromDays(30);
 
+    /// <summary>A server that comes back so long after everything that it signed has expired doubts its clock for a while.</summary>
+    private static readonly TimeSpan LongestAbsence = TimeSpan.FromHours(1);
+
     private readonly SqliteDatabase _database;
     private readonly IReadOnlyList<IDisposable> _ownedLast;
     private readonly ApiEndpoint _api;
@@ -139,7 +142,7 @@ public sealed class ServerHost : IAsyncDisposable
 
         // 1. Who signs.
         var authorityStore = new SqliteAuthorityStore(database);
-        var isClockPlausible = await authorityStore.LastNotAfterAsync(cancellationToken).ConfigureAwait(false) is not { } last || time.GetUtcNow() <= last;
+        var isClockPlausible = await authorityStore.LastNotAfterAsync(cancellationToken).ConfigureAwait(false) is not { } last || time.GetUtcNow() <= last + LongestAbsence;
         var keys = new DiskKeyManager(Path.Combine(config.DataDir, "keys"));
         var external = config.Upstream is { } files ? UpstreamFollower.ReadFirst(files, config.TrustDomain, time, logs.CreateLogger<UpstreamFollower>()) : null;
         var authorities = await AuthorityRotation.ResumeAsync(config.Authority, keys, authorityStore, time, cancellationToken, external).ConfigureAwait(false);

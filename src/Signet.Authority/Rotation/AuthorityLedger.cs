@@ -29,6 +29,10 @@ public sealed record AuthorityLedger(ImmutableArray<AuthorityRecord> Records, An
     public IEnumerable<X509AuthorityRecord> IssuingBelowOldAnchors =>
         Issuing.Where(issuing => Anchors.Any(anchor => anchor.State is SlotState.Old or SlotState.Tainted && issuing.IsBelow(anchor)));
 
+    /// <summary>The IDs of anchors that no longer sign, which may have signed authorities for servers below this one, and of issuing authorities below them.</summary>
+    public IEnumerable<string> BelowAndWithOldAnchors =>
+        IssuingBelowOldAnchors.Select(issuing => issuing.Id).Concat(Anchors.Where(anchor => anchor.State is SlotState.Old or SlotState.Tainted).Select(anchor => anchor.Id));
+
     /// <summary>The IDs of authorities whose signatures are to be replaced: those that are tainted or revoked, and those below an anchor that no longer signs.</summary>
     public IEnumerable<string> Superseded =>
         Records.Where(record => record is { Tier: not AuthorityTier.Anchor, State: SlotState.Tainted or SlotState.Revoked }).Concat(IssuingBelowOldAnchors).Select(record => record.Id).Distinct(StringComparer.Ordinal);

@@ -1,10 +1,7 @@
-using System.Collections.Immutable;
 using Signet.Authority.Keys;
 using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
-using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
-using Signet.Identity.X509.Revocation;
 
 namespace Signet.Authority.Rotation;
 
@@ -19,10 +16,8 @@ public sealed class AuthorityException(string message) : Exception(message);
 /// <see cref="RotationRule"/>; the anchors by <see cref="AnchorRotation"/> besides. Every step goes through the journal before it counts. Thread-safe:
 /// steps go one at a time, any number read <see cref="Current"/>.
 /// </summary>
-public sealed class AuthorityRotation : IDisposable
+public sealed partial class AuthorityRotation : IDisposable
 {
-    private static readonly TimeSpan ListMargin = TimeSpan.FromDays(1);
-
     private readonly AuthorityPlan _plan;
     private readonly IKeyManager _keys;
     private readonly IAuthorityJournal _journal;
@@ -81,164 +76,7 @@ public sealed class AuthorityRotation : IDisposable
         },
         cancellationToken);
 
-    /// <summary>Makes the next authority of a tier, ahead of the rule; one that was prepared before and never used goes.</summary>
-    public Task<AuthorityRecord> PrepareAsync(AuthorityTier tier, CancellationToken cancellationToken) => AloneAsync(
-        async now =>
-        {
-            if (tier != AuthorityTier.Jwt)
-            {
-                RefuseWhenExternal("an issuing authority");
-            }
-
-            var unused = Last(tier, SlotState.Prepared);
-            var made = await PrepareAsync(tier, now, cancellationToken).ConfigureAwait(false);
-            if (unused is not null)
-            {
-                await ForgetAsync(unused, cancellationToken).ConfigureAwait(false);
-            }
-
-            return made;
-        },
-        cancellationToken);
-
-    /// <summary>A prepared authority signs from now on, ahead of the rule.</summary>
-    /// <exception cref="AuthorityException">It is not prepared.</exception>
-    public Task<AuthorityRecord> ActivateAsync(AuthorityTier tier, string id, CancellationToken cancellationToken) =>
-        AloneAsync(_ => ActivateAsync(Find(tier, id, SlotState.Prepared, "activated"), cancellationToken), cancellationToken);
-
-    /// <summary>Everything that an old authority signed is to be replaced.</summary>
-    /// <exception cref="AuthorityException">It is not old.</exception>
-    public Task<AuthorityRecord> TaintAsync(AuthorityTier tier, string id, CancellationToken cancellationToken) => AloneAsync(
-        async _ =>
-        {
-            var tainted = Find(tier, id, SlotState.Old, "tainted") with { State = SlotState.Tainted };
-            await CommitAsync(new AuthorityChange { Saved = [tainted] }, cancellationToken).ConfigureAwait(false);
-            return tainted;
-        },
-        cancellationToken);
-
-    /// <summary>
-    /// Nothing that a tainted authority signed is accepted any more: a JWT key leaves the bundle, an issuing authority goes on its anchor's
-    /// revocation list until it expires. Its key is destroyed.
-    /// </summary>
-    /// <exception cref="AuthorityException">It is not tainted.</exception>
-    /// <exception cref="KeyManagerException">The anchor's key, which must sign the list, is not here.</exception>
-    public Task<AuthorityRecord> RevokeAsync(AuthorityTier tier, string id, CancellationToken cancellationToken) => AloneAsync(
-        async now =>
-        {
-            var tainted = Find(tier, id, SlotState.Tainted, "revoked");
-            if (tainted is not X509AuthorityRecord issuing)
-            {
-                return await ForgetAsync(tainted, cancellationToken).ConfigureAwait(false);
-            }
-
-            var revoked = issuing with { State = SlotState.Revoked };
-            var change = new AuthorityChange { Saved = [revoked] };
-            await SignCrlsAsync(_ledger.After(change), now).ConfigureAwait(false);
-            await CommitAsync(change, cancellationToken).ConfigureAwait(false);
-            await _keys.DeleteAsync(revoked.KeyName, CancellationToken.None).ConfigureAwait(false);
-            return revoked;
-        },
-        cancellationToken);
-
-    /// <summary>Whether the anchor is so near its end that its rotation should begin by itself; after one that was aborted, only once it is urgent.</summary>
-    public bool IsAnchorDue(DateTimeOffset now)
-    {
-        var ledger = Current.Ledger;
-        return !_plan.IsExternal
-            && ledger.Rotation is not { IsUnderWay: true }
-            && _plan.Rule.Next(ledger.Slots(AuthorityTier.Anchor), now, mayForget: false).Step == RotationStep.Prepare
-            && (ledger.Rotation is not { Stage: AnchorStage.Aborted } || _plan.Rule.IsEnding(ledger.ActiveAnchor.Validity, now));
-    }
-
-    /// <summary>Whether the anchor cannot carry an SVID of full life any more, so that to wait with its successor protects nobody.</summary>
-    public bool IsAnchorTooLate(DateTimeOffset now) => Current.Ledger.ActiveAnchor.Validity.Remaining(now) <= _plan.GuaranteedSvidTtl;
-
-    /// <summary>Makes a new anchor and publishes it beside the old one.</summary>
-    /// <exception cref="AuthorityException">A rotation is under way already.</exception>
-    public Task<AuthoritySnapshot> AnnounceAnchorAsync(string by, CancellationToken cancellationToken) => AloneAsync(
-        async now =>
-        {
-            RefuseWhenExternal("a new anchor");
-            if (_ledger.Rotation is { IsUnderWay: true } running)
-            {
-                throw new AuthorityException($"a rotation of the anchor is under way since {running.StartedAt:u}; follow it, or abort it first");
-            }
-
-            var successor = await _maker.MakeAnchorAsync(now, cancellationToken).ConfigureAwait(false);
-            await CommitNewAsync(successor, AnchorRotation.Announcing(successor, by, now), cancellationToken).ConfigureAwait(false);
-            return Current;
-        },
-        cancellationToken);
-
-    /// <summary>Signs with the new anchor from now on.</summary>
-    /// <exception cref="AuthorityException">No rotation is in the stage before.</exception>
-    public Task<AuthoritySnapshot> SwitchAnchorAsync(CancellationToken cancellationToken) => StepAsync(
-        AnchorStage.Announced,
-        async (rotation, now) =>
-        {
-            if (_ledger.Find(rotation.Successor) is not X509AuthorityRecord successor)
-            {
-                throw new AuthorityException($"the new anchor {rotation.Successor} is gone; abort the rotation and begin another");
-            }
-
-            if (_ledger.Issuing.LastOrDefault(one => one.State == SlotState.Prepared && one.IsBelow(successor)) is { } installed)
-            {
-                await CommitAsync(rotation.Switching(_ledger, installed, now), cancellationToken).ConfigureAwait(false);
-                return;
-            }
-
-            var issuing = await _maker.MakeIssuingAsync(successor, now, cancellationToken).ConfigureAwait(false);
-            await CommitNewAsync(issuing, rotation.Switching(_ledger, issuing, now), cancellationToken).ConfigureAwait(false);
-        },
-        cancellationToken);
-
-    /// <summary>Drops the old anchor with everything below it.</summary>
-    /// <exception cref="AuthorityException">No rotation is in the stage before.</exception>
-    public Task<AuthoritySnapshot> DropAnchorAsync(CancellationToken cancellationToken) =>
-        StepAsync(AnchorStage.Replacing, (rotation, now) => CommitAsync(rotation.Dropping(_ledger, now), cancellationToken), cancellationToken);
-
-    /// <summary>Gives the rotation up.</summary>
-    /// <exception cref="AuthorityException">No rotation is under way.</exception>
-    public Task<AuthoritySnapshot> AbortAnchorAsync(CancellationToken cancellationToken) =>
-        StepAsync(stage: null, (rotation, now) => CommitAsync(rotation.Aborting(_ledger, now), cancellationToken), cancellationToken);
-
-    /// <summary>Does not wait in the stage that the rotation is in.</summary>
-    /// <exception cref="AuthorityException">No rotation is under way.</exception>
-    public Task<AuthoritySnapshot> ForceAnchorAsync(string reason, CancellationToken cancellationToken) =>
-        StepAsync(stage: null, (rotation, _) => CommitAsync(rotation.Forcing(reason), cancellationToken), cancellationToken);
-
-    /// <summary>
-    /// Takes over what was made elsewhere. Below an anchor that everybody has it signs from now on; below another one, that anchor's rotation begins, and it
-    /// signs once everybody has it.
-    /// </summary>
-    /// <returns>Whether there was anything new in it.</returns>
-    public Task<bool> InstallAsync(ExternalIssuer issuer, CancellationToken cancellationToken) => AloneAsync(
-        async now =>
-        {
-            var change = ExternalInstallation.Of(_ledger, issuer, await FindOrImportAsync(issuer, now, cancellationToken).ConfigureAwait(false), now);
-            if (change == AuthorityChange.None)
-            {
-                return false;
-            }
-
-            await CommitNewAsync(change.Saved.FirstOrDefault(record => record.Id == issuer.Certificate.SerialHex), change, cancellationToken).ConfigureAwait(false);
-            return true;
-        },
-        cancellationToken);
-
     public void Dispose() => _lane.Dispose();
-
-    private async Task<X509AuthorityRecord> FindOrImportAsync(ExternalIssuer issuer, DateTimeOffset now, CancellationToken cancellationToken) =>
-        _ledger.Issuing.FirstOrDefault(known => known.Certificate.Equals(issuer.Certificate)) ?? await _maker.ImportAsync(issuer, now, cancellationToken).ConfigureAwait(false);
-
-    private void RefuseWhenExternal(string what)
-    {
-        if (_plan.IsExternal)
-        {
-            throw new AuthorityException($"{what} is not made here but comes from the files under upstream.folder; replace those");
-        }
-    }
 
     private async Task ResumeAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
@@ -379,51 +217,6 @@ public sealed class AuthorityRotation : IDisposable
                 [.. _ledger.Superseded])
             : throw new InvalidOperationException(problem);
     }
-
-    // One list per anchor that revoked something. It holds for as long as what it revokes could, and a day: a relying party that cannot get a newer
-    // one in that time has no valid SVID of its own any more.
-    private async Task<ImmutableArray<CertificateRevocationList>> SignCrlsAsync(AuthorityLedger ledger, DateTimeOffset now)
-    {
-        var lists = ImmutableArray.CreateBuilder<CertificateRevocationList>();
-        foreach (var anchor in ledger.Anchors)
-        {
-            var revoked = ledger.Revoked.Where(issuing => issuing.IsBelow(anchor)).ToArray();
-            if (revoked.Length > 0)
-            {
-                var key = await _keys.FindAsync(anchor.KeyName, CancellationToken.None).ConfigureAwait(false)
-                    ?? throw new KeyManagerException($"the key of trust anchor {anchor.Id}, which must sign the revocation list, is not in the key manager");
-                lists.Add(CertificateRevocationList.Sign(
-                    anchor.Certificate, key, now - AuthorityPlan.Backdate, revoked.Max(issuing => issuing.Validity.NotAfter) + ListMargin, (ulong)now.ToUnixTimeMilliseconds(), revoked.Select(issuing => issuing.Certificate)));
-            }
-        }
-
-        return lists.DrainToImmutable();
-    }
-
-    private AuthorityRecord Find(AuthorityTier tier, string id, SlotState state, string what)
-    {
-        if (_ledger.Find(id) is not { } record || record.Tier != tier)
-        {
-            throw new AuthorityException($"there is no {tier.ToString().ToLowerInvariant()} authority \"{Printable.Of(id)}\"; see: signet authority show");
-        }
-
-        return record.State == state
-            ? record
-            : throw new AuthorityException($"authority {record.Id} is {record.State.ToString().ToLowerInvariant()}; only one that is {state.ToString().ToLowerInvariant()} can be {what}");
-    }
-
-    private Task<AuthoritySnapshot> StepAsync(AnchorStage? stage, Func<AnchorRotation, DateTimeOffset, Task> step, CancellationToken cancellationToken) => AloneAsync(
-        async now =>
-        {
-            if (_ledger.Rotation is not { IsUnderWay: true } rotation || (stage ?? rotation.Stage) != rotation.Stage)
-            {
-                throw new AuthorityException($"no rotation of the anchor is {(stage is null ? "under way" : $"in the stage {stage}")}");
-            }
-
-            await step(rotation, now).ConfigureAwait(false);
-            return Current;
-        },
-        cancellationToken);
 
     private async Task<T> AloneAsync<T>(Func<DateTimeOffset, Task<T>> step, CancellationToken cancellationToken)
     {

@@ -62,6 +62,7 @@ internal static class MethodTable
     private const string Svid = "/spire.api.server.svid.v1.SVID/";
     private const string Bundle = "/spire.api.server.bundle.v1.Bundle/";
     private const string TrustDomain = "/spire.api.server.trustdomain.v1.TrustDomain/";
+    private const string AnchorRotation = "/signet.authority.v1.AnchorRotation/";
     private const string LocalAuthority = "/spire.api.server.localauthority.v1.LocalAuthority/";
     private const string Logger = "/spire.api.server.logger.v1.Logger/";
     private const string AuditTrail = "/signet.audit.v1.Audit/";
@@ -122,6 +123,11 @@ internal static class MethodTable
         [TrustDomain + "BatchDeleteFederationRelationship"] = ChangesFederation,
         [TrustDomain + "RefreshBundle"] = ChangesFederation,
 
+        [AnchorRotation + "Start"] = ChangesAuthorities,
+        [AnchorRotation + "GetStatus"] = ReadsAuthorities,
+        [AnchorRotation + "Abort"] = ChangesAuthorities,
+        [AnchorRotation + "Force"] = ChangesAuthorities,
+        ["/signet.authority.v1.Authorities/List"] = ReadsAuthorities,
         [LocalAuthority + "GetJWTAuthorityState"] = ReadsAuthorities,
         [LocalAuthority + "PrepareJWTAuthority"] = ChangesAuthorities,
         [LocalAuthority + "ActivateJWTAuthority"] = ChangesAuthorities,

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Signet.Authority.Rotation;
 using Signet.Hosting;
+using Signet.Identity.Rotation;
 
 namespace Signet.Server.Upkeep;
 
@@ -13,6 +14,8 @@ internal sealed class AnchorRotationKeeper(
 {
     private const int NamesInLog = 5;
 
+    private static readonly Laggard ClockInDoubt = new("the server's clock", $"it jumped, or does not fit what was signed before; it must go steadily for {ClockWatch.Settling.TotalMinutes} minutes");
+
     private (AnchorStage Stage, string Names) _told;
     private IReadOnlyList<Laggard> _laggards = [];
 
@@ -20,10 +23,14 @@ internal sealed class AnchorRotationKeeper(
     public IReadOnlyList<Laggard> Laggards => Volatile.Read(ref _laggards);
 
     /// <summary>Does what is due, if anything. One owner turns it.</summary>
-    public async Task TurnAsync(CancellationToken cancellationToken)
+    /// <param name="isClockSettled">
+    /// Whether the clock can be believed: under one that stands wrong every agent looks expired and nobody would be waited for. Only an order passes that.
+    /// </param>
+    /// <param name="cancellationToken">Gives up.</param>
+    public async Task TurnAsync(bool isClockSettled, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        if (authorities.IsAnchorDue(now))
+        if (isClockSettled && authorities.IsAnchorDue(now))
         {
             await StartAsync("the server itself, because the anchor nears its end", cancellationToken).ConfigureAwait(false);
         }
@@ -36,8 +43,9 @@ internal sealed class AnchorRotationKeeper(
         }
 
         var laggards = await gate.LaggardsAsync(current, rotation.Stage, cancellationToken).ConfigureAwait(false);
+        laggards = isClockSettled ? laggards : [ClockInDoubt, .. laggards];
         Volatile.Write(ref _laggards, laggards);
-        switch (rotation.Next(laggards.Count == 0, authorities.IsAnchorTooLate(now), now))
+        switch (rotation.Next(laggards.Count == 0, isClockSettled && authorities.IsAnchorTooLate(now), now))
         {
             case AnchorStep.Switch:
                 TellPassed(rotation, laggards);

@@ -1,7 +1,6 @@
 using Signet.Authority.Issuance;
 using Signet.Authority.Rotation;
 using Signet.Identity.Registration;
-using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 using Signet.Server.Attestation;
 
@@ -20,7 +19,7 @@ internal sealed class RotationGate(Acknowledgements acknowledgements, AgentDirec
     public async Task<IReadOnlyList<Laggard>> LaggardsAsync(AuthoritySnapshot current, AnchorStage stage, CancellationToken cancellationToken) => stage switch
     {
         AnchorStage.Announced => acknowledgements.Behind(),
-        AnchorStage.Replacing => await UsersAsync(SignersBelowOldAnchors(current.Ledger), cancellationToken).ConfigureAwait(false),
+        AnchorStage.Replacing => await UsersAsync([.. current.Ledger.BelowAndWithOldAnchors], cancellationToken).ConfigureAwait(false),
         _ => [],
     };
 
@@ -38,13 +37,6 @@ internal sealed class RotationGate(Acknowledgements acknowledgements, AgentDirec
             ? users
             : [.. (await LiveAsync(issuers, cancellationToken).ConfigureAwait(false)).Where(live => Counts(live.RequestedBy, issuers)).Select(Explain)];
     }
-
-    // The old anchors themselves too: authorities of servers below this one are signed by an anchor.
-    private static HashSet<string> SignersBelowOldAnchors(AuthorityLedger ledger) =>
-    [
-        .. ledger.IssuingBelowOldAnchors.Select(issuing => issuing.Id),
-        .. ledger.Anchors.Where(anchor => anchor.State is SlotState.Old or SlotState.Tainted).Select(anchor => anchor.Id),
-    ];
 
     private bool Counts(string requestedBy, IReadOnlySet<string> issuers) =>
         requestedBy != _server

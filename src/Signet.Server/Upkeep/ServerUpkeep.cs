@@ -56,7 +56,7 @@ internal sealed class ServerUpkeep(
                 await TryAsync(duty, stop => TurnAsync(tier, stop), cancellationToken).ConfigureAwait(false);
             }
 
-            await TryAsync("rotation of the anchor", care.Anchor.TurnAsync, cancellationToken).ConfigureAwait(false);
+            await TryAsync("rotation of the anchor", stop => care.Anchor.TurnAsync(_clock.IsSettled, stop), cancellationToken).ConfigureAwait(false);
             await TryAsync("renewal of the server's own identity", RenewAsync, cancellationToken).ConfigureAwait(false);
             await TryAsync("pruning of the store", PruneAsync, cancellationToken).ConfigureAwait(false);
             care.Expiry.Look(time.GetUtcNow());
@@ -130,7 +130,9 @@ internal sealed class ServerUpkeep(
 
     private async Task PruneAsync(CancellationToken cancellationToken)
     {
-        if (time.GetUtcNow() >= _pruneAt)
+        // Under a wrong clock everything looks old. One that was set back must not put the next time off for long either.
+        var left = _pruneAt - time.GetUtcNow();
+        if (_clock.IsSettled && (left <= TimeSpan.Zero || left > PruneEvery))
         {
             care.Acknowledgements.Prune();
             await prune(time.GetUtcNow(), cancellationToken).ConfigureAwait(false);

@@ -24,7 +24,8 @@ public sealed class UpstreamTests : IDisposable
     {
         var root = await InitAsync("root");
         await PlaceAsync(await SignAsync("first", root), layout, root);
-        await using var domain = await TestTrustDomain.StartAsync(configure: config => config with { Upstream = new UpstreamConfig(_folder.File("issuer"), layout), Authority = config.Authority with { IsExternal = true } });
+        await using var domain = await TestTrustDomain.StartAsync(
+            configure: config => config with { Upstream = new UpstreamConfig(_folder.File("issuer"), layout), Authority = config.Authority with { IsExternal = true } });
         await domain.RegisterAsync("/web");
         await using var source = new X509Source(domain.WorkloadApi, TimeProvider.System);
         var first = await source.WaitAsync(_patience);

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
-using Signet.Cli.Clients;
 using Signet.Cli.Output;
 
 namespace Signet.Cli.Commands.Authority;

@@ -1,6 +1,8 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using Signet.Authority.Issuance;
 using Signet.Authority.Keys;
 using Signet.Authority.Rotation;
+using Signet.Hosting;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
@@ -94,11 +96,47 @@ public sealed class RotationGateTests
         ];
         Assert.Equal([Two.Uri, "uid 0 (pid 12)"], await world.WhoAsync());
 
+        // The anchor itself signs authorities of servers below this one; those count too.
+        Assert.Equal(world.Authorities.Current.Ledger.BelowAndWithOldAnchors.Order(), _live.Asked.Order());
+        Assert.Equal(2, _live.Asked.Count);
+
         // The log is not looked through at every turn.
         _live.Certificates = [];
         Assert.Equal(2, (await world.WhoAsync()).Count());
         _time.Advance(TimeSpan.FromSeconds(5));
         Assert.Empty(await world.WhoAsync());
+    }
+
+    [Fact]
+    public async Task Under_a_clock_in_doubt_a_rotation_stands_still_unless_it_is_forced()
+    {
+        var world = await StartAsync(Agent(One));
+        var keeper = new AnchorRotationKeeper(world.Authorities, world.Gate, world.Acknowledgements, new ChangeSignal(), _time, NullLogger<AnchorRotationKeeper>.Instance);
+        await keeper.StartAsync("uid 0", CancellationToken.None);
+
+        // The clock jumps: the agent looks expired, and nobody seems to be left to wait for.
+        _time.Advance(TimeSpan.FromDays(3651));
+        await keeper.TurnAsync(isClockSettled: false, CancellationToken.None);
+        Assert.Equal(["the server's clock"], keeper.Laggards.Select(laggard => laggard.Who));
+        Assert.Equal(AnchorStage.Announced, world.Authorities.Current.Rotation!.Stage);
+
+        await keeper.ForceAsync("uid 0", "the clock is right", CancellationToken.None);
+        await Assert.ThrowsAsync<KeyManagerException>(() => keeper.TurnAsync(isClockSettled: false, CancellationToken.None));
+    }
+
+    [Fact]
+    public async Task An_anchor_near_its_end_is_rotated_without_being_asked_but_not_under_a_clock_in_doubt()
+    {
+        var world = await StartAsync(Agent(One));
+        var keeper = new AnchorRotationKeeper(world.Authorities, world.Gate, world.Acknowledgements, new ChangeSignal(), _time, NullLogger<AnchorRotationKeeper>.Instance);
+        await keeper.TurnAsync(isClockSettled: true, CancellationToken.None);
+        Assert.Null(world.Authorities.Current.Rotation);
+        _time.Advance(TimeSpan.FromDays(3625));
+        await keeper.TurnAsync(isClockSettled: false, CancellationToken.None);
+        Assert.Null(world.Authorities.Current.Rotation);
+        await keeper.TurnAsync(isClockSettled: true, CancellationToken.None);
+        Assert.Equal(AnchorStage.Announced, world.Authorities.Current.Rotation!.Stage);
+        Assert.Contains("nears its end", world.Authorities.Current.Rotation.StartedBy, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -154,13 +192,19 @@ public sealed class RotationGateTests
 
         public Task SaveAsync(AttestedAgent agent, CancellationToken cancellationToken) => Task.CompletedTask;
 
-        public Task DeleteAsync(IReadOnlyList<SpiffeId> ids, CancellationToken cancellationToken) => Task.CompletedTask;
+        public Task DeleteAsync(IReadOnlyList<SpiffeId> agents, CancellationToken cancellationToken) => Task.CompletedTask;
     }
 
     private sealed class Live : ILiveCertificates
     {
         public IReadOnlyList<LiveCertificates> Certificates { get; set; } = [];
 
-        public Task<IReadOnlyList<LiveCertificates>> LiveAsync(IReadOnlyCollection<string> authorityIds, DateTimeOffset now, CancellationToken cancellationToken) => Task.FromResult(Certificates);
+        public IReadOnlyCollection<string> Asked { get; private set; } = [];
+
+        public Task<IReadOnlyList<LiveCertificates>> LiveAsync(IReadOnlyCollection<string> authorityIds, DateTimeOffset now, CancellationToken cancellationToken)
+        {
+            Asked = authorityIds;
+            return Task.FromResult(Certificates);
+        }
     }
 }

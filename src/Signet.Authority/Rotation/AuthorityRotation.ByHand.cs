@@ -1,0 +1,135 @@
+using System.Collections.Immutable;
+using Signet.Authority.Keys;
+using Signet.Identity.Rotation;
+using Signet.Identity.Spiffe;
+using Signet.Identity.X509.Revocation;
+
+namespace Signet.Authority.Rotation;
+
+/// <summary>What operators order, ahead of the rule; and what was made elsewhere.</summary>
+public sealed partial class AuthorityRotation
+{
+    private static readonly TimeSpan ListMargin = TimeSpan.FromDays(1);
+
+    /// <summary>Makes the next authority of a tier, ahead of the rule; one that was prepared before and never used goes.</summary>
+    public Task<AuthorityRecord> PrepareAsync(AuthorityTier tier, CancellationToken cancellationToken) => AloneAsync(
+        async now =>
+        {
+            if (tier != AuthorityTier.Jwt)
+            {
+                RefuseWhenExternal("an issuing authority");
+            }
+
+            var unused = Last(tier, SlotState.Prepared);
+            var made = await PrepareAsync(tier, now, cancellationToken).ConfigureAwait(false);
+            if (unused is not null)
+            {
+                await ForgetAsync(unused, cancellationToken).ConfigureAwait(false);
+            }
+
+            return made;
+        },
+        cancellationToken);
+
+    /// <summary>A prepared authority signs from now on, ahead of the rule.</summary>
+    /// <exception cref="AuthorityException">It is not prepared.</exception>
+    public Task<AuthorityRecord> ActivateAsync(AuthorityTier tier, string id, CancellationToken cancellationToken) =>
+        AloneAsync(_ => ActivateAsync(Find(tier, id, SlotState.Prepared, "activated"), cancellationToken), cancellationToken);
+
+    /// <summary>Everything that an old authority signed is to be replaced.</summary>
+    /// <exception cref="AuthorityException">It is not old.</exception>
+    public Task<AuthorityRecord> TaintAsync(AuthorityTier tier, string id, CancellationToken cancellationToken) => AloneAsync(
+        async _ =>
+        {
+            var tainted = Find(tier, id, SlotState.Old, "tainted") with { State = SlotState.Tainted };
+            await CommitAsync(new AuthorityChange { Saved = [tainted] }, cancellationToken).ConfigureAwait(false);
+            return tainted;
+        },
+        cancellationToken);
+
+    /// <summary>
+    /// Nothing that a tainted authority signed is accepted any more: a JWT key leaves the bundle, an issuing authority goes on its anchor's
+    /// revocation list until it expires. Its key is destroyed.
+    /// </summary>
+    /// <exception cref="AuthorityException">It is not tainted.</exception>
+    /// <exception cref="KeyManagerException">The anchor's key, which must sign the list, is not here.</exception>
+    public Task<AuthorityRecord> RevokeAsync(AuthorityTier tier, string id, CancellationToken cancellationToken) => AloneAsync(
+        async now =>
+        {
+            var tainted = Find(tier, id, SlotState.Tainted, "revoked");
+            if (tainted is not X509AuthorityRecord issuing)
+            {
+                return await ForgetAsync(tainted, cancellationToken).ConfigureAwait(false);
+            }
+
+            var revoked = issuing with { State = SlotState.Revoked };
+            var change = new AuthorityChange { Saved = [revoked] };
+            await SignCrlsAsync(_ledger.After(change), now).ConfigureAwait(false);
+            await CommitAsync(change, cancellationToken).ConfigureAwait(false);
+            await _keys.DeleteAsync(revoked.KeyName, CancellationToken.None).ConfigureAwait(false);
+            return revoked;
+        },
+        cancellationToken);
+
+    /// <summary>
+    /// Takes over what was made elsewhere. Below an anchor that everybody has it signs from now on; below another one, that anchor's rotation begins, and it
+    /// signs once everybody has it.
+    /// </summary>
+    /// <returns>Whether there was anything new in it.</returns>
+    public Task<bool> InstallAsync(ExternalIssuer issuer, CancellationToken cancellationToken) => AloneAsync(
+        async now =>
+        {
+            var change = ExternalInstallation.Of(_ledger, issuer, await FindOrImportAsync(issuer, now, cancellationToken).ConfigureAwait(false), now);
+            if (change == AuthorityChange.None)
+            {
+                return false;
+            }
+
+            await CommitNewAsync(change.Saved.FirstOrDefault(record => record.Id == issuer.Certificate.SerialHex), change, cancellationToken).ConfigureAwait(false);
+            return true;
+        },
+        cancellationToken);
+
+    private async Task<X509AuthorityRecord> FindOrImportAsync(ExternalIssuer issuer, DateTimeOffset now, CancellationToken cancellationToken) =>
+        _ledger.Issuing.FirstOrDefault(known => known.Certificate.Equals(issuer.Certificate)) ?? await _maker.ImportAsync(issuer, now, cancellationToken).ConfigureAwait(false);
+
+    private void RefuseWhenExternal(string what)
+    {
+        if (_plan.IsExternal)
+        {
+            throw new AuthorityException($"{what} is not made here but comes from the files under upstream.folder; replace those");
+        }
+    }
+
+    // One list per anchor that revoked something. It holds for as long as what it revokes could, and a day: a relying party that cannot get a newer
+    // one in that time has no valid SVID of its own any more.
+    private async Task<ImmutableArray<CertificateRevocationList>> SignCrlsAsync(AuthorityLedger ledger, DateTimeOffset now)
+    {
+        var lists = ImmutableArray.CreateBuilder<CertificateRevocationList>();
+        foreach (var anchor in ledger.Anchors)
+        {
+            var revoked = ledger.Revoked.Where(issuing => issuing.IsBelow(anchor)).ToArray();
+            if (revoked.Length > 0)
+            {
+                var key = await _keys.FindAsync(anchor.KeyName, CancellationToken.None).ConfigureAwait(false)
+                    ?? throw new KeyManagerException($"the key of trust anchor {anchor.Id}, which must sign the revocation list, is not in the key manager");
+                lists.Add(CertificateRevocationList.Sign(
+                    anchor.Certificate, key, now - AuthorityPlan.Backdate, revoked.Max(issuing => issuing.Validity.NotAfter) + ListMargin, (ulong)now.ToUnixTimeMilliseconds(), revoked.Select(issuing => issuing.Certificate)));
+            }
+        }
+
+        return lists.DrainToImmutable();
+    }
+
+    private AuthorityRecord Find(AuthorityTier tier, string id, SlotState state, string what)
+    {
+        if (_ledger.Find(id) is not { } record || record.Tier != tier)
+        {
+            throw new AuthorityException($"there is no {tier.ToString().ToLowerInvariant()} authority \"{Printable.Of(id)}\"; see: signet authority show");
+        }
+
+        return record.State == state
+            ? record
+            : throw new AuthorityException($"authority {record.Id} is {record.State.ToString().ToLowerInvariant()}; only one that is {state.ToString().ToLowerInvariant()} can be {what}");
+    }
+}
