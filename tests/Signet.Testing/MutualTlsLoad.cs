@@ -14,6 +14,11 @@ namespace Signet.Testing;
 /// </summary>
 public sealed class MutualTlsLoad : IAsyncDisposable
 {
+    /// <summary>A machine that is too busy for the wished rate gets less, rather than a queue that nobody works off.</summary>
+    private const int MaxUnderWay = 128;
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(100);
+
     private readonly IX509Source _service;
     private readonly IX509Source _caller;
     private readonly Socket _listener = new(SocketType.Stream, ProtocolType.Tcp);
@@ -26,7 +31,7 @@ public sealed class MutualTlsLoad : IAsyncDisposable
 
     /// <param name="service">Who answers.</param>
     /// <param name="caller">Who calls.</param>
-    /// <param name="perSecond">How many connections a second are begun, whether or not those before have ended.</param>
+    /// <param name="perSecond">How many connections a second are begun, as long as not too many of those before are still under way.</param>
     public MutualTlsLoad(IX509Source service, IX509Source caller, int perSecond)
     {
         (_service, _caller) = (service, caller);
@@ -68,7 +73,11 @@ public sealed class MutualTlsLoad : IAsyncDisposable
         while (!_stop.IsCancellationRequested)
         {
             calls.RemoveAll(call => call.IsCompletedSuccessfully);
-            calls.Add(CallOnceAsync());
+            if (calls.Count < MaxUnderWay)
+            {
+                calls.Add(CallOnceAsync());
+            }
+
             await ((Task)timer.WaitForNextTickAsync(_stop.Token).AsTask()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
@@ -79,7 +88,7 @@ public sealed class MutualTlsLoad : IAsyncDisposable
     {
         try
         {
-            using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            using var patience = new CancellationTokenSource(Patience);
             using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
             await socket.ConnectAsync(_listener.LocalEndPoint!, patience.Token);
             await using var tls = new SslStream(new NetworkStream(socket));
