@@ -33,7 +33,7 @@ internal sealed class Mesh : IAsyncDisposable
         var mesh = new Mesh(context.Time);
         try
         {
-            await mesh._demo.StartServerAsync(SvidTtl, context.Cancellation);
+            await mesh.StartServerAsync(context.Cancellation);
             await mesh._demo.StartAgentAsync(context.Cancellation);
             return mesh;
         }
@@ -43,6 +43,10 @@ internal sealed class Mesh : IAsyncDisposable
             throw;
         }
     }
+
+    public Task StartServerAsync(CancellationToken cancellationToken) => _demo.StartServerAsync(SvidTtl, cancellationToken);
+
+    public Task StopServerAsync() => _demo.StopServerAsync();
 
     public AdminClient Admin() => new(Layout.ServerSocket, _time);
 

@@ -8,6 +8,7 @@ var benchmarks = new Dictionary<string, Func<BenchContext, Task>>(StringComparer
     ["signing"] = Signing.RunAsync,
     ["memory"] = IdleMemory.RunAsync,
     ["propagation"] = Propagation.RunAsync,
+    ["fleet"] = Fleet.RunAsync,
     ["policy"] = context => PolicyBenchmark.Run(context.Out) == 0 ? Task.CompletedTask : throw new BenchException("the policy benchmark's two readings disagree"),
     ["policy-scale"] = PolicyScale.RunAsync,
     ["http2"] = Http2Streams.RunAsync,

@@ -4,6 +4,7 @@ using Signet.Agent.Identities;
 using Signet.Agent.Sds;
 using Signet.Agent.Telemetry;
 using Signet.Agent.WorkloadApi;
+using Signet.Hosting;
 using Signet.Hosting.Admin;
 using Signet.Hosting.Daemons;
 using Signet.Hosting.Files;
@@ -11,6 +12,7 @@ using Signet.Hosting.Grpc;
 using Signet.Hosting.Telemetry;
 using Signet.Identity.X509;
 using Signet.Rpc.Wire.Envoy.Secret;
+using Signet.Rpc.Wire.Explain;
 using Signet.Rpc.Wire.Health;
 using Signet.Rpc.Wire.Spiffe;
 
@@ -24,14 +26,16 @@ public sealed class AgentHost : IAsyncDisposable
 {
     private readonly IReadOnlyList<IDisposable> _ownedLast;
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
+    private readonly NodeSync _sync;
 
-    private AgentHost(AgentConfig config, IReadOnlyList<IDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, WorkloadEndpoint api, IReadOnlyList<BackgroundPart> loops)
+    private AgentHost(AgentConfig config, IReadOnlyList<IDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, WorkloadEndpoint api, IReadOnlyList<BackgroundPart> loops, NodeSync sync)
     {
         Config = config;
         Readiness = readiness;
         Parts = [admin, .. loops, api];
         _ownedLast = owned;
         _owned = [api, .. loops, admin];
+        _sync = sync;
     }
 
     public AgentConfig Config { get; }
@@ -40,6 +44,9 @@ public sealed class AgentHost : IAsyncDisposable
     public IReadOnlyList<IDaemonPart> Parts { get; }
 
     public ReadinessBoard Readiness { get; }
+
+    /// <summary>What the server said last.</summary>
+    internal NodeView View => _sync.Current;
 
     /// <summary>Resumes what was saved and wires the API; nothing listens or connects yet.</summary>
     /// <exception cref="AgentStartException">There is no trust bundle to begin with, or it cannot be read.</exception>
@@ -70,6 +77,7 @@ public sealed class AgentHost : IAsyncDisposable
             services => services
                 .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects, tokens, time)), WorkloadHeader.CheckAsync)
                 .Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(new SdsService(subjects, cache, metrics, logs.CreateLogger<SdsService>())))
+                .Add(Explain.Descriptor, Explain.BindService(new ExplainService(attestor, cache, sync, keeper, NativeUser.EffectiveId(), time)))
                 .Add(Health.Descriptor, Health.BindService(health))
                 .AddReflection(),
             time,
@@ -83,7 +91,8 @@ public sealed class AgentHost : IAsyncDisposable
             readiness,
             admin,
             api,
-            [new BackgroundPart("node", sync.RunAsync), new BackgroundPart("identities", keeper.RunAsync), new BackgroundPart("status", status.RunAsync)]);
+            [new BackgroundPart("node", sync.RunAsync), new BackgroundPart("identities", keeper.RunAsync), new BackgroundPart("status", status.RunAsync)],
+            sync);
     }
 
     public async ValueTask DisposeAsync()

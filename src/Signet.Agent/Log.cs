@@ -15,10 +15,10 @@ internal static partial class Log
     public static partial void ServerOutOfReach(this ILogger log, string problem);
 
     [LoggerMessage(3003, LogLevel.Debug, "revision {Revision} applied: {Entries} entries")]
-    public static partial void SnapshotApplied(this ILogger log, ulong revision, int entries);
+    public static partial void UpdateApplied(this ILogger log, ulong revision, int entries);
 
     [LoggerMessage(3004, LogLevel.Error, "revision {Revision} from the server refused, the last good one stays: {Problem}")]
-    public static partial void SnapshotRefused(this ILogger log, ulong revision, string problem);
+    public static partial void UpdateRefused(this ILogger log, ulong revision, string problem);
 
     [LoggerMessage(3010, LogLevel.Information, "SVID renewed: {SpiffeId}, serial {Serial}, until {NotAfter}")]
     public static partial void SvidRenewed(this ILogger log, string spiffeId, string serial, DateTimeOffset notAfter);

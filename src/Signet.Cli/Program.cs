@@ -24,6 +24,7 @@ var root = new RootCommand("Gives every service an identity and makes every conn
     TokenCommand.Create(context),
     EntryCommand.Create(context),
     BundleCommand.Create(context),
+    FederationCommand.Create(context),
     AuditCommand.Create(context),
     FetchCommand.Create(context),
     JwtCommand.Create(context),
@@ -31,6 +32,7 @@ var root = new RootCommand("Gives every service an identity and makes every conn
     x509,
     PolicyCommand.Create(),
     StatusCommand.Create(context),
+    ExplainIdentityCommand.Create(context),
 };
 
 var parsed = root.Parse(args);

@@ -15,7 +15,7 @@ internal static partial class Log
     public static partial void AgentDisconnected(this ILogger log, string agent);
 
     [LoggerMessage(2003, LogLevel.Warning, "agent {Agent} could not apply revision {Revision}: {Problem}")]
-    public static partial void AgentRefusedSnapshot(this ILogger log, string agent, ulong revision, string problem);
+    public static partial void AgentRefusedUpdate(this ILogger log, string agent, ulong revision, string problem);
 
     [LoggerMessage(2010, LogLevel.Information, "join token created by {Caller}, good until {ExpiresAt}")]
     public static partial void JoinTokenCreated(this ILogger log, string caller, DateTimeOffset expiresAt);
@@ -71,9 +71,45 @@ internal static partial class Log
     [LoggerMessage(2220, LogLevel.Warning, "{Warning}")]
     public static partial void SettingWithoutEffect(this ILogger log, string warning);
 
-    [LoggerMessage(2300, LogLevel.Warning, "node refused by {Attestor}, from {Caller}: {Reason}")]
+    [LoggerMessage(2300, LogLevel.Information, "bundle of {TrustDomain} taken: sequence {Sequence}, {Authorities} authorities, {Keys} JWT keys; next look in {Interval}")]
+    public static partial void BundleRefreshed(this ILogger log, string trustDomain, ulong? sequence, int authorities, int keys, string interval);
+
+    [LoggerMessage(2301, LogLevel.Warning, "bundle of {TrustDomain} could not be fetched from {Url}, what was fetched before stays in use: {Reason}")]
+    public static partial void BundleNotRefreshed(this ILogger log, string trustDomain, string url, string reason);
+
+    [LoggerMessage(2302, LogLevel.Information, "relationship with {TrustDomain} {Change} by {Caller}")]
+    public static partial void RelationshipChanged(this ILogger log, string trustDomain, string change, string caller);
+
+    [LoggerMessage(2303, LogLevel.Information, "bundle of {TrustDomain} {Change} by {Caller}")]
+    public static partial void BundleChanged(this ILogger log, string trustDomain, string change, string caller);
+
+    [LoggerMessage(2310, LogLevel.Information, "certificate of the HTTP listener was read again from {File}: valid until {NotAfter}")]
+    public static partial void WebCertificateTaken(this ILogger log, string file, DateTimeOffset notAfter);
+
+    [LoggerMessage(2311, LogLevel.Error, "certificate of the HTTP listener, {File}, {Problem}; the one before stays in use")]
+    public static partial void WebCertificateRefused(this ILogger log, string file, string problem);
+
+    [LoggerMessage(2312, LogLevel.Error, "{Path} could not be answered: {Reason}")]
+    public static partial void PublicAnswerFailed(this ILogger log, string path, string reason);
+
+    [LoggerMessage(2320, LogLevel.Warning, "node refused by {Attestor}, from {Caller}: {Reason}")]
     public static partial void NodeRefused(this ILogger log, string attestor, string caller, string reason);
 
-    [LoggerMessage(2301, LogLevel.Error, "{Files} can't be taken over, nodes are judged by what they held before: {Problem}")]
+    [LoggerMessage(2321, LogLevel.Error, "{Files} can't be taken over, nodes are judged by what they held before: {Problem}")]
     public static partial void AttestationFilesRefused(this ILogger log, string files, string problem);
+
+    [LoggerMessage(2400, LogLevel.Information, "entries of {Folder} applied: {Created} created, {Updated} updated, {Deleted} deleted")]
+    public static partial void DesiredStateApplied(this ILogger log, string folder, int created, int updated, int deleted);
+
+    [LoggerMessage(2401, LogLevel.Error, "entries of {Folder} not applied, the last good ones stay: {Problem}")]
+    public static partial void DesiredStateNotApplied(this ILogger log, string folder, string problem);
+
+    [LoggerMessage(2402, LogLevel.Warning, "{Count} entries of {Folder} were changed by hand and are put back; change the files instead")]
+    public static partial void DriftPutBack(this ILogger log, string folder, int count);
+
+    [LoggerMessage(2403, LogLevel.Warning, "the entry wanted for {SpiffeId} is there as {Entry} and belongs to {Holder}; it is left alone")]
+    public static partial void DesiredEntryHeldByOther(this ILogger log, string spiffeId, string entry, string holder);
+
+    [LoggerMessage(2404, LogLevel.Warning, "no identity for a pod: {Problem}")]
+    public static partial void PodSkipped(this ILogger log, string problem);
 }

@@ -8,6 +8,10 @@ using Signet.Identity.X509;
 using Signet.Server.Access;
 using Signet.Server.Attestation;
 using Signet.Server.Audit;
+using Signet.Server.Federation;
+using Signet.Server.Http;
+using Signet.Server.Limits;
+using Signet.Server.Registration.Desired;
 using Signet.Server.Spire;
 
 namespace Signet.Server;
@@ -52,6 +56,23 @@ public sealed record ServerConfig
     /// <summary>The lifetime of JWT-SVIDs.</summary>
     public required TimeSpan JwtTtl { get; init; }
 
+    /// <summary>Types of selectors that attestors of somebody's own produce; those of the known ones need not be named.</summary>
+    public IReadOnlySet<string> SelectorTypes { get; init; } = new HashSet<string>();
+
+    /// <summary>The folder that says which entries there are to be; null when operators keep them by hand.</summary>
+    public DesiredFolderConfig? DesiredFolder { get; init; }
+
+    /// <summary>The <c>iss</c> of JWT-SVIDs, for readers outside SPIFFE; null for none.</summary>
+    public string? JwtIssuer { get; init; }
+
+    /// <summary>What anybody may read over HTTPS; null for nothing.</summary>
+    public HttpConfig? Http { get; init; }
+
+    public FederationConfig Federation { get; init; } = new();
+
+    /// <summary>How much callers may do.</summary>
+    public LimitsConfig Limits { get; init; } = new();
+
     /// <summary>What stands in the file and has no effect.</summary>
     public IReadOnlyList<ConfigProblem> Warnings { get; init; } = [];
 
@@ -68,9 +89,12 @@ public sealed record ServerConfig
         var ca = root.Section("ca");
         var subject = ca.Section("subject");
         var svid = root.Section("svid");
+        var registration = root.Section("registration");
         var store = root.Section("store");
         store.Choice("type", "sqlite", "sqlite");
         root.Section("keys").Choice("type", "disk", "disk");
+        var federation = root.Section("federation");
+        var http = HttpConfig.Read(root.Section("http"), isWanted: federation.Section("bundleEndpoint").IsPresent);
         var keyType = KeyType.EcP256;
         if (ca.Text("keyType") is { } name && !KeyTypes.TryParse(name, out keyType, out var problem))
         {
@@ -86,11 +110,17 @@ public sealed record ServerConfig
             Attestation = AttestationConfig.Read(root.Section("attestation")),
             PurgeAgentsAfter = root.Section("agents").Duration("purgeAfter", TimeSpan.FromDays(30)),
             Audit = AuditConfig.Read(root.Section("audit")),
+            Limits = LimitsConfig.Read(root.Section("limits")),
             Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9901"),
             DataDir = dataDir,
             StorePath = Path.Combine(dataDir, store.Text("path", "signet.db")),
             X509Ttl = svid.Duration("x509Ttl", TimeSpan.FromHours(1), ShortestTtl),
+            JwtIssuer = OidcDocuments.ReadIssuer(svid, "jwtIssuer"),
+            Http = http,
+            Federation = FederationConfig.Read(federation, trustDomain, presentsWebCertificate: http?.Files is not null),
             JwtTtl = svid.Duration("jwtTtl", TimeSpan.FromMinutes(5), ShortestTtl),
+            SelectorTypes = registration.Texts("selectorTypes").ToHashSet(StringComparer.Ordinal),
+            DesiredFolder = ReadDesiredFolder(registration, trustDomain),
             Authority = new AuthorityPlan
             {
                 TrustDomain = trustDomain,
@@ -100,6 +130,17 @@ public sealed record ServerConfig
                 Subject = new CertificateSubject(subject.Text("country", ""), subject.Text("organization", "Signet"), subject.Text("commonName", "")),
             },
         };
+    }
+
+    private static DesiredFolderConfig? ReadDesiredFolder(ConfigSection registration, TrustDomain trustDomain)
+    {
+        var (cluster, mayDeleteMost) = (registration.Text("cluster", DesiredScope.DefaultCluster), registration.Flag("mayDeleteMost", false));
+        if (DesiredScope.ClusterProblem(trustDomain, cluster) is { } problem)
+        {
+            registration.Problem("cluster", problem);
+        }
+
+        return registration.FilePath("folder") is { } folder ? new DesiredFolderConfig(folder, cluster, mayDeleteMost) : null;
     }
 
     /// <summary>How much is logged, and how.</summary>

@@ -14,8 +14,12 @@ using Signet.Rpc.Wire.Health;
 using Signet.Server.Api;
 using Signet.Server.Attestation;
 using Signet.Server.Audit;
+using Signet.Server.Federation;
+using Signet.Server.Http;
 using Signet.Server.Keys;
+using Signet.Server.Limits;
 using Signet.Server.Registration;
+using Signet.Server.Registration.Desired;
 using Signet.Server.Storage.Sqlite;
 using Signet.Server.Telemetry;
 using Signet.Server.Upkeep;
@@ -26,7 +30,9 @@ using DebugApi = Signet.Rpc.Wire.Spire.Server.Debug.Debug;
 using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
 using LoggerApi = Signet.Rpc.Wire.Spire.Server.Logger.Logger;
 using NodeApi = Signet.Rpc.Wire.Node.Node;
+using RegistrationApi = Signet.Rpc.Wire.Registration.Registration;
 using SvidApi = Signet.Rpc.Wire.Spire.Server.SVID.SVID;
+using TrustDomainApi = Signet.Rpc.Wire.Spire.Server.TrustDomain.TrustDomain;
 
 namespace Signet.Server;
 
@@ -39,18 +45,30 @@ public sealed class ServerHost : IAsyncDisposable
     private readonly SqliteDatabase _database;
     private readonly IReadOnlyList<IDisposable> _ownedLast;
     private readonly ApiEndpoint _api;
+    private readonly Publisher? _publisher;
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
 
     private ServerHost(
-        ServerConfig config, SqliteDatabase database, AuditTrail audit, NodeAttestors attestors, IReadOnlyList<IDisposable> owned, ApiEndpoint api, AdminEndpoint admin, BackgroundPart rotation, ReadinessBoard readiness)
+        ServerConfig config,
+        SqliteDatabase database,
+        AuditTrail audit,
+        NodeAttestors attestors,
+        IReadOnlyList<IDisposable> owned,
+        ApiEndpoint api,
+        AdminEndpoint admin,
+        Publisher? publisher,
+        DesiredFolder? desired,
+        IReadOnlyList<BackgroundPart> loops,
+        ReadinessBoard readiness)
     {
         Config = config;
         Readiness = readiness;
-        Parts = [api, rotation, admin];
+        Parts = publisher is null ? [api, .. loops, admin] : [api, .. loops, admin, publisher.Endpoint];
         _database = database;
         _ownedLast = owned;
         _api = api;
-        _owned = [admin, rotation, api, attestors, audit];
+        _publisher = publisher;
+        _owned = [.. new IAsyncDisposable?[] { publisher, admin }.OfType<IAsyncDisposable>(), .. loops, .. new IAsyncDisposable?[] { desired, api, attestors, audit }.OfType<IAsyncDisposable>()];
         Admin = admin;
     }
 
@@ -66,6 +84,9 @@ public sealed class ServerHost : IAsyncDisposable
 
     /// <summary>Where agents connect; the real port once it started.</summary>
     public IPEndPoint LocalEndPoint => _api.LocalEndPoint;
+
+    /// <summary>Where bundle and keys are published; the real port once it started. Null when nothing is.</summary>
+    public IPEndPoint? HttpEndPoint => _publisher?.Endpoint.LocalEndPoint;
 
     /// <summary>Opens the store, resumes the authorities and wires the API; nothing listens yet.</summary>
     /// <exception cref="PlaceException">A folder or file is not fit to hold keys.</exception>
@@ -122,10 +143,14 @@ public sealed class ServerHost : IAsyncDisposable
         var identity = new ServerIdentity(config.TrustDomain, issuer, config.X509Ttl, time, chance);
         await identity.RenewIfDueAsync(cancellationToken).ConfigureAwait(false);
 
-        // 2. Who may have what.
+        // 2. Who may have what, here and elsewhere.
+        var bundleChanges = new ChangeSignal();
+        var federation = await TrustFederation.LoadAsync(config, database, authorities, bundleChanges, time, logs, cancellationToken).ConfigureAwait(false);
         var agentStore = new SqliteAgentStore(database);
         var agents = await AgentDirectory.LoadAsync(agentStore, cancellationToken).ConfigureAwait(false);
-        var entries = await EntryDirectory.LoadAsync(config.TrustDomain, new SqliteEntryStore(database), time, cancellationToken).ConfigureAwait(false);
+        var entries = await EntryDirectory.LoadAsync(
+            config.TrustDomain, new SqliteEntryStore(database), config.SelectorTypes, federation.Knows, time, cancellationToken).ConfigureAwait(false);
+        agents.Changed = agent => entries.Watchers.Wake([agent]);
         var authorized = new AuthorizedEntries(config.TrustDomain, entries, agents, time);
         var tokens = new JoinTokens(config.TrustDomain, agentStore, time);
 
@@ -133,9 +158,9 @@ public sealed class ServerHost : IAsyncDisposable
         var metrics = new ServerMetrics();
         metrics.Observe(authorities, entries, agents, time);
         var collector = new MetricsCollector();
-        var bundleChanges = new ChangeSignal();
         var readiness = new ReadinessBoard("authority");
-        var gate = new CallerGate(agents, entries, config.Access, NativeUser.EffectiveId(), new CallAudit(audit, time), metrics, time, logs.CreateLogger<CallerGate>());
+        var limits = new CallLimits(config.Limits, time);
+        var gate = new CallerGate(agents, entries, config.Access, NativeUser.EffectiveId(), limits, new CallAudit(audit, time), metrics, time, logs.CreateLogger<CallerGate>());
         var health = new GrpcHealthService();
         var upkeep = new ServerUpkeep(
             config,
@@ -165,17 +190,35 @@ public sealed class ServerHost : IAsyncDisposable
             services => services
                 .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, admission, tokens, agents, issuer, config.X509Ttl, logs.CreateLogger<AgentService>())), gate.CheckAsync)
                 .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized, time)), gate.CheckAsync)
-                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, new SigningRate(time), metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
-                .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(authorities)), gate.CheckAsync)
-                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, authorities, bundleChanges, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
+                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time, config.JwtIssuer), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, limits, metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
+                .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(config.TrustDomain, federation, entries, logs.CreateLogger<BundleService>())), gate.CheckAsync)
+                .Add(TrustDomainApi.Descriptor, TrustDomainApi.BindService(new TrustDomainService(federation, logs.CreateLogger<TrustDomainService>())), gate.CheckAsync)
+                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, agents, authorities, federation.Bundles, bundleChanges, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
                 .Add(LoggerApi.Descriptor, LoggerApi.BindService(new LoggerService(logs as ILogLevels)), gate.CheckAsync)
                 .Add(DebugApi.Descriptor, DebugApi.BindService(new DebugService(identity, agents, entries, time)), gate.CheckAsync)
                 .Add(AuditApi.Descriptor, AuditApi.BindService(new AuditService(audit)), gate.CheckAsync)
                 .Add(Health.Descriptor, Health.BindService(health), gate.CheckAsync)
+                .Add(RegistrationApi.Descriptor, RegistrationApi.BindService(new RegistrationService(entries, authorized, agents, time)), gate.CheckAsync)
                 .AddReflection(gate.CheckAsync),
             time,
             logs);
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
-        return new ServerHost(config, database, audit, attestors, [entries, agents, metrics, collector], api, admin, new BackgroundPart("upkeep", upkeep.RunAsync), readiness);
+        var publisher = Publisher.Create(config, identity, federation.Published, authorities, time, logs);
+        var desired = config.DesiredFolder is { } folder
+            ? new DesiredFolder(entries, folder, new DesiredScope(config.TrustDomain, folder.Cluster), metrics, time, logs.CreateLogger<DesiredFolder>())
+            : null;
+        BackgroundPart[] loops = [new("upkeep", upkeep.RunAsync), federation.Refreshing];
+        return new ServerHost(
+            config,
+            database,
+            audit,
+            attestors,
+            [federation, entries, agents, metrics, collector],
+            api,
+            admin,
+            publisher,
+            desired,
+            desired is null ? loops : [.. loops, new BackgroundPart($"entries of {desired.Folder}", desired.RunAsync)],
+            readiness);
     }
 }

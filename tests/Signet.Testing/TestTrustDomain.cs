@@ -2,6 +2,7 @@ using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
 using Signet.Agent;
 using Signet.Agent.Attestation;
+using Signet.Agent.Identities;
 using Signet.Authority.Rotation;
 using Signet.Cli.Clients;
 using Signet.Client;
@@ -12,6 +13,7 @@ using Signet.Identity.Spiffe;
 using Signet.Server;
 using Signet.Server.Access;
 using Signet.Server.Attestation;
+using Signet.Server.Limits;
 
 namespace Signet.Testing;
 
@@ -24,18 +26,25 @@ public sealed class TestTrustDomain : IAsyncDisposable
     private readonly LogOutput _log = new(Stream.Null, new LogConfig(), TimeProvider.System);
     private readonly TimeSpan _svidTtl;
     private readonly TimeSpan _authorityTtl;
+    private readonly Func<ServerConfig, ServerConfig> _configure;
     private RunningDaemon? _server;
     private RunningDaemon? _agent;
     private ServerHost? _serverHost;
     private int _serverPort;
 
-    private TestTrustDomain(TimeSpan svidTtl, TimeSpan authorityTtl) => (_svidTtl, _authorityTtl) = (svidTtl, authorityTtl);
+    private TestTrustDomain(TrustDomain trustDomain, TimeSpan svidTtl, TimeSpan authorityTtl, Func<ServerConfig, ServerConfig> configure) =>
+        (TrustDomain, _svidTtl, _authorityTtl, _configure) = (trustDomain, svidTtl, authorityTtl, configure);
+
+    public TrustDomain TrustDomain { get; }
 
     /// <summary>How nodes may prove themselves from the next start of the server on.</summary>
     public AttestationConfig Attestation { get; set; } = new();
 
     /// <summary>Who may do what from the next start of the server on.</summary>
     public AccessRules Access { get; set; } = AccessRules.Default;
+
+    /// <summary>How much callers may do from the next start of the server on.</summary>
+    public LimitsConfig Limits { get; set; } = new();
 
     public string Folder => _folder.Path;
 
@@ -45,6 +54,9 @@ public sealed class TestTrustDomain : IAsyncDisposable
 
     public WorkloadApiAddress WorkloadApi => WorkloadApiAddress.TryParse(AgentSocket, out var address, out var problem) ? address : throw new InvalidOperationException(problem);
 
+    /// <summary>Where the server publishes, when it does.</summary>
+    public IPEndPoint HttpEndPoint => _serverHost!.HttpEndPoint!;
+
     public IPEndPoint ServerEndPoint => _serverHost!.LocalEndPoint;
 
     /// <summary>The agent's own ID: the parent of entries.</summary>
@@ -52,12 +64,21 @@ public sealed class TestTrustDomain : IAsyncDisposable
 
     internal AgentHost AgentHost { get; private set; } = null!;
 
+    /// <summary>What the agent was last told by its server.</summary>
+    internal NodeView AgentView => AgentHost.View;
+
     /// <summary>Selectors of the test process itself.</summary>
     public static Selector Myself => new("unix", $"uid:{Hosting.NativeUser.EffectiveId()}");
 
-    public static async Task<TestTrustDomain> StartAsync(TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null)
+    /// <param name="svidTtl">An hour by default.</param>
+    /// <param name="authorityTtl">A day by default.</param>
+    /// <param name="trustDomain">example.org by default.</param>
+    /// <param name="configure">Changes the server's configuration, at each of its starts.</param>
+    public static async Task<TestTrustDomain> StartAsync(
+        TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null, string? trustDomain = null, Func<ServerConfig, ServerConfig>? configure = null)
     {
-        var domain = new TestTrustDomain(svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24));
+        var domain = new TestTrustDomain(
+            trustDomain is null ? Name : TrustDomain.Parse(trustDomain), svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24), configure ?? (config => config));
         await domain.StartServerAsync();
         using var admin = domain.Admin();
         await File.WriteAllTextAsync(domain._folder.File("bundle.pem"), (await admin.BundleAsync(CancellationToken.None)).ToPem());
@@ -73,7 +94,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
     {
         using var admin = Admin();
         return await admin.CreateEntryAsync(
-            new RegistrationEntry { Id = "", SpiffeId = SpiffeId.Of(Name, path), ParentId = AgentId, Selectors = [.. selectors.Length > 0 ? selectors : [Myself]] },
+            new RegistrationEntry { Id = "", SpiffeId = SpiffeId.Of(TrustDomain, path), ParentId = AgentId, Selectors = [.. selectors.Length > 0 ? selectors : [Myself]] },
             CancellationToken.None);
     }
 
@@ -81,19 +102,20 @@ public sealed class TestTrustDomain : IAsyncDisposable
     {
         var config = new ServerConfig
         {
-            TrustDomain = Name,
+            TrustDomain = TrustDomain,
             Listen = new IPEndPoint(IPAddress.Loopback, _serverPort),
             AdminSocket = ServerSocket,
             Access = Access,
             Attestation = Attestation,
+            Limits = Limits,
             Metrics = new IPEndPoint(IPAddress.Loopback, 0),
             DataDir = _folder.File("server"),
             StorePath = Path.Combine(_folder.File("server"), "signet.db"),
             X509Ttl = _svidTtl,
             JwtTtl = TimeSpan.FromMinutes(5),
-            Authority = new AuthorityPlan { TrustDomain = Name, IssuingTtl = _authorityTtl },
+            Authority = new AuthorityPlan { TrustDomain = TrustDomain, IssuingTtl = _authorityTtl },
         };
-        _serverHost = await ServerHost.BuildAsync(config, TimeProvider.System, Random.Shared.NextDouble, _log, CancellationToken.None);
+        _serverHost = await ServerHost.BuildAsync(_configure(config), TimeProvider.System, Random.Shared.NextDouble, _log, CancellationToken.None);
         _server = await RunningDaemon.StartAsync(_serverHost.Parts, _serverHost);
         _serverPort = _serverHost.LocalEndPoint.Port;
     }
@@ -107,7 +129,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
         AgentHost = AgentHost.Build(
             new AgentConfig
             {
-                TrustDomain = Name,
+                TrustDomain = TrustDomain,
                 Server = new DnsEndPoint("127.0.0.1", _serverPort),
                 Attestor = attestor,
                 BootstrapBundle = _folder.File("bundle.pem"),

@@ -23,6 +23,10 @@ internal sealed class IdentityKeeper(NodeSync sync, ServerLink server, IdentityC
     private static readonly TimeSpan AfterRefusal = TimeSpan.FromSeconds(10);
 
     private readonly Dictionary<string, DateTimeOffset> _refusedUntil = new(StringComparer.Ordinal);
+    private ImmutableDictionary<string, string> _refusals = ImmutableDictionary<string, string>.Empty;
+
+    /// <summary>By the entry's ID, why the server signed nothing for it when it was last asked. Thread-safe.</summary>
+    public IReadOnlyDictionary<string, string> Refusals => Volatile.Read(ref _refusals);
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -80,6 +84,7 @@ internal sealed class IdentityKeeper(NodeSync sync, ServerLink server, IdentityC
                 log.SvidRenewed(svid.Id.Uri, svid.Leaf.SerialHex, svid.NotAfter);
             }
 
+            Volatile.Write(ref _refusals, _refusals.RemoveRange(held.Keys).SetItems(refused));
             foreach (var (entry, reason) in refused)
             {
                 _refusedUntil[entry] = now + AfterRefusal;

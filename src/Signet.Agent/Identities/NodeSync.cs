@@ -121,10 +121,14 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, INodeA
         try
         {
             await call.RequestStream.WriteAsync(new WatchRequest(), stop.Token).ConfigureAwait(false);
+            var reader = new NodeUpdateReader(identity.TrustDomain);
             while (await call.ResponseStream.MoveNext(stop.Token).ConfigureAwait(false))
             {
                 pause.Reset();
-                await call.RequestStream.WriteAsync(Apply(call.ResponseStream.Current), stop.Token).ConfigureAwait(false);
+                if (Answer(call.ResponseStream.Current, reader) is { } answer)
+                {
+                    await call.RequestStream.WriteAsync(answer, stop.Token).ConfigureAwait(false);
+                }
             }
 
             return false;
@@ -136,22 +140,28 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, INodeA
         }
     }
 
-    private WatchRequest Apply(NodeSnapshot snapshot)
+    private WatchRequest? Answer(NodeUpdate update, NodeUpdateReader reader)
     {
-        var answer = new WatchRequest { AcknowledgedRevision = snapshot.Revision };
-        if (!NodeViewWire.TryRead(snapshot, identity.TrustDomain, out var view, out var problem))
+        switch (reader.Read(update))
         {
-            log.SnapshotRefused(snapshot.Revision, problem);
-            answer.Problem = problem;
-            return answer;
+            case NodeReading.Complete(var view):
+                Apply(view);
+                return new WatchRequest { AcknowledgedRevision = update.Revision };
+            case NodeReading.Refused(var problem):
+                log.UpdateRefused(update.Revision, problem);
+                return new WatchRequest { AcknowledgedRevision = update.Revision, Problem = problem };
+            default:
+                return null;
         }
+    }
 
+    private void Apply(NodeView view)
+    {
         identity.Accept(view.Bundles.Find(identity.TrustDomain)!);
         Volatile.Write(ref _problem, "");
         Volatile.Write(ref _current, view);
-        log.SnapshotApplied(view.Revision, view.Entries.Length);
+        log.UpdateApplied(view.Revision, view.Entries.Length);
         Changes.Raise();
-        return answer;
     }
 
     private void Fail(string problem)

@@ -22,9 +22,6 @@ namespace Signet.Agent.Identities;
 /// </summary>
 internal sealed class ServerLink(AgentIdentity identity, string host, int port, TimeProvider time) : IDisposable
 {
-    /// <summary>A node's whole snapshot comes in one message.</summary>
-    private const int MaxMessage = 64 * 1024 * 1024;
-
     /// <summary>No attestor needs more.</summary>
     private const int MaxChallenges = 4;
 
@@ -137,7 +134,7 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
     }
 
     /// <summary>Opens the stream on which the server pushes.</summary>
-    public AsyncDuplexStreamingCall<WatchRequest, NodeSnapshot> Watch(CancellationToken cancellationToken) =>
+    public AsyncDuplexStreamingCall<WatchRequest, NodeUpdate> Watch(CancellationToken cancellationToken) =>
         new Node.NodeClient(Channel()).Watch(new CallOptions(CancellationToken: cancellationToken));
 
     /// <summary>What went wrong, including why the server's certificate was refused, which the transport cannot say.</summary>
@@ -198,7 +195,7 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
     }
 
     private GrpcChannel Connect(TlsCredential? credential) => GrpcChannel.ForTls(
-        host, port, () => SvidTls.Client(credential, serverName: "", JudgeServer), time, new GrpcChannelOptions { MaxReceiveMessageLength = MaxMessage });
+        host, port, () => SvidTls.Client(credential, serverName: "", JudgeServer), time);
 
     private bool JudgeServer(IReadOnlyList<Certificate> presented, string problem)
     {

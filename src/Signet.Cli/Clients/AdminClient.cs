@@ -31,7 +31,7 @@ internal sealed record CreatedToken(string Token, SpiffeId AgentId, SpiffeId? Al
 internal sealed record ListedAgent(SpiffeId Id, string Attestor, string Serial, DateTimeOffset NotAfter, bool Banned, bool CanReattest, IReadOnlyList<string> Selectors);
 
 /// <summary>The operator's side of the server's API. Owns the channel. What the server refuses, or what cannot be reached, is a <see cref="RpcException"/>.</summary>
-internal sealed class AdminClient(GrpcChannel channel, TimeProvider time) : IDisposable
+internal sealed partial class AdminClient(GrpcChannel channel, TimeProvider time) : IDisposable
 {
     private const int Page = 500;
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);

@@ -113,7 +113,7 @@ internal static class AuditCommand
 
         if (Of("leftOut").Length > 0)
         {
-            answer.Out.WriteLine(answer.Ink.Of($"        before it, {Of("leftOut")} records of callers without a role were left out", Tone.Faint));
+            answer.Out.WriteLine(answer.Ink.Of($"        before it, {Of("leftOut")} records were left out that came too fast", Tone.Faint));
         }
     }
 }

@@ -18,6 +18,52 @@ internal static class CommandValues
     public static Option<T?> Parsed<T>(string name, string description, string help, Parser<T> parse)
         where T : class => One(name, description, help, parse, required: false);
 
+    /// <summary>A trust domain as an argument, by its bare name or as a URI.</summary>
+    public static Argument<TrustDomain?> TrustDomain(string name, string description, bool required = true) => new(name)
+    {
+        Description = description,
+        Arity = required ? ArgumentArity.ExactlyOne : ArgumentArity.ZeroOrOne,
+        CustomParser = result =>
+        {
+            if (result.Tokens.Count == 0)
+            {
+                return null;
+            }
+
+            if (Identity.Spiffe.TrustDomain.TryParse(result.Tokens[0].Value, out var value, out var problem))
+            {
+                return value;
+            }
+
+            result.AddError($"{name}: {problem}");
+            return null;
+        },
+    };
+
+    /// <summary>Trust domains as an option that may be given again.</summary>
+    public static Option<TrustDomain[]> TrustDomains(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "NAME",
+        CustomParser = result =>
+        {
+            var read = new List<TrustDomain>();
+            foreach (var token in result.Tokens)
+            {
+                if (Identity.Spiffe.TrustDomain.TryParse(token.Value, out var value, out var problem))
+                {
+                    read.Add(value);
+                }
+                else
+                {
+                    result.AddError($"{name}: {problem}");
+                }
+            }
+
+            return [.. read];
+        },
+    };
+
     public static Option<TimeSpan?> Duration(string name, string description) => new(name)
     {
         Description = description,

@@ -7,12 +7,13 @@ using Signet.Identity.Registration;
 
 namespace Signet.Cli.Commands;
 
-/// <summary><c>signet entry create|update|list|count|show|delete</c>.</summary>
+/// <summary><c>signet entry create|update|list|count|show|delete|apply|diff</c>.</summary>
 internal static class EntryCommand
 {
     public static Command Create(CliContext context) => new("entry", "Registration: which workload gets which identity")
     {
-        CreateOne(context), EntryUpdateCommand.Create(context), List(context), Count(context), Show(context), Delete(context),
+        CreateOne(context), EntryUpdateCommand.Create(context), List(context), Count(context), Show(context), Delete(context), EntryApplyCommand.Apply(context),
+        EntryApplyCommand.Diff(context),
     };
 
     private static Command CreateOne(CliContext context)
@@ -24,6 +25,7 @@ internal static class EntryCommand
         var jwtTtl = CommandValues.Duration("--jwt-ttl", "The token's lifetime (default: the server's)");
         var dns = new Option<string[]>("--dns") { Description = "A DNS name for the certificate; give it again for more", HelpName = "NAME" };
         var hint = new Option<string>("--hint") { Description = "Tells a workload with several identities which is which", HelpName = "TEXT" };
+        var federatesWith = CommandValues.TrustDomains("--federates-with", "Another trust domain whose workloads it is to know; give it again for more");
         var expiresAt = new Option<DateTimeOffset?>("--expires-at") { Description = "From when on the entry no longer counts (RFC 3339)", HelpName = "TIME" };
         var isAdmin = new Option<bool>("--admin") { Description = "The workload may administer the server, as admin.grants says or in everything" };
         var downstream = new Option<bool>("--downstream") { Description = "The workload is a server below this one and may have an authority" };
@@ -32,7 +34,7 @@ internal static class EntryCommand
             "create",
             "Register a workload. Example: signet entry create --spiffe-id spiffe://example.org/web --parent-id spiffe://example.org/spire/agent/join_token/… --selector unix:uid:1000")
         {
-            id, parent, selectors, x509Ttl, jwtTtl, dns, hint, expiresAt, isAdmin, downstream, server, output,
+            id, parent, selectors, x509Ttl, jwtTtl, dns, hint, federatesWith, expiresAt, isAdmin, downstream, server, output,
         };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
@@ -46,6 +48,7 @@ internal static class EntryCommand
                 JwtTtl = parsed.GetValue(jwtTtl),
                 DnsNames = [.. parsed.GetValue(dns) ?? []],
                 Hint = parsed.GetValue(hint) ?? "",
+                FederatesWith = [.. parsed.GetValue(federatesWith) ?? []],
                 ExpiresAt = parsed.GetValue(expiresAt),
                 Admin = parsed.GetValue(isAdmin),
                 Downstream = parsed.GetValue(downstream),

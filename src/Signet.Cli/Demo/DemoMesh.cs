@@ -24,6 +24,14 @@ internal sealed class DemoMesh(DemoLayout layout, TimeProvider time) : IAsyncDis
         await ReadyAsync("server", layout.ServerMetricsPort, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Ends the server; <see cref="StartServerAsync"/> starts it anew on the same state.</summary>
+    public async Task StopServerAsync()
+    {
+        var server = _processes.Single(process => process.Name == "server");
+        await server.DisposeAsync().ConfigureAwait(false);
+        _processes.Remove(server);
+    }
+
     public async Task StartAgentAsync(CancellationToken cancellationToken)
     {
         using var admin = new AdminClient(layout.ServerSocket, time);

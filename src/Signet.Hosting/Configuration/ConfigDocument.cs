@@ -11,7 +11,7 @@ namespace Signet.Hosting.Configuration;
 /// </summary>
 public static class ConfigDocument
 {
-    /// <summary>The largest document, in UTF-8 bytes.</summary>
+    /// <summary>The largest configuration, in UTF-8 bytes.</summary>
     public const int MaxBytes = 1024 * 1024;
 
     /// <summary>The deepest nesting of sections and lists.</summary>
@@ -50,17 +50,40 @@ public static class ConfigDocument
             return (new ConfigSection(new ConfigContext(problems, environment), HclReader.Read(text, problems, environment), ""), problems);
         }
 
-        var map = new ConfigMap(1, new Dictionary<string, ConfigEntry>());
+        var maps = Maps(text, problems, new Reading(problems, environment, MaxBytes, MaxNodes, oneDocument: true));
+        var map = maps.Count > 0 ? maps[0] : new ConfigMap(1, new Dictionary<string, ConfigEntry>());
+        return (new ConfigSection(new ConfigContext(problems, environment), map, ""), problems);
+    }
+
+    /// <summary>
+    /// Parses a file of many documents, such as Kubernetes objects; empty ones are left out. Never throws for what stands in the text: a mistake is a
+    /// problem, and the documents before it are answered. <c>${NAME}</c> means nothing here.
+    /// </summary>
+    /// <param name="fileName">Named in problems.</param>
+    /// <param name="text">The documents.</param>
+    /// <param name="maxBytes">The longest text, in UTF-8 bytes.</param>
+    /// <param name="maxNodes">The most keys, values and list items together.</param>
+    public static (IReadOnlyList<ConfigSection> Roots, ConfigProblems Problems) ParseAll(string fileName, string text, int maxBytes, int maxNodes)
+    {
+        var problems = new ConfigProblems(fileName);
+        var context = new ConfigContext(problems, new Dictionary<string, string>());
+        var maps = Maps(text, problems, new Reading(problems, environment: null, maxBytes, maxNodes, oneDocument: false));
+        return ([.. maps.Select(map => new ConfigSection(context, map, ""))], problems);
+    }
+
+    private static List<ConfigMap> Maps(string text, ConfigProblems problems, Reading reading)
+    {
+        var maps = new List<ConfigMap>();
         try
         {
-            map = new Reading(problems, environment).Document(text) ?? map;
+            maps.AddRange(reading.Documents(text));
         }
         catch (Unreadable unreadable)
         {
             problems.AddUnreadable(unreadable.Line, unreadable.Message);
         }
 
-        return (new ConfigSection(new ConfigContext(problems, environment), map, ""), problems);
+        return maps;
     }
 
     private static int Line(Mark mark) => (int)Math.Clamp(mark.Line, 1, int.MaxValue);
@@ -70,41 +93,41 @@ public static class ConfigDocument
         public int Line { get; } = line;
     }
 
-    private sealed class Reading(ConfigProblems problems, IReadOnlyDictionary<string, string> environment)
+    private sealed class Reading(ConfigProblems problems, IReadOnlyDictionary<string, string>? environment, int maxBytes, int maxNodes, bool oneDocument)
     {
         private int _nodes;
         private int _expanded;
 
-        public ConfigMap? Document(string text)
+        public IEnumerable<ConfigMap> Documents(string text)
         {
-            if (Encoding.UTF8.GetByteCount(text) > MaxBytes)
+            if (Encoding.UTF8.GetByteCount(text) > maxBytes)
             {
-                throw new Unreadable(1, $"the file is larger than {MaxBytes / 1024} KiB; a configuration never is, so is this the right file?");
+                throw new Unreadable(1, $"the file is larger than {maxBytes / 1024} KiB; is this the right file?");
             }
 
             RefuseControlCharacters(text);
             var parser = new Parser(new Scanner(new StringReader(text.TrimStart('\uFEFF')), skipComments: true));
             Advance(parser);
             Advance(parser);
-            if (parser.Current is StreamEnd or null)
+            while (parser.Current is not (StreamEnd or null))
             {
-                return null;
-            }
+                Advance(parser);
+                var node = Node(parser, 1);
+                Advance(parser);
+                if (oneDocument && parser.Current is DocumentStart { Start: var second })
+                {
+                    throw new Unreadable(Line(second), "a second document begins here; write one document per file");
+                }
 
-            Advance(parser);
-            var node = Node(parser, 1);
-            Advance(parser);
-            if (parser.Current is DocumentStart { Start: var second })
-            {
-                throw new Unreadable(Line(second), "a second document begins here; write one document per file");
+                if (node is ConfigMap map)
+                {
+                    yield return map;
+                }
+                else if (node is not ConfigScalar { IsNull: true })
+                {
+                    throw new Unreadable(node.Line, "the file must hold keys and values, such as \"trustDomain: example.org\"");
+                }
             }
-
-            return node switch
-            {
-                ConfigMap map => map,
-                ConfigScalar { IsNull: true } => null,
-                _ => throw new Unreadable(node.Line, "the file must hold keys and values, such as \"trustDomain: example.org\""),
-            };
         }
 
         /// <summary>YAML has none (§5.1), and the scanner takes a zero for the end of the text: what follows would be lost without a word.</summary>
@@ -142,9 +165,9 @@ public static class ConfigDocument
         {
             var at = parser.Current ?? throw new Unreadable(1, "the file ends too early");
             var line = Line(at.Start);
-            if (++_nodes > MaxNodes)
+            if (++_nodes > maxNodes)
             {
-                throw new Unreadable(line, $"more than {MaxNodes} keys and values; a configuration never has that many");
+                throw new Unreadable(line, $"more than {maxNodes} keys and values; is this the right file?");
             }
 
             if (depth > MaxDepth)
@@ -177,6 +200,11 @@ public static class ConfigDocument
             if (scalar is { Style: ScalarStyle.Plain, Value: "" or "~" or "null" or "Null" or "NULL" })
             {
                 return new ConfigScalar(line, "", IsNull: true);
+            }
+
+            if (environment is null)
+            {
+                return new ConfigScalar(line, scalar.Value, IsNull: false);
             }
 
             var value = EnvironmentReferences.Expand(scalar.Value, environment, MaxExpandedLength - _expanded, out var problem);

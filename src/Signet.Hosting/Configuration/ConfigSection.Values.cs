@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 using Signet.Hosting.Files;
+using Signet.Identity;
 using Signet.Identity.Spiffe;
 
 namespace Signet.Hosting.Configuration;

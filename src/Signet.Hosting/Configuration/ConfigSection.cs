@@ -1,3 +1,4 @@
+using Signet.Identity;
 using Signet.Identity.Spiffe;
 
 namespace Signet.Hosting.Configuration;

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using Signet.Identity.Spiffe;
 
 namespace Signet.Identity.Registration;
@@ -11,6 +12,7 @@ public sealed record RegistrationEntry
 {
     public const int MaxSelectors = 64;
     public const int MaxDnsNames = 64;
+    public const int MaxFederatesWith = 64;
     public const int MaxHintBytes = 1024;
     public const int MaxIdLength = 255;
 
@@ -49,11 +51,38 @@ public sealed record RegistrationEntry
     /// <summary>From when on the entry no longer counts; null is never.</summary>
     public DateTimeOffset? ExpiresAt { get; init; }
 
+    /// <summary>The desired state that this entry is part of; empty when an operator keeps it by hand.</summary>
+    public string Owner { get; init; } = "";
+
     public long Revision { get; init; }
 
     public DateTimeOffset CreatedAt { get; init; }
 
     public bool HasExpired(DateTimeOffset now) => ExpiresAt is { } end && now >= end;
+
+    /// <summary>
+    /// What this entry says otherwise than <paramref name="before"/>, field by field; none when both grant the same. IDs, owners and counters don't
+    /// count, nor does the order of selectors.
+    /// </summary>
+    public IReadOnlyList<EntryDifference> DifferencesFrom(RegistrationEntry before) =>
+        [.. Facts(before).Zip(Facts(this), (old, fresh) => new EntryDifference(old.Name, old.Value, fresh.Value)).Where(one => one.Before != one.After)];
+
+    private static IEnumerable<(string Name, string Value)> Facts(RegistrationEntry entry) =>
+    [
+        ("spiffeId", entry.SpiffeId.Uri),
+        ("parentId", entry.ParentId.Uri),
+        ("selectors", string.Join(' ', entry.Selectors.Select(selector => selector.ToString()).Order(StringComparer.Ordinal).Distinct(StringComparer.Ordinal))),
+        ("x509Ttl", Seconds(entry.X509Ttl)),
+        ("jwtTtl", Seconds(entry.JwtTtl)),
+        ("dnsNames", string.Join(' ', entry.DnsNames)),
+        ("federatesWith", string.Join(' ', entry.FederatesWith.Select(trustDomain => trustDomain.Name).Order(StringComparer.Ordinal))),
+        ("hint", entry.Hint),
+        ("admin", entry.Admin ? "true" : "false"),
+        ("downstream", entry.Downstream ? "true" : "false"),
+        ("expiresAt", entry.ExpiresAt?.ToUniversalTime().ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture) ?? "never"),
+    ];
+
+    private static string Seconds(TimeSpan? ttl) => ttl is { } span ? string.Create(CultureInfo.InvariantCulture, $"{span.TotalSeconds}s") : "default";
 
     /// <summary>Every reason why the entry cannot be registered in the trust domain; empty when it can.</summary>
     public IEnumerable<string> Problems(TrustDomain trustDomain)
@@ -102,6 +131,16 @@ public sealed record RegistrationEntry
             yield return $"\"{Printable.Of(name)}\" is not a DNS name";
         }
 
+        if (FederatesWith.Length > MaxFederatesWith || FederatesWith.Distinct().Count() < FederatesWith.Length)
+        {
+            yield return $"entry federates with {FederatesWith.Length} trust domains; the limit is {MaxFederatesWith}, each once";
+        }
+
+        if (FederatesWith.Contains(trustDomain))
+        {
+            yield return $"entry federates with its own trust domain {trustDomain}, whose bundle every workload has; leave it out";
+        }
+
         if (X509Ttl is { } x509 && x509 < MinTtl)
         {
             yield return $"X.509 lifetime must be at least {MinTtl.TotalSeconds} s; leave it out for the server's default";
@@ -123,3 +162,6 @@ public sealed record RegistrationEntry
         }
     }
 }
+
+/// <summary>A field in which two entries differ, as text.</summary>
+public sealed record EntryDifference(string Field, string Before, string After);

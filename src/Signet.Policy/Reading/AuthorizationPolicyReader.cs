@@ -1,3 +1,4 @@
+using Signet.Identity;
 using Signet.Identity.Spiffe;
 using Signet.Policy.Engine;
 using Signet.Policy.Objects;
@@ -70,7 +71,7 @@ internal static class AuthorizationPolicyReader
                     problems.Warning(header.AnnotationsLine, PolicyCodes.DryRunTypo, $"the annotation {DryRunAnnotation} is \"{Printable.Of(value)}\", neither true nor false: the policy is enforced", "write \"true\"");
                 }
             }
-            else if (Nearest.To(name, DryRunAnnotation) is not null)
+            else if (NearestWord.To(name, DryRunAnnotation) is not null)
             {
                 problems.Warning(header.AnnotationsLine, PolicyCodes.DryRunTypo, $"the annotation {Printable.Of(name)} means nothing: the policy is enforced", $"write {DryRunAnnotation}: \"true\"");
             }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Signet.Identity;
 using Signet.Identity.Spiffe;
 using Signet.Policy.Yaml;
 
@@ -36,7 +37,7 @@ internal sealed class Fields
         {
             if (!known.Contains(field.Key))
             {
-                var nearest = Nearest.To(field.Key, known);
+                var nearest = NearestWord.To(field.Key, known);
                 problems.Error(
                     field.Line,
                     PolicyCodes.UnknownField,
@@ -149,7 +150,7 @@ internal sealed class Fields
             return text;
         }
 
-        var nearest = Nearest.To(text, words);
+        var nearest = NearestWord.To(text, words);
         _problems.Error(
             _mapping[key]!.Line,
             PolicyCodes.BadValue,

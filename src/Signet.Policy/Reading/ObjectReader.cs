@@ -1,4 +1,5 @@
 using System.Globalization;
+using Signet.Identity;
 using Signet.Identity.Spiffe;
 using Signet.Policy.Objects;
 using Signet.Policy.Yaml;
@@ -162,7 +163,7 @@ internal static class ObjectReader
     }
 
     private static string? Suggest(string kind) =>
-        Nearest.To(kind, "PeerAuthentication", "AuthorizationPolicy", "RequestAuthentication", "DestinationRule") is { } nearest ? $"did you mean {nearest}?" : null;
+        NearestWord.To(kind, "PeerAuthentication", "AuthorizationPolicy", "RequestAuthentication", "DestinationRule") is { } nearest ? $"did you mean {nearest}?" : null;
 }
 
 /// <summary>An object's metadata.</summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Signet.Identity;
 using Signet.Identity.Spiffe;
 using Signet.Policy.Engine;
 using Signet.Policy.Yaml;
@@ -215,7 +216,7 @@ internal sealed class RuleReader(string policyNamespace, PolicyAction action, Re
         }
         else
         {
-            var nearest = Nearest.To(key, Keys);
+            var nearest = NearestWord.To(key, Keys);
             _problems.Error(line, PolicyCodes.UnknownField, $"{path}: \"{Printable.Of(key)}\" is not a known condition key", nearest is null ? $"known keys: {string.Join(", ", Keys)}" : $"did you mean {nearest}?");
         }
 

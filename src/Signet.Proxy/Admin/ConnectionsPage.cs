@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Signet.Hosting.Admin;
 using Signet.Hosting.Configuration;
+using Signet.Identity;
 using Signet.Identity.Spiffe;
 using Signet.Proxy.Connections;
 using Signet.Proxy.Telemetry;

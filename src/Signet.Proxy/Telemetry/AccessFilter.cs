@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using Signet.Hosting.Configuration;
+using Signet.Identity;
 using Signet.Identity.Spiffe;
 using Signet.Proxy.Connections;
 using Signet.Proxy.Tls;

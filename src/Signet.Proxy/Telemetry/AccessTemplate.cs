@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using Signet.Hosting.Configuration;
+using Signet.Identity;
 using Signet.Identity.Spiffe;
 
 namespace Signet.Proxy.Telemetry;

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Signet.Hosting.Configuration;
+using Signet.Identity;
 using Signet.Identity.Spiffe;
 
 namespace Signet.Server.Access;

@@ -143,6 +143,8 @@ internal static class MethodTable
         [AuditTrail + "Tail"] = MethodRule.Read(AccessAction.AuditRead).Everywhere,
         [AuditTrail + "Verify"] = MethodRule.Read(AccessAction.AuditRead).Everywhere,
 
+        ["/signet.registration.v1.Registration/Apply"] = MethodRule.Write(AccessAction.EntryWrite),
+        ["/signet.registration.v1.Registration/Explain"] = MethodRule.Read(AccessAction.EntryRead).Everywhere,
         ["/signet.node.v1.Node/Watch"] = MethodRule.OnlyFor(Callers.Agents, Audited.Call),
         ["/grpc.health.v1.Health/Check"] = ReadsServer with { Audited = Audited.No },
         ["/grpc.health.v1.Health/Watch"] = ReadsServer with { Audited = Audited.No },

@@ -16,11 +16,6 @@ namespace Signet.Server.Api;
 /// <summary>The server's gRPC on its two doors: TLS for agents, a Unix socket for operators on this machine.</summary>
 internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
 {
-    private const int MaxConnections = 20_000;
-
-    /// <summary>A node's whole snapshot must fit into one message.</summary>
-    private const int MaxMessage = 64 * 1024 * 1024;
-
     private readonly ServerConfig _config;
     private readonly WebApplication _app;
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -35,7 +30,8 @@ internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
         builder.WebHost.UseKestrelCore().UseSockets(sockets => sockets.CreateBoundListenSocket = Bind).ConfigureKestrel(kestrel =>
         {
             kestrel.UseGrpcDefaults();
-            kestrel.Limits.MaxConcurrentConnections = MaxConnections;
+            kestrel.Limits.MaxConcurrentConnections = config.Limits.Connections;
+            kestrel.Limits.Http2.MaxStreamsPerConnection = config.Limits.CallsPerConnection;
             kestrel.Listen(config.Listen, listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
@@ -49,7 +45,7 @@ internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
         });
         _app = builder.Build();
         _app.UseRouting();
-        _app.MapGrpc(time, new GrpcServerOptions { MaxSendMessageLength = MaxMessage }, addServices);
+        _app.MapGrpc(time, new GrpcServerOptions { MaxReceiveMessageLength = config.Limits.RequestSize }, addServices);
     }
 
     public string Name => $"gRPC {LocalEndPoint} and {_config.AdminSocket}";

@@ -8,7 +8,7 @@ namespace Signet.Server.Api;
 
 /// <summary>
 /// Keeps calls in the audit trail: each decision before it has an effect, and what came of the calls that change something or fail. What
-/// operators change is durable before it is done. Those without a role (agents, strangers) could call without end, so each gets so many records a
+/// operators change is durable before it is done. Agents, strangers and whoever is refused could call without end, so each gets so many records a
 /// second; the next record says how many were left out.
 /// </summary>
 internal sealed class CallAudit(AuditTrail trail, TimeProvider time)
@@ -18,6 +18,8 @@ internal sealed class CallAudit(AuditTrail trail, TimeProvider time)
 
     /// <summary>How many records all agents and strangers get together.</summary>
     public static readonly Rate Together = new(PerSecond: 1_000, Burst: 10_000);
+
+    private const string Allowed = "allowed", Denied = "denied";
 
     private readonly TokenBuckets<string> _callers = new(PerCaller, time);
     private readonly TokenBuckets<int> _together = new(Together, time);
@@ -41,7 +43,7 @@ internal sealed class CallAudit(AuditTrail trail, TimeProvider time)
                 Kind = AuditKind.Call,
                 Caller = caller.Name,
                 Action = context.Method.TrimStart('/'),
-                Verdict = verdict.IsAllowed ? "allowed" : "denied",
+                Verdict = verdict.IsAllowed ? Allowed : Denied,
                 Reason = verdict.Reason,
             },
             caller,
@@ -81,7 +83,7 @@ internal sealed class CallAudit(AuditTrail trail, TimeProvider time)
     {
         var bucket = caller switch
         {
-            { Rights.Grants.IsEmpty: false } => null,
+            { Rights.Grants.IsEmpty: false } when e.Verdict != Denied => null,
             Caller.Anonymous stranger => $"{stranger.Address}",
             Caller.Local local => $"uid {local.Uid}",
             _ => caller.Name,

@@ -9,6 +9,7 @@ using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server.Access;
 using Signet.Server.Attestation;
+using Signet.Server.Limits;
 using Signet.Server.Registration;
 using Signet.Server.Telemetry;
 using Reason = Signet.Rpc.Wire.Spire.Types.PermissionDeniedDetails.Types.Reason;
@@ -16,16 +17,22 @@ using Reason = Signet.Rpc.Wire.Spire.Types.PermissionDeniedDetails.Types.Reason;
 namespace Signet.Server.Api;
 
 /// <summary>
-/// Stands before every method: finds out who is calling from what the connection proved, asks the table whether the method is open to that
-/// caller, and has the answer recorded before anything is done.
+/// Stands before every method: finds out who is calling from what the connection proved, whether it is that caller's turn, asks the table whether
+/// the method is open to that caller, and has the answer recorded before anything is done.
 /// </summary>
 internal sealed class CallerGate(
-    AgentDirectory agents, EntryDirectory entries, AccessRules rules, uint ownUid, CallAudit audit, ServerMetrics metrics, TimeProvider time, ILogger<CallerGate> log)
+    AgentDirectory agents, EntryDirectory entries, AccessRules rules, uint ownUid, CallLimits limits, CallAudit audit, ServerMetrics metrics, TimeProvider time, ILogger<CallerGate> log)
 {
     /// <summary>The filter of every service.</summary>
     public async ValueTask CheckAsync(ServerCallContext context)
     {
         var (caller, refusal) = await IdentifyAsync(context).ConfigureAwait(false);
+        if (limits.TakeCall(context.Method, caller) is { } limit)
+        {
+            metrics.Limited(limit.Name);
+            refusal = Rpcs.Limited(limit);
+        }
+
         var verdict = refusal is null ? MethodTable.Judge(context.Method, caller) : AccessVerdict.Deny(refusal.Status.Detail);
         var call = await audit.BeginAsync(context, caller, verdict).ConfigureAwait(false);
         if (!verdict.IsAllowed)

@@ -113,7 +113,7 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
     public override Task<GetAuthorizedEntriesResponse> GetAuthorizedEntries(GetAuthorizedEntriesRequest request, ServerCallContext context)
     {
         var response = new GetAuthorizedEntriesResponse();
-        response.Entries.AddRange(authorized.For(CallerOf.Agent(context)).Select(entry => ToWire(entry, request.OutputMask)));
+        response.Entries.AddRange(authorized.For(CallerOf.Agent(context)).InOrder.Select(entry => ToWire(entry, request.OutputMask)));
         return Task.FromResult(response);
     }
 
@@ -137,7 +137,7 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
             throw Rpcs.Invalid("revision number cannot be masked");
         }
 
-        var entries = authorized.For(CallerOf.Agent(context)).ToDictionary(entry => entry.Id, StringComparer.Ordinal);
+        var entries = authorized.For(CallerOf.Agent(context)).ById;
         if (entries.Count <= SyncPage)
         {
             var all = new SyncAuthorizedEntriesResponse();
@@ -146,7 +146,7 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
             return;
         }
 
-        foreach (var (page, more) in InPages(entries.Values))
+        foreach (var (page, more) in InPages([.. entries.Values]))
         {
             var revisions = new SyncAuthorizedEntriesResponse { More = more };
             revisions.EntryRevisions.AddRange(page.Select(entry => new EntryRevision { Id = entry.Id, RevisionNumber = entry.Revision, CreatedAt = entry.CreatedAt.ToUnixTimeSeconds() }));

@@ -5,35 +5,46 @@ using Signet.Hosting;
 using Signet.Identity.Spiffe;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Node;
+using Signet.Server.Attestation;
+using Signet.Server.Federation;
 using Signet.Server.Registration;
 using Signet.Server.Telemetry;
 
 namespace Signet.Server.Api;
 
 /// <summary>
-/// signet.node.v1.Node: pushes to each agent what it may serve, at once and at every change, and hears what it has applied. A slow agent
-/// holds nobody back: while it reads, changes pile up into the one newest snapshot.
+/// signet.node.v1.Node: tells each agent what it may serve, at once and at every change that concerns it, and hears what it has applied. A
+/// slow agent holds nobody back: while it reads, changes pile up into one.
 /// </summary>
 internal sealed class NodeService(
-    AuthorizedEntries authorized, EntryDirectory entries, AuthorityRotation authorities, ChangeSignal bundleChanges, ServerMetrics metrics, TimeProvider time, ILogger<NodeService> log)
+    AuthorizedEntries authorized,
+    EntryDirectory entries,
+    AgentDirectory agents,
+    AuthorityRotation authorities,
+    FederatedBundles federated,
+    ChangeSignal bundleChanges,
+    ServerMetrics metrics,
+    TimeProvider time,
+    ILogger<NodeService> log)
     : Node.NodeBase
 {
     private static readonly TimeSpan LongestStream = TimeSpan.FromDays(1);
 
     private long _lastRevision;
 
-    public override async Task Watch(IAsyncStreamReader<WatchRequest> requestStream, IServerStreamWriter<NodeSnapshot> responseStream, ServerCallContext context)
+    public override async Task Watch(IAsyncStreamReader<WatchRequest> requestStream, IServerStreamWriter<NodeUpdate> responseStream, ServerCallContext context)
     {
         var (agent, expiresAt) = CallerOf.Attested(context);
         var left = expiresAt - time.GetUtcNow();
         using var expiry = new CancellationTokenSource(left < LongestStream ? left : LongestStream, time);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, expiry.Token);
-        var hearing = HearAsync(agent, requestStream, stop);
+        var refusals = new ChangeSignal();
+        var hearing = HearAsync(agent, requestStream, refusals, stop);
         log.AgentConnected(agent.Uri);
         metrics.AgentConnected();
         try
         {
-            await PushAsync(agent, responseStream, stop.Token).ConfigureAwait(false);
+            await PushAsync(agent, responseStream, refusals, stop.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -48,32 +59,60 @@ internal sealed class NodeService(
         }
     }
 
-    private async Task PushAsync(SpiffeId agent, IServerStreamWriter<NodeSnapshot> responseStream, CancellationToken cancellationToken)
+    private async Task PushAsync(SpiffeId agent, IServerStreamWriter<NodeUpdate> responseStream, ChangeSignal refusals, CancellationToken cancellationToken)
     {
-        NodeSnapshot? sent = null;
-        var (entriesSeen, bundleSeen) = (entries.Changes.Version, bundleChanges.Version);
-        var (entriesChanged, bundleChanged) = (entries.Changes.WaitAsync(entriesSeen, cancellationToken), bundleChanges.WaitAsync(bundleSeen, cancellationToken));
-        while (true)
+        using var watch = entries.Watchers.Begin();
+        NodeImage? told = null;
+        var refused = refusals.Version;
+        while (agents.Find(agent) is { Banned: false })
         {
-            var snapshot = new NodeSnapshot { Bundle = BundleService.Of(authorities.Current) };
-            snapshot.Entries.AddRange(authorized.For(agent).Select(entry => entry.ToWire()));
-            if (sent is null || !SameContent(sent, snapshot))
+            // 1. What is there now. Versions are read before what they guard.
+            var (entriesSeen, bundlesSeen) = ((watch.Changes, watch.Changes.Version), (bundleChanges, bundleChanges.Version));
+            var mine = Follow(agent, watch);
+            var image = new NodeImage(mine.ById, [BundleService.Of(authorities.Current), .. federated.For(mine.ById.Values).Select(bundle => bundle.ToWire())]);
+
+            // 2. What of it the agent has not been told; all of it when it could not make use of what came before.
+            if (refusals.Version != refused)
             {
-                snapshot.Revision = NextRevision();
-                await responseStream.WriteAsync(snapshot, cancellationToken).ConfigureAwait(false);
-                sent = snapshot;
+                (told, refused) = (null, refusals.Version);
             }
 
-            await Task.WhenAny(entriesChanged, bundleChanged).ConfigureAwait(false);
-            cancellationToken.ThrowIfCancellationRequested();
+            foreach (var update in NodeUpdates.Between(told, image, NextRevision()))
+            {
+                await responseStream.WriteAsync(update, cancellationToken).ConfigureAwait(false);
+            }
 
-            // Only the wait that ended is begun anew, so that a quiet signal does not gather waiters.
-            (entriesChanged, entriesSeen) = Renew(entries.Changes, entriesChanged, entriesSeen, cancellationToken);
-            (bundleChanged, bundleSeen) = Renew(bundleChanges, bundleChanged, bundleSeen, cancellationToken);
+            told = image;
+
+            // 3. Until something changes.
+            await WaitAsync(entriesSeen, bundlesSeen, mine.Reach.Until, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private async Task HearAsync(SpiffeId agent, IAsyncStreamReader<WatchRequest> requestStream, CancellationTokenSource stop)
+    private AgentEntries Follow(SpiffeId agent, EntryWatchers.Watch watch)
+    {
+        while (true)
+        {
+            var mine = authorized.For(agent);
+            if (!watch.Follow(mine.Reach.Parents))
+            {
+                return mine;
+            }
+        }
+    }
+
+    private async Task WaitAsync((ChangeSignal Signal, long Seen) one, (ChangeSignal Signal, long Seen) other, DateTimeOffset? until, CancellationToken cancellationToken)
+    {
+        // What was awaited in vain must not stay behind as a waiter of a quiet signal.
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var left = until - time.GetUtcNow();
+        var expiry = Task.Delay(left is { } soon && soon < LongestStream ? (soon > TimeSpan.Zero ? soon : TimeSpan.Zero) : Timeout.InfiniteTimeSpan, time, either.Token);
+        await Task.WhenAny(one.Signal.WaitAsync(one.Seen, either.Token), other.Signal.WaitAsync(other.Seen, either.Token), expiry).ConfigureAwait(false);
+        await either.CancelAsync().ConfigureAwait(false);
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    private async Task HearAsync(SpiffeId agent, IAsyncStreamReader<WatchRequest> requestStream, ChangeSignal refusals, CancellationTokenSource stop)
     {
         try
         {
@@ -81,7 +120,8 @@ internal sealed class NodeService(
             {
                 if (requestStream.Current.Problem.Length > 0)
                 {
-                    log.AgentRefusedSnapshot(agent.Uri, requestStream.Current.AcknowledgedRevision, Printable.Of(requestStream.Current.Problem));
+                    log.AgentRefusedUpdate(agent.Uri, requestStream.Current.AcknowledgedRevision, Printable.Of(requestStream.Current.Problem));
+                    refusals.Raise();
                 }
             }
         }
@@ -89,17 +129,6 @@ internal sealed class NodeService(
         {
             await stop.CancelAsync().ConfigureAwait(false);
         }
-    }
-
-    private static (Task Changed, long Seen) Renew(ChangeSignal signal, Task changed, long seen, CancellationToken cancellationToken)
-    {
-        if (!changed.IsCompleted)
-        {
-            return (changed, seen);
-        }
-
-        var version = signal.Version;
-        return (signal.WaitAsync(version, cancellationToken), version);
     }
 
     // Grows across restarts too, because it never falls behind the clock.
@@ -114,12 +143,5 @@ internal sealed class NodeService(
                 return (ulong)next;
             }
         }
-    }
-
-    private static bool SameContent(NodeSnapshot sent, NodeSnapshot fresh)
-    {
-        var comparable = fresh.Clone();
-        comparable.Revision = sent.Revision;
-        return comparable.Equals(sent);
     }
 }

@@ -3,6 +3,7 @@ using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Signet.Authority.Issuance;
 using Signet.Rpc.Wire.Spire.Types;
+using Signet.Server.Limits;
 using Signet.Server.Storage;
 
 namespace Signet.Server.Api;
@@ -23,6 +24,8 @@ internal static class Rpcs
         details.Details.Add(Any.Pack(new PermissionDeniedDetails { Reason = reason }));
         return new RpcException(new Grpc.Core.Status(StatusCode.PermissionDenied, message), new Metadata { { "grpc-status-details-bin", details.ToByteArray() } });
     }
+
+    public static RpcException Limited(ReachedLimit limit) => new(new Grpc.Core.Status(StatusCode.ResourceExhausted, limit.Reason));
 
     /// <inheritdoc cref="GuardAsync{T}(Func{Task{T}})"/>
     public static Task GuardAsync(Func<Task> work) => GuardAsync<object?>(async () =>

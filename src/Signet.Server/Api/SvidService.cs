@@ -10,6 +10,7 @@ using Signet.Identity.X509;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Spire.Server.SVID;
 using Signet.Server.Access;
+using Signet.Server.Limits;
 using Signet.Server.Registration;
 using Signet.Server.Telemetry;
 using JWTSVID = Signet.Rpc.Wire.Spire.Types.JWTSVID;
@@ -25,7 +26,7 @@ internal sealed class SvidService(
     JwtIssuer jwtIssuer,
     DownstreamIssuer downstream,
     AuthorizedEntries authorized,
-    SigningRate rate,
+    CallLimits limits,
     ServerMetrics metrics,
     TimeProvider time,
     ILogger<SvidService> log)
@@ -48,7 +49,7 @@ internal sealed class SvidService(
 
             var agent = CallerOf.Agent(context);
             TakeTurn(agent, request.Params.Count);
-            var mine = authorized.For(agent).ToDictionary(entry => entry.Id, StringComparer.Ordinal);
+            var mine = authorized.For(agent).ById;
             var checks = request.Params.Select(one => Check(one, mine, agent)).ToArray();
             var issued = new Queue<IssuedSvid>(await IssueAsync(
                 [.. checks.Where(check => check.Request is not null).Select(check => check.Request!)], context.CancellationToken).ConfigureAwait(false));
@@ -115,7 +116,7 @@ internal sealed class SvidService(
         {
             var agent = CallerOf.Agent(context);
             TakeTurn(agent, 1);
-            var entry = authorized.For(agent).FirstOrDefault(entry => entry.Id == request.EntryId)
+            var entry = authorized.For(agent).ById.GetValueOrDefault(request.EntryId)
                 ?? throw Rpcs.NotFound($"entry \"{Printable.Of(request.EntryId)}\" is not one that {agent} may serve");
             CallOf.Of(context).About($"{entry.SpiffeId} for {string.Join(", ", request.Audience.Take(8))}");
             return Task.FromResult(new NewJWTSVIDResponse { Svid = SignToken(entry.SpiffeId, request.Audience, TtlOf(entry, entry.JwtTtl ?? config.JwtTtl)) });
@@ -182,11 +183,12 @@ internal sealed class SvidService(
 
     private bool IsWorkload(SpiffeId id) => id.IsMemberOf(config.TrustDomain) && id.HasPath && !ReservedIds.IsReserved(id);
 
-    private void TakeTurn(SpiffeId agent, int count)
+    private void TakeTurn(SpiffeId caller, int count)
     {
-        if (!rate.TryTake(agent, count))
+        if (limits.TakeSignatures(caller, count) is { } limit)
         {
-            throw new RpcException(new Grpc.Core.Status(StatusCode.ResourceExhausted, $"more than {SigningRate.PerSecond} signatures a second; slow down"));
+            metrics.Limited(limit.Name);
+            throw Rpcs.Limited(limit);
         }
     }
 
@@ -199,7 +201,7 @@ internal sealed class SvidService(
     }
 
     private (SvidRequest? Request, StatusCode Code, string Problem) Check(
-        NewX509SVIDParams wanted, Dictionary<string, RegistrationEntry> mine, SpiffeId agent)
+        NewX509SVIDParams wanted, IReadOnlyDictionary<string, RegistrationEntry> mine, SpiffeId agent)
     {
         if (!mine.TryGetValue(wanted.EntryId, out var entry))
         {

@@ -55,7 +55,7 @@ public sealed record AuditEvent
     /// <summary>The number of the record that this one completes; 0 for none.</summary>
     public long Of { get; init; }
 
-    /// <summary>How many records of agents and strangers were left out before this one, because they came too fast.</summary>
+    /// <summary>How many records were left out before this one, because they came too fast.</summary>
     public long LeftOut { get; init; }
 
     /// <summary>The record as one line of JSON; empty fields are left out.</summary>

@@ -14,7 +14,7 @@ internal sealed class AuditMetrics : IDisposable
     {
         _kept = _meter.CreateCounter<long>("signet.server.audit.records", description: "Records kept in the audit trail.");
         _failed = _meter.CreateCounter<long>("signet.server.audit.failures", description: "Records that could not be kept; what they were about was refused.");
-        _leftOut = _meter.CreateCounter<long>("signet.server.audit.left.out", description: "Records of agents and strangers that were left out because they came too fast.");
+        _leftOut = _meter.CreateCounter<long>("signet.server.audit.left.out", description: "Records that were left out because they came too fast.");
     }
 
     public void Kept(int count, bool succeeded) => (succeeded ? _kept : _failed).Add(count);

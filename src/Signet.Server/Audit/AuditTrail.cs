@@ -127,39 +127,47 @@ public sealed class AuditTrail : IAsyncDisposable
         Task? flush = null;
         while (true)
         {
-            if (flush is not null && !more.IsCompleted && await Task.WhenAny(more, flush).ConfigureAwait(false) == flush)
+            await (flush is null ? (Task)more : Task.WhenAny(more, flush)).ConfigureAwait(false);
+            if (flush is { IsCompleted: true })
             {
                 await TryAsync(FlushAsync).ConfigureAwait(false);
                 flush = null;
-                continue;
             }
 
-            if (!await more.ConfigureAwait(false))
+            if (more.IsCompleted)
             {
-                await TryAsync(FlushAsync).ConfigureAwait(false);
-                return;
+                if (!await more.ConfigureAwait(false))
+                {
+                    await TryAsync(FlushAsync).ConfigureAwait(false);
+                    return;
+                }
+
+                await WriteWaitingAsync().ConfigureAwait(false);
+                more = _waiting.Reader.WaitToReadAsync().AsTask();
             }
 
-            var batch = new List<Waiting>();
-            while (batch.Count < MaxWaiting && _waiting.Reader.TryRead(out var waiting))
-            {
-                batch.Add(waiting);
-            }
+            flush ??= _anchors.Head == _last ? null : Task.Delay(FlushAfter, _time);
+        }
+    }
 
-            var failure = await TryAsync(() => WriteAsync(batch)).ConfigureAwait(false);
-            foreach (var waiting in batch)
-            {
-                waiting.Finish(failure);
-            }
+    private async Task WriteWaitingAsync()
+    {
+        var batch = new List<Waiting>();
+        while (batch.Count < MaxWaiting && _waiting.Reader.TryRead(out var waiting))
+        {
+            batch.Add(waiting);
+        }
 
-            Metrics.Kept(batch.Count, failure is null);
-            if (failure is null)
-            {
-                Changes.Raise();
-                flush = _anchors.Head == _last ? null : flush ?? Task.Delay(FlushAfter, _time);
-            }
+        var failure = await TryAsync(() => WriteAsync(batch)).ConfigureAwait(false);
+        foreach (var waiting in batch)
+        {
+            waiting.Finish(failure);
+        }
 
-            more = _waiting.Reader.WaitToReadAsync().AsTask();
+        Metrics.Kept(batch.Count, failure is null);
+        if (failure is null)
+        {
+            Changes.Raise();
         }
     }
 

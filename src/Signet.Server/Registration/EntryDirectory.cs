@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using Signet.Hosting;
 using Signet.Identity.Registration;
@@ -31,35 +30,76 @@ public delegate bool EntryEdit(RegistrationEntry current, [NotNullWhen(true)] ou
 /// <summary>A change that is wanted of an entry.</summary>
 public sealed record EntryUpdate(string Id, EntryEdit Edit);
 
+/// <summary>What may be done to make a desired state hold.</summary>
+public enum ApplyMode
+{
+    /// <summary>Only say what would be done.</summary>
+    DryRun,
+
+    /// <summary>Do it, unless it would delete most of the owner's entries.</summary>
+    Carefully,
+
+    /// <summary>Do it whatever it deletes.</summary>
+    EvenDeleteMost,
+}
+
+/// <summary>What became of a desired state.</summary>
+/// <param name="Plan">What was done, or would have been; null when the entries do not hold.</param>
+/// <param name="Problems">Why nothing was done; empty when it was.</param>
+public sealed record EntryApplication(EntryPlan? Plan, IReadOnlyList<string> Problems);
+
 /// <summary>
-/// All registration entries in memory, written through to the store. Readers take the snapshot and no lock; writers go one at a time;
-/// <see cref="Changes"/> tells whoever distributes entries.
+/// All registration entries in memory, written through to the store. Readers take the table and no lock; writers go one at a time;
+/// <see cref="Watchers"/> tells whoever distributes entries.
 /// </summary>
 public sealed class EntryDirectory : IDisposable
 {
     private readonly TrustDomain _trustDomain;
     private readonly IEntryStore _store;
+    private readonly IReadOnlySet<string> _selectorTypes;
     private readonly TimeProvider _time;
+    private readonly Func<TrustDomain, bool> _federates;
     private readonly SemaphoreSlim _writer = new(1, 1);
-    private ImmutableDictionary<string, RegistrationEntry> _entries;
+    private EntryTable _table;
 
-    private EntryDirectory(TrustDomain trustDomain, IEntryStore store, TimeProvider time, ImmutableDictionary<string, RegistrationEntry> entries)
+    private EntryDirectory(
+        TrustDomain trustDomain, IEntryStore store, IReadOnlySet<string> selectorTypes, Func<TrustDomain, bool> federates, TimeProvider time, EntryTable table)
     {
+        _federates = federates;
         _trustDomain = trustDomain;
         _store = store;
+        _selectorTypes = selectorTypes;
         _time = time;
-        _entries = entries;
+        _table = table;
     }
 
-    /// <summary>Raised after entries were added, changed or removed.</summary>
+    public IReadOnlyDictionary<string, RegistrationEntry> Entries => Table.ById;
+
+    internal EntryTable Table => Volatile.Read(ref _table);
+
+    /// <summary>Raised after any entry was added, changed or removed.</summary>
     public ChangeSignal Changes { get; } = new();
 
-    public IReadOnlyDictionary<string, RegistrationEntry> Entries => Volatile.Read(ref _entries);
+    /// <summary>Who is woken after entries that concern them were added, changed or removed.</summary>
+    internal EntryWatchers Watchers { get; } = new();
 
-    public static async Task<EntryDirectory> LoadAsync(TrustDomain trustDomain, IEntryStore store, TimeProvider time, CancellationToken cancellationToken)
+    /// <summary>Takes over what the store holds.</summary>
+    /// <param name="trustDomain">Whose entries these are.</param>
+    /// <param name="store">Where they are kept.</param>
+    /// <param name="selectorTypes">Types of selectors that attestors of somebody's own produce.</param>
+    /// <param name="federates">Whether entries may federate with a trust domain.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancellationToken">Ends the wait for the store.</param>
+    public static async Task<EntryDirectory> LoadAsync(
+        TrustDomain trustDomain,
+        IEntryStore store,
+        IReadOnlySet<string> selectorTypes,
+        Func<TrustDomain, bool> federates,
+        TimeProvider time,
+        CancellationToken cancellationToken)
     {
         var entries = await store.LoadAsync(cancellationToken).ConfigureAwait(false);
-        return new EntryDirectory(trustDomain, store, time, entries.ToImmutableDictionary(entry => entry.Id, StringComparer.Ordinal));
+        return new EntryDirectory(trustDomain, store, selectorTypes, federates, time, EntryTable.Empty.With(entries));
     }
 
     /// <summary>Registers new entries at the server's own wish.</summary>
@@ -72,8 +112,7 @@ public sealed class EntryDirectory : IDisposable
         await _writer.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            var known = _entries.Values.ToDictionary(EntryKey.Of);
-            var ids = _entries.Keys.ToHashSet(StringComparer.Ordinal);
+            var table = _table;
             var results = new List<EntryResult>(wanted.Count);
             var added = new List<RegistrationEntry>();
             foreach (var entry in wanted)
@@ -86,18 +125,18 @@ public sealed class EntryDirectory : IDisposable
                 {
                     results.Add(new EntryResult(EntryOutcome.Denied, null, denied.Reason));
                 }
-                else if (known.TryGetValue(EntryKey.Of(entry), out var same))
+                else if (table.SameAs(entry) is { } same)
                 {
                     results.Add(new EntryResult(EntryOutcome.AlreadyExists, same, $"entry {same.Id} says the same"));
                 }
-                else if (entry.Id.Length > 0 && !ids.Add(entry.Id))
+                else if (table.ById.ContainsKey(entry.Id))
                 {
                     results.Add(new EntryResult(EntryOutcome.AlreadyExists, null, $"entry \"{Printable.Of(entry.Id)}\" exists and says something else"));
                 }
                 else
                 {
                     var created = entry with { Id = entry.Id.Length > 0 ? entry.Id : Guid.NewGuid().ToString(), CreatedAt = _time.GetUtcNow(), Revision = 0 };
-                    known.Add(EntryKey.Of(created), created);
+                    table = table.With([created]);
                     added.Add(created);
                     results.Add(new EntryResult(EntryOutcome.Done, created, ""));
                 }
@@ -106,7 +145,7 @@ public sealed class EntryDirectory : IDisposable
             if (added.Count > 0)
             {
                 await _store.SaveAsync(added, cancellationToken).ConfigureAwait(false);
-                Publish(_entries.AddRange(added.Select(entry => KeyValuePair.Create(entry.Id, entry))));
+                Publish(table, added);
             }
 
             return results;
@@ -123,24 +162,22 @@ public sealed class EntryDirectory : IDisposable
         await _writer.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            var (entries, results) = (_entries, new List<EntryResult>(wanted.Count));
-            var keys = _entries.Values.ToDictionary(EntryKey.Of, entry => entry.Id);
+            var (before, table, results) = (_table, _table, new List<EntryResult>(wanted.Count));
             foreach (var change in wanted)
             {
-                var result = Change(change, entries, keys, judge);
+                var result = Change(change, table, judge);
                 results.Add(result);
                 if (result is { Outcome: EntryOutcome.Done, Entry: { } changed })
                 {
-                    keys.Remove(EntryKey.Of(entries[changed.Id]));
-                    keys[EntryKey.Of(changed)] = changed.Id;
-                    entries = entries.SetItem(changed.Id, changed);
+                    table = table.With([changed]);
                 }
             }
 
-            if (entries != _entries)
+            var ids = results.Where(result => result.Outcome == EntryOutcome.Done).Select(result => result.Entry!.Id).Distinct(StringComparer.Ordinal).ToArray();
+            if (ids.Length > 0)
             {
-                await _store.SaveAsync([.. entries.Values.Where(entry => _entries[entry.Id] != entry)], cancellationToken).ConfigureAwait(false);
-                Publish(entries);
+                await _store.SaveAsync([.. ids.Select(id => table.ById[id])], cancellationToken).ConfigureAwait(false);
+                Publish(table, ids.SelectMany(id => new[] { before.ById[id], table.ById[id] }));
             }
 
             return results;
@@ -159,16 +196,18 @@ public sealed class EntryDirectory : IDisposable
         await _writer.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
+            var table = _table;
             var results = ids
-                .Select(id => !_entries.TryGetValue(id, out var entry) ? new EntryResult(EntryOutcome.NotFound, null, $"there is no entry \"{Printable.Of(id)}\"")
+                .Select(id => !table.ById.TryGetValue(id, out var entry) ? new EntryResult(EntryOutcome.NotFound, null, $"there is no entry \"{Printable.Of(id)}\"")
                     : judge(entry, null) is { IsAllowed: false } denied ? new EntryResult(EntryOutcome.Denied, null, denied.Reason)
                     : new EntryResult(EntryOutcome.Done, entry, ""))
                 .ToArray();
-            var gone = results.Where(result => result.Entry is not null).Select(result => result.Entry!.Id).Distinct(StringComparer.Ordinal).ToArray();
+            var gone = results.Select(result => result.Entry).OfType<RegistrationEntry>().Distinct().ToArray();
             if (gone.Length > 0)
             {
-                await _store.DeleteAsync(gone, cancellationToken).ConfigureAwait(false);
-                Publish(_entries.RemoveRange(gone));
+                string[] goneIds = [.. gone.Select(entry => entry.Id)];
+                await _store.DeleteAsync(goneIds, cancellationToken).ConfigureAwait(false);
+                Publish(table.Without(goneIds), gone);
             }
 
             return results;
@@ -179,11 +218,87 @@ public sealed class EntryDirectory : IDisposable
         }
     }
 
+    /// <summary>Makes a desired state hold, all of it or nothing (<see cref="EntryPlan"/>).</summary>
+    /// <param name="owner">Whose entries these are.</param>
+    /// <param name="wanted">All of the owner's entries.</param>
+    /// <param name="mode">What may be done.</param>
+    /// <param name="judge">Whether the caller may do each step; one that it may not, and nothing is done.</param>
+    /// <param name="cancellationToken">Ends the wait for other writers.</param>
+    public async Task<EntryApplication> ApplyAsync(
+        string owner, IReadOnlyList<RegistrationEntry> wanted, ApplyMode mode, EntryJudge judge, CancellationToken cancellationToken)
+    {
+        await _writer.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var table = _table;
+            var problems = wanted.Select(entry => (Entry: entry, Problem: Problem(entry))).Where(one => one.Problem is not null).ToArray();
+            if (problems.Length > 0)
+            {
+                return new EntryApplication(null, [.. problems.Select(one => $"entry for {one.Entry.SpiffeId}: {one.Problem}")]);
+            }
+
+            var plan = EntryPlan.Of(table, owner, wanted);
+            if (plan.Changes.Select(change => Judge(change, table, judge)).FirstOrDefault(verdict => !verdict.IsAllowed, AccessVerdict.Allow("")) is { IsAllowed: false } denied)
+            {
+                return new EntryApplication(null, [denied.Reason]);
+            }
+
+            if (mode is not ApplyMode.DryRun && plan.DeletesMost && mode is not ApplyMode.EvenDeleteMost)
+            {
+                return new EntryApplication(plan, [$"{plan.Of(EntryStep.Delete).Count()} of {owner}'s entries would be deleted, which is most of them"]);
+            }
+
+            if (mode is ApplyMode.DryRun || plan.IsDone)
+            {
+                return new EntryApplication(plan, []);
+            }
+
+            var now = _time.GetUtcNow();
+            RegistrationEntry[] saved =
+            [
+                .. plan.Of(EntryStep.Create).Select(change => change.Entry with { Id = Guid.NewGuid().ToString(), CreatedAt = now, Revision = 0 }),
+                .. plan.Of(EntryStep.Update).Select(change => change.Entry with { CreatedAt = table.ById[change.Entry.Id].CreatedAt, Revision = table.ById[change.Entry.Id].Revision + 1 }),
+            ];
+            RegistrationEntry[] gone = [.. plan.Of(EntryStep.Delete).Select(change => change.Entry)];
+            string[] goneIds = [.. gone.Select(entry => entry.Id)];
+            await _store.ChangeAsync(saved, goneIds, cancellationToken).ConfigureAwait(false);
+            Publish(table.Without(goneIds).With(saved), saved.Concat(gone));
+            return new EntryApplication(plan, []);
+        }
+        finally
+        {
+            _writer.Release();
+        }
+    }
+
+    /// <summary>Takes a trust domain out of every entry that federates with it.</summary>
+    public async Task DissociateAsync(TrustDomain trustDomain, CancellationToken cancellationToken)
+    {
+        await _writer.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var table = _table;
+            var changed = table.ById.Values
+                .Where(entry => entry.FederatesWith.Contains(trustDomain))
+                .Select(entry => entry with { FederatesWith = entry.FederatesWith.Remove(trustDomain), Revision = entry.Revision + 1 })
+                .ToArray();
+            if (changed.Length > 0)
+            {
+                await _store.SaveAsync(changed, cancellationToken).ConfigureAwait(false);
+                Publish(table.With(changed), changed);
+            }
+        }
+        finally
+        {
+            _writer.Release();
+        }
+    }
+
     public void Dispose() => _writer.Dispose();
 
-    private EntryResult Change(EntryUpdate change, ImmutableDictionary<string, RegistrationEntry> entries, Dictionary<EntryKey, string> keys, EntryJudge judge)
+    private EntryResult Change(EntryUpdate change, EntryTable table, EntryJudge judge)
     {
-        if (!entries.TryGetValue(change.Id, out var current))
+        if (!table.ById.TryGetValue(change.Id, out var current))
         {
             return new EntryResult(EntryOutcome.NotFound, null, $"there is no entry \"{Printable.Of(change.Id)}\"");
         }
@@ -198,40 +313,45 @@ public sealed class EntryDirectory : IDisposable
             return new EntryResult(EntryOutcome.Invalid, null, problem);
         }
 
-        var changed = edited with { Id = current.Id, CreatedAt = current.CreatedAt, Revision = current.Revision + 1 };
+        var changed = edited with { Id = current.Id, Owner = current.Owner, CreatedAt = current.CreatedAt, Revision = current.Revision + 1 };
         return Problem(changed) is { } wrong ? new EntryResult(EntryOutcome.Invalid, null, wrong)
             : judge(current, changed) is { IsAllowed: false } denied ? new EntryResult(EntryOutcome.Denied, null, denied.Reason)
-            : keys.TryGetValue(EntryKey.Of(changed), out var same) && same != changed.Id ? new EntryResult(EntryOutcome.AlreadyExists, entries[same], $"entry {same} says the same")
+            : table.SameAs(changed) is { } same && same.Id != changed.Id ? new EntryResult(EntryOutcome.AlreadyExists, same, $"entry {same.Id} says the same")
             : new EntryResult(EntryOutcome.Done, changed, "");
     }
 
-    private static AccessVerdict OwnWish(RegistrationEntry? before, RegistrationEntry? after) => AccessVerdict.Allow("the server itself");
+    private static AccessVerdict Judge(EntryChange change, EntryTable table, EntryJudge judge) => change.Step switch
+    {
+        EntryStep.Create => judge(null, change.Entry),
+        EntryStep.Update => judge(table.ById[change.Entry.Id], change.Entry),
+        EntryStep.Delete => judge(change.Entry, null),
+        _ => OwnWish(null, null),
+    };
+
+    /// <summary>The server may do anything to entries.</summary>
+    internal static AccessVerdict OwnWish(RegistrationEntry? before, RegistrationEntry? after) => AccessVerdict.Allow("the server itself");
 
     private string? Problem(RegistrationEntry entry)
     {
-        var problems = string.Join("; ", entry.Problems(_trustDomain).Concat(Unsupported(entry)));
+        var problems = string.Join("; ", entry.Problems(_trustDomain)
+            .Concat(entry.Selectors.IsDefault ? [] : entry.Selectors.Select(selector => SelectorTypes.Problem(selector, _selectorTypes)).OfType<string>())
+            .Concat(Unsupported(entry)));
         return problems.Length > 0 ? problems : null;
     }
 
     // What would have no effect is refused rather than kept.
-    private static IEnumerable<string> Unsupported(RegistrationEntry entry)
+    private IEnumerable<string> Unsupported(RegistrationEntry entry)
     {
-        if (!entry.FederatesWith.IsDefaultOrEmpty)
+        foreach (var stranger in entry.FederatesWith.Where(trustDomain => !_federates(trustDomain)))
         {
-            yield return $"there is no trust bundle of {entry.FederatesWith[0]} here; federation is not supported by this version";
+            yield return $"there is no trust bundle of {stranger} here and no place to fetch it from; begin with: signet federation create, or signet bundle set";
         }
     }
 
-    private void Publish(ImmutableDictionary<string, RegistrationEntry> entries)
+    private void Publish(EntryTable table, IEnumerable<RegistrationEntry> changed)
     {
-        Volatile.Write(ref _entries, entries);
+        Volatile.Write(ref _table, table);
         Changes.Raise();
-    }
-
-    /// <summary>Two entries with the same key would give the same workloads the same identity.</summary>
-    private readonly record struct EntryKey(SpiffeId SpiffeId, SpiffeId ParentId, string Selectors)
-    {
-        public static EntryKey Of(RegistrationEntry entry) => new(
-            entry.SpiffeId, entry.ParentId, string.Join('\n', entry.Selectors.Select(selector => selector.ToString()).Order(StringComparer.Ordinal).Distinct(StringComparer.Ordinal)));
+        Watchers.Wake(changed.Select(entry => entry.ParentId).Distinct());
     }
 }

@@ -14,7 +14,10 @@ internal sealed class ServerMetrics : IDisposable
     private readonly Counter<long> _tokens;
     private readonly Counter<long> _refused;
     private readonly Counter<long> _attestations;
+    private readonly Counter<long> _drift;
+    private readonly Counter<long> _limited;
     private int _connected;
+    private int _desiredBroken;
 
     public ServerMetrics()
     {
@@ -27,6 +30,9 @@ internal sealed class ServerMetrics : IDisposable
         _tokens = _meter.CreateCounter<long>("signet.server.tokens.signed", description: "JWT-SVIDs signed.");
         _refused = _meter.CreateCounter<long>("signet.server.calls.refused", description: "Calls that were not open to their caller.");
         _attestations = _meter.CreateCounter<long>("signet.server.attestations", description: "Nodes that proved themselves, or did not, by attestor and result.");
+        _drift = _meter.CreateCounter<long>("signet.server.entries.drift", description: "Entries of the folder that were changed by hand and put back.");
+        _meter.CreateObservableGauge("signet.server.entries.folder.broken", () => Volatile.Read(ref _desiredBroken), description: "1 while the folder of entries cannot be applied, else 0.");
+        _limited = _meter.CreateCounter<long>("signet.server.calls.limited", description: "Calls that came faster than a limit allows.");
         _meter.CreateObservableUpDownCounter("signet.server.agents.connected", () => Volatile.Read(ref _connected), description: "Agents that hold their stream open.");
     }
 
@@ -55,9 +61,16 @@ internal sealed class ServerMetrics : IDisposable
 
     public void TokenSigned() => _tokens.Add(1);
 
+    public void DriftPutBack(int entries) => _drift.Add(entries);
+
+    public void DesiredStateHolds(bool holds) => Volatile.Write(ref _desiredBroken, holds ? 0 : 1);
+
     public void Refused() => _refused.Add(1);
 
     public void Attested(string attestor, bool isAdmitted) => _attestations.Add(1, new("attestor", attestor), new("result", isAdmitted ? "admitted" : "refused"));
+
+    /// <param name="limit">Its name in the configuration.</param>
+    public void Limited(string limit) => _limited.Add(1, new KeyValuePair<string, object?>("limit", limit));
 
     public void AgentConnected() => Interlocked.Increment(ref _connected);
 

@@ -12,24 +12,18 @@ internal sealed class SqliteEntryStore(SqliteDatabase database) : IEntryStore
         await database.RunAsync(
             (connection, transaction) => connection.Query(transaction, "SELECT * FROM entries ORDER BY created_at, id", Read), cancellationToken).ConfigureAwait(false);
 
-    public Task SaveAsync(IReadOnlyList<RegistrationEntry> entries, CancellationToken cancellationToken) =>
+    public Task ChangeAsync(IReadOnlyList<RegistrationEntry> saved, IReadOnlyList<string> deletedIds, CancellationToken cancellationToken) =>
         database.RunAsync(
             (connection, transaction) =>
             {
-                foreach (var entry in entries)
-                {
-                    Save(connection, transaction, entry);
-                }
-            },
-            cancellationToken);
-
-    public Task DeleteAsync(IReadOnlyList<string> ids, CancellationToken cancellationToken) =>
-        database.RunAsync(
-            (connection, transaction) =>
-            {
-                foreach (var id in ids)
+                foreach (var id in deletedIds)
                 {
                     connection.Execute(transaction, "DELETE FROM entries WHERE id = $id", ("$id", id));
+                }
+
+                foreach (var entry in saved)
+                {
+                    Save(connection, transaction, entry);
                 }
             },
             cancellationToken);
@@ -39,9 +33,9 @@ internal sealed class SqliteEntryStore(SqliteDatabase database) : IEntryStore
             transaction,
             """
             INSERT OR REPLACE INTO entries
-              (id, spiffe_id, parent_id, selectors, dns_names, federates_with, hint, x509_ttl, jwt_ttl, admin, downstream, expires_at, revision, created_at)
+              (id, spiffe_id, parent_id, selectors, dns_names, federates_with, hint, x509_ttl, jwt_ttl, admin, downstream, expires_at, owner, revision, created_at)
             VALUES
-              ($id, $spiffe_id, $parent_id, $selectors, $dns_names, $federates_with, $hint, $x509_ttl, $jwt_ttl, $admin, $downstream, $expires_at, $revision, $created_at)
+              ($id, $spiffe_id, $parent_id, $selectors, $dns_names, $federates_with, $hint, $x509_ttl, $jwt_ttl, $admin, $downstream, $expires_at, $owner, $revision, $created_at)
             """,
             ("$id", entry.Id),
             ("$spiffe_id", entry.SpiffeId.Uri),
@@ -55,6 +49,7 @@ internal sealed class SqliteEntryStore(SqliteDatabase database) : IEntryStore
             ("$admin", entry.Admin),
             ("$downstream", entry.Downstream),
             ("$expires_at", entry.ExpiresAt is { } end ? Millis(end) : null),
+            ("$owner", entry.Owner),
             ("$revision", entry.Revision),
             ("$created_at", Millis(entry.CreatedAt)));
 
@@ -72,6 +67,7 @@ internal sealed class SqliteEntryStore(SqliteDatabase database) : IEntryStore
         Admin = row.Flag("admin"),
         Downstream = row.Flag("downstream"),
         ExpiresAt = row.OptionalTime("expires_at"),
+        Owner = row.Text("owner"),
         Revision = row.GetInt64(row.GetOrdinal("revision")),
         CreatedAt = row.Time("created_at"),
     };

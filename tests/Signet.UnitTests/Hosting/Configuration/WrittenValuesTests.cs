@@ -2,6 +2,7 @@ using System.Net;
 using FsCheck;
 using FsCheck.Fluent;
 using Signet.Hosting.Configuration;
+using Signet.Identity;
 
 namespace Signet.UnitTests.Hosting.Configuration;
 

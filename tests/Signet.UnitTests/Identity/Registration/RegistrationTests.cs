@@ -114,8 +114,27 @@ public sealed class EntryMatcherTests
             RegistrationEntryTests.Entry("other-alias", "spiffe://example.org/y", Server.Uri, "join_token:b"),
         ];
         var node = new HashSet<Selector> { new("join_token", "a") };
-        var found = EntryMatcher.ForAgent(entries, Agent, node, Server, Now);
-        Assert.Equal(["below", "by-alias", "own"], found.Select(entry => entry.Id).Order());
+        var reach = EntryMatcher.ForAgent(Under(entries), Agent, node, Server, Now);
+        Assert.Equal(["below", "by-alias", "own"], reach.Entries.Select(entry => entry.Id).Order());
+        Assert.Equal(
+            ["/below", "/cluster", "/db", "/spire/agent/join_token/a", "/spire/server", "/web"],
+            reach.Parents.Select(parent => parent.Path).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void What_an_agent_gets_holds_until_the_first_of_what_it_was_reached_through_expires()
+    {
+        RegistrationEntry[] entries =
+        [
+            RegistrationEntryTests.Entry("alias", "spiffe://example.org/cluster", Server.Uri, "join_token:a") with { ExpiresAt = Now.AddHours(1) },
+            RegistrationEntryTests.Entry("by-alias", "spiffe://example.org/db", "spiffe://example.org/cluster") with { ExpiresAt = Now.AddHours(2) },
+            RegistrationEntryTests.Entry("gone", "spiffe://example.org/gone", Agent.Uri) with { ExpiresAt = Now },
+            RegistrationEntryTests.Entry("not-mine", "spiffe://example.org/x", Server.Uri, "join_token:b") with { ExpiresAt = Now.AddMinutes(1) },
+        ];
+        var node = new HashSet<Selector> { new("join_token", "a") };
+        Assert.Equal(Now.AddHours(1), EntryMatcher.ForAgent(Under(entries), Agent, node, Server, Now).Until);
+        Assert.Empty(EntryMatcher.ForAgent(Under(entries), Agent, node, Server, Now.AddHours(1)).Entries);
+        Assert.Null(EntryMatcher.ForAgent(Under([RegistrationEntryTests.Entry()]), Agent, node, Server, Now).Until);
     }
 
     [Fact]
@@ -127,7 +146,7 @@ public sealed class EntryMatcherTests
             RegistrationEntryTests.Entry("x", "spiffe://example.org/x", "spiffe://example.org/web"),
             RegistrationEntryTests.Entry("y", "spiffe://example.org/web", "spiffe://example.org/x", "unix:uid:9"),
         ];
-        Assert.Equal(3, EntryMatcher.ForAgent(entries, Agent, new HashSet<Selector>(), Server, Now).Count);
+        Assert.Equal(3, EntryMatcher.ForAgent(Under(entries), Agent, new HashSet<Selector>(), Server, Now).Entries.Count);
     }
 
     [Fact]
@@ -147,4 +166,6 @@ public sealed class EntryMatcherTests
 
     private static IReadOnlyList<RegistrationEntry> Match(IEnumerable<RegistrationEntry> entries, params string[] selectors) =>
         EntryMatcher.ForWorkload(entries, selectors.Select(text => Selector.TryParse(text, out var selector, out _) ? selector : default).ToHashSet(), Now);
+
+    private static Func<SpiffeId, IEnumerable<RegistrationEntry>> Under(RegistrationEntry[] entries) => parent => entries.Where(entry => entry.ParentId == parent);
 }

@@ -1,0 +1,111 @@
+using System.Collections.Immutable;
+using Signet.Agent.Identities;
+using Signet.Identity.Jose;
+using Signet.Identity.Registration;
+using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
+using Signet.Rpc.Wire;
+using Signet.Rpc.Wire.Node;
+
+namespace Signet.Agent.Wire;
+
+/// <summary>What one message of a stream led to.</summary>
+internal abstract record NodeReading
+{
+    private NodeReading()
+    {
+    }
+
+    /// <summary>More messages belong to the revision.</summary>
+    internal sealed record Incomplete : NodeReading;
+
+    /// <summary>All of the revision has been read and holds.</summary>
+    internal sealed record Complete(NodeView View) : NodeReading;
+
+    /// <summary>One part of it does not hold, so none of it counts; nor does what comes, until the server begins afresh.</summary>
+    internal sealed record Refused(string Problem) : NodeReading;
+}
+
+/// <summary>Puts together what the server says on one stream. Not thread-safe.</summary>
+internal sealed class NodeUpdateReader(TrustDomain trustDomain)
+{
+    /// <summary>More entries than any node has workloads; what goes beyond is refused.</summary>
+    public const int MaxEntries = 200_000;
+
+    private const string NotBegun = "it says what differs from something that was refused or never came";
+
+    private ImmutableDictionary<string, RegistrationEntry>.Builder? _entries;
+    private TrustBundles _bundles = TrustBundles.Empty;
+    private ImmutableDictionary<TrustDomain, JwtBundle> _jwtBundles = ImmutableDictionary<TrustDomain, JwtBundle>.Empty;
+
+    public NodeReading Read(NodeUpdate update)
+    {
+        if (update.Afresh)
+        {
+            _entries = ImmutableDictionary.CreateBuilder<string, RegistrationEntry>(StringComparer.Ordinal);
+            (_bundles, _jwtBundles) = (TrustBundles.Empty, ImmutableDictionary<TrustDomain, JwtBundle>.Empty);
+        }
+
+        if (_entries is null)
+        {
+            return new NodeReading.Refused(NotBegun);
+        }
+
+        if (Problem(update, _entries) is { } problem)
+        {
+            _entries = null;
+            return new NodeReading.Refused(problem);
+        }
+
+        return update.More
+            ? new NodeReading.Incomplete()
+            : new NodeReading.Complete(new NodeView(update.Revision, InOrder(_entries), _bundles, _jwtBundles));
+    }
+
+    // The order of creation decides which identity is a workload's default.
+    private static ImmutableArray<RegistrationEntry> InOrder(ImmutableDictionary<string, RegistrationEntry>.Builder entries) =>
+        [.. entries.Values.OrderBy(entry => entry.CreatedAt).ThenBy(entry => entry.Id, StringComparer.Ordinal)];
+
+    private string? Problem(NodeUpdate update, ImmutableDictionary<string, RegistrationEntry>.Builder entries)
+    {
+        foreach (var wire in update.Bundles)
+        {
+            if (!SpireMapping.TryRead(wire, out var bundle, out var problem) || !SpireMapping.TryRead(wire, bundle.TrustDomain, out var jwtBundle, out problem))
+            {
+                return $"bundle of {Printable.Of(wire.TrustDomain)}: {problem}";
+            }
+
+            _bundles = _bundles.With(bundle);
+            _jwtBundles = _jwtBundles.SetItem(bundle.TrustDomain, jwtBundle);
+        }
+
+        foreach (var name in update.RemovedBundles)
+        {
+            if (!TrustDomain.TryParse(name, out var gone, out var problem))
+            {
+                return problem;
+            }
+
+            _bundles = _bundles.Without(gone);
+            _jwtBundles = _jwtBundles.Remove(gone);
+        }
+
+        foreach (var wire in update.Entries)
+        {
+            if (!SpireMapping.TryRead(wire, out var entry, out var problem))
+            {
+                return $"entry {Printable.Of(wire.Id)}: {problem}";
+            }
+
+            entries[entry.Id] = entry;
+        }
+
+        entries.RemoveRange(update.RemovedEntries);
+        if (entries.Count > MaxEntries)
+        {
+            return $"more than {MaxEntries} entries";
+        }
+
+        return update.More || _bundles.Find(trustDomain) is { Authorities.Count: > 0 } ? null : $"there is no authority of trust domain {trustDomain}";
+    }
+}

@@ -1,0 +1,74 @@
+using System.Net.Sockets;
+using Signet.Client;
+using Signet.Identity.Registration;
+using Signet.Identity.Spiffe;
+using Signet.Testing;
+
+namespace Signet.FunctionalTests.Server;
+
+/// <summary>What changes reaches the agents that it concerns.</summary>
+public sealed class PushTests
+{
+    private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(2)).Token;
+
+    [Fact]
+    public async Task More_entries_than_one_message_takes_reach_the_agent_and_one_of_them_goes_alone()
+    {
+        await using var domain = await TestTrustDomain.StartAsync();
+        using var admin = domain.Admin();
+        var file = Path.Combine(domain.Folder, "many.yaml");
+        await File.WriteAllLinesAsync(
+            file,
+            ["entries:", .. Enumerable.Range(0, 1201).Select(i => $"- {{spiffeId: spiffe://example.org/w/{i}, parentId: {domain.AgentId}, selectors: [unix:uid:{100_000 + i}]}}")],
+            _patience);
+        var entries = Signet.Server.Registration.Desired.DesiredEntries.Read([("many", await File.ReadAllTextAsync(file, _patience))], new(TestTrustDomain.Name, "c")).Entries;
+        await admin.ApplyAsync("test", entries, Signet.Server.Registration.ApplyMode.Carefully, _patience);
+        await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Length == 1201, "1201 entries at the agent");
+
+        var one = (await admin.EntriesAsync(SpiffeId.Parse("spiffe://example.org/w/7"), null, _patience)).Single();
+        await admin.DeleteEntryAsync(one.Id, _patience);
+        await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Length == 1200, "one entry less");
+        Assert.DoesNotContain(domain.AgentView.Entries, entry => entry.Id == one.Id);
+    }
+
+    [Fact]
+    public async Task Entries_below_an_entry_reach_the_agent_whichever_comes_first()
+    {
+        await using var domain = await TestTrustDomain.StartAsync();
+        using var admin = domain.Admin();
+        var below = await admin.CreateEntryAsync(Entry("/below", SpiffeId.Parse("spiffe://example.org/group")), _patience);
+        await domain.RegisterAsync("/group");
+        await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Any(entry => entry.Id == below.Id), "the entry below");
+        var later = await admin.CreateEntryAsync(Entry("/later", SpiffeId.Parse("spiffe://example.org/below")), _patience);
+        await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Any(entry => entry.Id == later.Id), "the entry below that");
+        await admin.DeleteEntryAsync(below.Id, _patience);
+        await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Length == 1, "neither of them");
+    }
+
+    [Fact]
+    public async Task An_entry_of_another_agent_does_not_reach_this_one()
+    {
+        await using var domain = await TestTrustDomain.StartAsync();
+        using var admin = domain.Admin();
+        await admin.CreateEntryAsync(Entry("/other", ReservedIds.Agent(TestTrustDomain.Name, "join_token", "other")), _patience);
+        var mine = await domain.RegisterAsync("/mine");
+        await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Length > 0, "an entry");
+        Assert.Equal(mine.Id, Assert.Single(domain.AgentView.Entries).Id);
+    }
+
+    [Fact]
+    public async Task An_alias_that_expires_takes_what_was_reached_through_it_along()
+    {
+        await using var domain = await TestTrustDomain.StartAsync();
+        using var admin = domain.Admin();
+        var soon = DateTimeOffset.FromUnixTimeSeconds(DateTimeOffset.UtcNow.AddSeconds(5).ToUnixTimeSeconds());
+        var token = domain.AgentId.Path[(domain.AgentId.Path.LastIndexOf('/') + 1)..];
+        await admin.CreateEntryAsync(
+            Entry("/cluster", ReservedIds.Server(TestTrustDomain.Name)) with { Selectors = [new("join_token", token)], ExpiresAt = soon }, _patience);
+        await admin.CreateEntryAsync(Entry("/db", SpiffeId.Parse("spiffe://example.org/cluster")), _patience);
+        await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Length == 1, "the entry below the alias");
+        await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Length == 0, "nothing once the alias has expired");
+    }
+
+    private static RegistrationEntry Entry(string path, SpiffeId parent) => new() { Id = "", SpiffeId = SpiffeId.Of(TestTrustDomain.Name, path), ParentId = parent, Selectors = [TestTrustDomain.Myself] };
+}

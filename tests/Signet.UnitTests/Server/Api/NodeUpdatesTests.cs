@@ -1,0 +1,175 @@
+using FsCheck;
+using FsCheck.Fluent;
+using Google.Protobuf;
+using Signet.Agent.Identities;
+using Signet.Agent.Wire;
+using Signet.Identity.Registration;
+using Signet.Identity.Spiffe;
+using Signet.Rpc.Wire.Node;
+using Signet.Rpc.Wire.Spire.Types;
+using Signet.Server.Api;
+using Signet.Testing;
+using Signet.UnitTests.Server.Registration;
+
+namespace Signet.UnitTests.Server.Api;
+
+/// <summary>What the server says and what the agent makes of it.</summary>
+public sealed class NodeUpdatesTests
+{
+    private static readonly TrustDomain Domain = TrustDomain.Parse("example.org");
+    private static readonly SpiffeId Agent = SpiffeId.Parse("spiffe://example.org/spire/agent/join_token/a");
+    private static readonly Bundle Own = BundleOf("example.org");
+    private static readonly Bundle Foreign = BundleOf("partner.example");
+
+    [Fact]
+    public void The_first_revision_is_said_whole_and_afresh()
+    {
+        var update = Assert.Single(NodeUpdates.Between(null, Image("1", "2"), 7));
+        Assert.True(update.Afresh);
+        Assert.False(update.More);
+        Assert.Equal(7ul, update.Revision);
+        Assert.Equal(["1", "2"], update.Entries.Select(entry => entry.Id).Order());
+        Assert.Equal([Own], update.Bundles);
+    }
+
+    [Fact]
+    public void Nothing_is_said_when_nothing_differs()
+    {
+        var image = Image("1");
+        Assert.Empty(NodeUpdates.Between(image, image with { }, 8));
+        Assert.Single(NodeUpdates.Between(null, new NodeImage(new Dictionary<string, RegistrationEntry>(), []), 8));
+    }
+
+    [Fact]
+    public void Only_what_differs_is_said()
+    {
+        var before = Image("1", "2");
+        var entries = new Dictionary<string, RegistrationEntry>(before.Entries) { ["3"] = Entry("3") };
+        entries.Remove("1");
+        var update = Assert.Single(NodeUpdates.Between(before, new NodeImage(entries, [Own, Foreign]), 9));
+        Assert.False(update.Afresh);
+        Assert.Equal("3", Assert.Single(update.Entries).Id);
+        Assert.Equal("1", Assert.Single(update.RemovedEntries));
+        Assert.Equal(Foreign, Assert.Single(update.Bundles));
+    }
+
+    [Fact]
+    public void Many_entries_go_in_several_messages_none_of_which_counts_alone()
+    {
+        var image = Image([.. Enumerable.Range(0, (2 * NodeUpdates.MaxEntries) + 1).Select(i => $"{i}")]);
+        var updates = NodeUpdates.Between(null, image, 1).ToArray();
+        Assert.Equal([true, true, false], updates.Select(update => update.More));
+        Assert.Equal([true, false, false], updates.Select(update => update.Afresh));
+        var reader = new NodeUpdateReader(Domain);
+        Assert.IsType<NodeReading.Incomplete>(reader.Read(updates[0]));
+        Assert.IsType<NodeReading.Incomplete>(reader.Read(updates[1]));
+        Assert.Equal(image.Entries.Count, Assert.IsType<NodeReading.Complete>(reader.Read(updates[2])).View.Entries.Length);
+    }
+
+    [Fact]
+    public void Messages_stay_small_even_with_entries_as_large_as_they_may_be()
+    {
+        var selectors = Enumerable.Range(0, RegistrationEntry.MaxSelectors).Select(i => $"unix:path:{i}{new string('x', Signet.Identity.Registration.Selector.MaxLength - 20)}").ToArray();
+        var entries = Enumerable.Range(0, 12).ToDictionary(i => $"{i}", i => EntryTableTests.Entry($"{i}", $"/{i}", Agent, selectors));
+        var updates = NodeUpdates.Between(null, new NodeImage(entries, [Own]), 1).ToArray();
+        Assert.True(updates.Length > 1);
+        Assert.All(updates, update => Assert.InRange(update.CalculateSize(), 1, 2 * NodeUpdates.MaxBytes));
+    }
+
+    [Fact]
+    public void Whatever_sequence_of_images_is_said_the_agent_ends_with_the_last() =>
+        Prop.ForAll(Gen.Choose(0, 1023).ArrayOf().ToArbitrary(), masks =>
+        {
+            var reader = new NodeUpdateReader(Domain);
+            NodeImage? told = null;
+            foreach (var mask in masks)
+            {
+                var image = Image(mask);
+                NodeView? view = null;
+                foreach (var update in NodeUpdates.Between(told, image, 1))
+                {
+                    view = Assert.IsType<NodeReading.Complete>(reader.Read(NodeUpdate.Parser.ParseFrom(update.ToByteArray()))).View;
+                }
+
+                if (view is not null)
+                {
+                    Assert.Equal(image.Entries.Keys.Order(), view.Entries.Select(entry => entry.Id).Order());
+                    Assert.Equal(image.Bundles.Select(bundle => bundle.TrustDomain).Order(), view.Bundles.All.Select(bundle => bundle.TrustDomain.Name).Order());
+                    Assert.Equal(view.Bundles.All.Count, view.JwtBundles.Count);
+                }
+
+                told = image;
+            }
+        }).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void After_something_that_does_not_hold_nothing_counts_until_the_server_begins_afresh()
+    {
+        var reader = new NodeUpdateReader(Domain);
+        var first = NodeUpdates.Between(null, Image("1"), 1).Single();
+        Assert.IsType<NodeReading.Complete>(reader.Read(first));
+
+        var broken = NodeUpdates.Between(Image("1"), Image("1", "2"), 2).Single();
+        broken.Entries[0].SpiffeId = new SPIFFEID { TrustDomain = "UPPER", Path = "/x" };
+        Assert.Contains("entry 2", Assert.IsType<NodeReading.Refused>(reader.Read(broken)).Problem);
+
+        var next = NodeUpdates.Between(Image("1", "2"), Image("1", "2", "3"), 3).Single();
+        Assert.Contains("differs", Assert.IsType<NodeReading.Refused>(reader.Read(next)).Problem);
+        Assert.Equal(3, Assert.IsType<NodeReading.Complete>(reader.Read(NodeUpdates.Between(null, Image("1", "2", "3"), 4).Single())).View.Entries.Length);
+    }
+
+    [Fact]
+    public void Differences_from_nothing_are_refused()
+    {
+        var update = new NodeUpdate { Revision = 5 };
+        Assert.Contains("never came", Assert.IsType<NodeReading.Refused>(new NodeUpdateReader(Domain).Read(update)).Problem);
+    }
+
+    [Fact]
+    public void A_revision_without_authorities_of_the_own_trust_domain_is_refused()
+    {
+        var update = NodeUpdates.Between(null, Image("1") with { Bundles = [Foreign] }, 1).Single();
+        Assert.Contains("no authority of trust domain example.org", Assert.IsType<NodeReading.Refused>(new NodeUpdateReader(Domain).Read(update)).Problem);
+    }
+
+    [Fact]
+    public void An_oldest_entry_stays_first_when_a_younger_one_is_added_before_it()
+    {
+        var now = new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero);
+        var reader = new NodeUpdateReader(Domain);
+        var old = new NodeImage(new Dictionary<string, RegistrationEntry> { ["z"] = Entry("z") with { CreatedAt = now } }, [Own]);
+        reader.Read(NodeUpdates.Between(null, old, 1).Single());
+        var both = old with { Entries = new Dictionary<string, RegistrationEntry>(old.Entries) { ["a"] = Entry("a") with { CreatedAt = now.AddSeconds(1) } } };
+        var view = Assert.IsType<NodeReading.Complete>(reader.Read(NodeUpdates.Between(old, both, 2).Single())).View;
+        Assert.Equal(["z", "a"], view.Entries.Select(entry => entry.Id));
+    }
+
+    // Ten entries and a bundle, each there or not.
+    private static readonly RegistrationEntry[] Pool = [.. Enumerable.Range(0, 9).Select(i => Entry($"{i}"))];
+
+    private static NodeImage Image(int mask) => new(
+        Pool.Where((_, i) => (mask >> i & 1) == 1).ToDictionary(entry => entry.Id),
+        (mask >> 9 & 1) == 1 ? [Own, Foreign] : [Own]);
+
+    private static readonly Dictionary<string, RegistrationEntry> Made = [];
+
+    private static NodeImage Image(params string[] ids) => new(ids.ToDictionary(id => id, Known), [Own]);
+
+    private static RegistrationEntry Known(string id)
+    {
+        lock (Made)
+        {
+            return Made.TryGetValue(id, out var entry) ? entry : Made[id] = Entry(id);
+        }
+    }
+
+    private static RegistrationEntry Entry(string id) => EntryTableTests.Entry(id, $"/w/{id}", Agent);
+
+    private static Bundle BundleOf(string name)
+    {
+        var authority = new TestAuthority(new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero), name);
+        var bundle = new Bundle { TrustDomain = name, SequenceNumber = 1 };
+        bundle.X509Authorities.AddRange(authority.Bundle.Authorities.Select(certificate => new X509Certificate { Asn1 = ByteString.CopyFrom(certificate.Der.Span) }));
+        return bundle;
+    }
+}
