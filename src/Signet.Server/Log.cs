@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Signet.Authority.Rotation;
 
 namespace Signet.Server;
 
@@ -26,8 +27,8 @@ internal static partial class Log
     [LoggerMessage(2013, LogLevel.Information, "JWT-SVID of {SpiffeId} for {Audiences} minted by {Caller}")]
     public static partial void TokenMinted(this ILogger log, string spiffeId, string audiences, string caller);
 
-    [LoggerMessage(2020, LogLevel.Information, "authority {Step}: {Authority}, valid until {NotAfter}")]
-    public static partial void AuthorityTurned(this ILogger log, string step, string authority, DateTimeOffset notAfter);
+    [LoggerMessage(2020, LogLevel.Information, "authority {Step}: {Tier} {Authority}, valid until {NotAfter}")]
+    public static partial void AuthorityTurned(this ILogger log, string step, AuthorityTier tier, string authority, DateTimeOffset notAfter);
 
     [LoggerMessage(2021, LogLevel.Error, "{Duty} failed, will be tried again: {Reason}")]
     public static partial void UpkeepFailed(this ILogger log, string duty, string reason);
@@ -46,6 +47,42 @@ internal static partial class Log
 
     [LoggerMessage(2032, LogLevel.Error, "the alias {Alias} of agent {Agent} could not be registered: {Reason}; register it with: signet entry create")]
     public static partial void AliasNotRegistered(this ILogger log, string alias, string agent, string reason);
+
+    [LoggerMessage(2100, LogLevel.Information, "rotation of the anchor: {Anchor} is published in bundle {Sequence} and signs nothing until everybody has it; begun by {By}")]
+    public static partial void AnchorAnnounced(this ILogger log, string anchor, ulong sequence, string by);
+
+    [LoggerMessage(2101, LogLevel.Information, "rotation of the anchor: {Anchor} signs now, issuing authority {Issuing} stands below it; what chains to the old anchor is replaced")]
+    public static partial void AnchorSwitched(this ILogger log, string anchor, string issuing);
+
+    [LoggerMessage(2102, LogLevel.Information, "rotation of the anchor: {Anchor} has taken over, the old anchor is gone")]
+    public static partial void AnchorRotated(this ILogger log, string anchor);
+
+    [LoggerMessage(2103, LogLevel.Warning, "rotation of the anchor, stage {Stage}, waits for {Count}: {Laggards}")]
+    public static partial void AnchorRotationWaits(this ILogger log, AnchorStage stage, int count, string laggards);
+
+    [LoggerMessage(2104, LogLevel.Warning, "rotation of the anchor, stage {Stage}, will not wait, by order of {By}: {Reason}")]
+    public static partial void AnchorRotationForced(this ILogger log, AnchorStage stage, string by, string reason);
+
+    [LoggerMessage(2105, LogLevel.Warning, "rotation of the anchor, stage {Stage}, went on without {Count} that were behind ({Laggards}): {Reason}")]
+    public static partial void LaggardsPassed(this ILogger log, AnchorStage stage, int count, string laggards, string reason);
+
+    [LoggerMessage(2106, LogLevel.Warning, "rotation of the anchor to {Anchor} was aborted by {By}")]
+    public static partial void AnchorRotationAborted(this ILogger log, string anchor, string by);
+
+    [LoggerMessage(2107, LogLevel.Warning, "authority {Tier} {Authority} was {What} by {By}")]
+    public static partial void AuthorityOrdered(this ILogger log, AuthorityTier tier, string authority, string what, string by);
+
+    [LoggerMessage(2108, LogLevel.Information, "issuing authority {Authority}, valid until {NotAfter}, was installed from its files, with {Anchors} anchors")]
+    public static partial void UpstreamInstalled(this ILogger log, string authority, DateTimeOffset notAfter, int anchors);
+
+    [LoggerMessage(2109, LogLevel.Error, "the files of the issuing authority can't be used; what was installed before stays in force: {Problem}")]
+    public static partial void UpstreamRefused(this ILogger log, string problem);
+
+    [LoggerMessage(2110, LogLevel.Warning, "authority {Tier} {Authority} expires in {Remaining}: {Advice}")]
+    public static partial void AuthorityExpires(this ILogger log, AuthorityTier tier, string authority, string remaining, string advice);
+
+    [LoggerMessage(2111, LogLevel.Warning, "the clock jumped by {Jump}; authorities that look expired are kept until it has gone steadily for {Settling}")]
+    public static partial void ClockJumped(this ILogger log, TimeSpan jump, TimeSpan settling);
 
     [LoggerMessage(2200, LogLevel.Error, "audit trail {File}: {Reason}")]
     public static partial void AuditTrailAmended(this ILogger log, string file, string reason);

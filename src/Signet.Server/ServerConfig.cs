@@ -13,6 +13,7 @@ using Signet.Server.Http;
 using Signet.Server.Limits;
 using Signet.Server.Registration.Desired;
 using Signet.Server.Spire;
+using Signet.Server.Upstream;
 
 namespace Signet.Server;
 
@@ -49,6 +50,9 @@ public sealed record ServerConfig
     public required string StorePath { get; init; }
 
     public required AuthorityPlan Authority { get; init; }
+
+    /// <summary>Where the issuing authority comes from; null when the server makes its own.</summary>
+    public UpstreamConfig? Upstream { get; init; }
 
     /// <summary>The lifetime of workloads' X.509-SVIDs, agents' and the server's own.</summary>
     public required TimeSpan X509Ttl { get; init; }
@@ -95,6 +99,7 @@ public sealed record ServerConfig
         root.Section("keys").Choice("type", "disk", "disk");
         var federation = root.Section("federation");
         var http = HttpConfig.Read(root.Section("http"), isWanted: federation.Section("bundleEndpoint").IsPresent);
+        var upstream = UpstreamConfig.Read(root.Section("upstream"));
         var keyType = KeyType.EcP256;
         if (ca.Text("keyType") is { } name && !KeyTypes.TryParse(name, out keyType, out var problem))
         {
@@ -121,8 +126,10 @@ public sealed record ServerConfig
             JwtTtl = svid.Duration("jwtTtl", TimeSpan.FromMinutes(5), ShortestTtl),
             SelectorTypes = registration.Texts("selectorTypes").ToHashSet(StringComparer.Ordinal),
             DesiredFolder = ReadDesiredFolder(registration, trustDomain),
+            Upstream = upstream,
             Authority = new AuthorityPlan
             {
+                IsExternal = upstream is not null,
                 TrustDomain = trustDomain,
                 KeyType = keyType,
                 AnchorTtl = ca.Duration("anchorTtl", TimeSpan.FromDays(3650), ShortestTtl),

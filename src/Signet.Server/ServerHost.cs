@@ -23,6 +23,7 @@ using Signet.Server.Registration.Desired;
 using Signet.Server.Storage.Sqlite;
 using Signet.Server.Telemetry;
 using Signet.Server.Upkeep;
+using Signet.Server.Upstream;
 using AgentApi = Signet.Rpc.Wire.Spire.Server.Agent.Agent;
 using AuditApi = Signet.Rpc.Wire.Audit.Audit;
 using BundleApi = Signet.Rpc.Wire.Spire.Server.Bundle.Bundle;
@@ -56,6 +57,7 @@ public sealed class ServerHost : IAsyncDisposable
         IReadOnlyList<IDisposable> owned,
         ApiEndpoint api,
         AdminEndpoint admin,
+        AuthorityCare care,
         Publisher? publisher,
         DesiredFolder? desired,
         IReadOnlyList<BackgroundPart> loops,
@@ -68,7 +70,7 @@ public sealed class ServerHost : IAsyncDisposable
         _ownedLast = owned;
         _api = api;
         _publisher = publisher;
-        _owned = [.. new IAsyncDisposable?[] { publisher, admin }.OfType<IAsyncDisposable>(), .. loops, .. new IAsyncDisposable?[] { desired, api, attestors, audit }.OfType<IAsyncDisposable>()];
+        _owned = [.. new IAsyncDisposable?[] { publisher, admin }.OfType<IAsyncDisposable>(), .. loops, .. new IAsyncDisposable?[] { care, desired, api, attestors, audit }.OfType<IAsyncDisposable>()];
         Admin = admin;
     }
 
@@ -137,10 +139,13 @@ public sealed class ServerHost : IAsyncDisposable
 
         // 1. Who signs.
         var authorityStore = new SqliteAuthorityStore(database);
+        var isClockPlausible = await authorityStore.LastNotAfterAsync(cancellationToken).ConfigureAwait(false) is not { } last || time.GetUtcNow() <= last;
         var keys = new DiskKeyManager(Path.Combine(config.DataDir, "keys"));
-        var authorities = await AuthorityRotation.ResumeAsync(config.Authority, keys, authorityStore, time, cancellationToken).ConfigureAwait(false);
-        var issuer = new SvidIssuer(authorities, authorityStore, time);
-        var identity = new ServerIdentity(config.TrustDomain, issuer, config.X509Ttl, time, chance);
+        var external = config.Upstream is { } files ? UpstreamFollower.ReadFirst(files, config.TrustDomain, time, logs.CreateLogger<UpstreamFollower>()) : null;
+        var authorities = await AuthorityRotation.ResumeAsync(config.Authority, keys, authorityStore, time, cancellationToken, external).ConfigureAwait(false);
+        var metrics = new ServerMetrics();
+        var issuer = new SvidIssuer(authorities, authorityStore, time, metrics.SigningFailed);
+        var identity = new ServerIdentity(config.TrustDomain, authorities, issuer, config.X509Ttl, time, chance);
         await identity.RenewIfDueAsync(cancellationToken).ConfigureAwait(false);
 
         // 2. Who may have what, here and elsewhere.
@@ -155,9 +160,9 @@ public sealed class ServerHost : IAsyncDisposable
         var tokens = new JoinTokens(config.TrustDomain, agentStore, time);
 
         // 3. Who is told.
-        var metrics = new ServerMetrics();
         metrics.Observe(authorities, entries, agents, time);
         var collector = new MetricsCollector();
+        var care = new AuthorityCare(config, authorities, authorityStore, identity, agents, bundleChanges, metrics, time, logs);
         var readiness = new ReadinessBoard("authority");
         var limits = new CallLimits(config.Limits, time);
         var gate = new CallerGate(agents, entries, config.Access, NativeUser.EffectiveId(), limits, new CallAudit(audit, time), metrics, time, logs.CreateLogger<CallerGate>());
@@ -166,6 +171,7 @@ public sealed class ServerHost : IAsyncDisposable
             config,
             authorities,
             identity,
+            care,
             bundleChanges,
             async (now, stopping) =>
             {
@@ -179,6 +185,7 @@ public sealed class ServerHost : IAsyncDisposable
             },
             readiness,
             health,
+            isClockPlausible,
             time,
             logs.CreateLogger<ServerUpkeep>());
         var attestors = NodeAttestors.Start(config.Attestation, config.TrustDomain, tokens, time, logs);
@@ -187,13 +194,13 @@ public sealed class ServerHost : IAsyncDisposable
         var api = new ApiEndpoint(
             config,
             tls,
-            services => services
+            services => care.AddTo(services, gate.CheckAsync)
                 .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, admission, tokens, agents, issuer, config.X509Ttl, logs.CreateLogger<AgentService>())), gate.CheckAsync)
                 .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized, time)), gate.CheckAsync)
-                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time, config.JwtIssuer), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, limits, metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
+                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time, config.JwtIssuer, metrics.SigningFailed), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, limits, metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
                 .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(config.TrustDomain, federation, entries, logs.CreateLogger<BundleService>())), gate.CheckAsync)
                 .Add(TrustDomainApi.Descriptor, TrustDomainApi.BindService(new TrustDomainService(federation, logs.CreateLogger<TrustDomainService>())), gate.CheckAsync)
-                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, agents, authorities, federation.Bundles, bundleChanges, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
+                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, agents, authorities, federation.Bundles, bundleChanges, care.Acknowledgements, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
                 .Add(LoggerApi.Descriptor, LoggerApi.BindService(new LoggerService(logs as ILogLevels)), gate.CheckAsync)
                 .Add(DebugApi.Descriptor, DebugApi.BindService(new DebugService(identity, agents, entries, time)), gate.CheckAsync)
                 .Add(AuditApi.Descriptor, AuditApi.BindService(new AuditService(audit)), gate.CheckAsync)
@@ -213,9 +220,10 @@ public sealed class ServerHost : IAsyncDisposable
             database,
             audit,
             attestors,
-            [federation, entries, agents, metrics, collector],
+            [federation, entries, agents, authorities, metrics, collector],
             api,
             admin,
+            care,
             publisher,
             desired,
             desired is null ? loops : [.. loops, new BackgroundPart($"entries of {desired.Folder}", desired.RunAsync)],

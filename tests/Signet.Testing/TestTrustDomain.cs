@@ -126,22 +126,31 @@ public sealed class TestTrustDomain : IAsyncDisposable
 
     public async Task StartAgentAsync(AttestorConfig attestor)
     {
-        AgentHost = AgentHost.Build(
-            new AgentConfig
-            {
-                TrustDomain = TrustDomain,
-                Server = new DnsEndPoint("127.0.0.1", _serverPort),
-                Attestor = attestor,
-                BootstrapBundle = _folder.File("bundle.pem"),
-                DataDir = _folder.File("agent"),
-                Socket = AgentSocket,
-                Metrics = new IPEndPoint(IPAddress.Loopback, 0),
-            },
-            TimeProvider.System,
-            Random.Shared.NextDouble,
-            NullLoggerFactory.Instance);
+        AgentHost = BuildAgent("agent", attestor);
         _agent = await RunningDaemon.StartAsync(AgentHost.Parts, AgentHost);
     }
+
+    /// <summary>Another agent beside the first, with a folder and a socket of its own; the caller stops it, and may start it again without a token.</summary>
+    public async Task<RunningDaemon> StartOtherAgentAsync(string name, string? joinToken = null)
+    {
+        var host = BuildAgent(name, new AttestorConfig.JoinToken(joinToken is null ? null : new Secret(joinToken)));
+        return await RunningDaemon.StartAsync(host.Parts, host);
+    }
+
+    private AgentHost BuildAgent(string name, AttestorConfig attestor) => AgentHost.Build(
+        new AgentConfig
+        {
+            TrustDomain = TrustDomain,
+            Server = new DnsEndPoint("127.0.0.1", _serverPort),
+            Attestor = attestor,
+            BootstrapBundle = _folder.File("bundle.pem"),
+            DataDir = _folder.File(name),
+            Socket = _folder.File(name + ".sock"),
+            Metrics = new IPEndPoint(IPAddress.Loopback, 0),
+        },
+        TimeProvider.System,
+        Random.Shared.NextDouble,
+        NullLoggerFactory.Instance);
 
     public async Task StopAgentAsync()
     {

@@ -2,6 +2,7 @@ using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Signet.Agent.Attestation;
 using Signet.Agent.Wire;
+using Signet.Agent.WorkloadApi;
 using Signet.Hosting;
 using Signet.Identity.X509;
 using Signet.Rpc.Wire.Node;
@@ -12,7 +13,7 @@ namespace Signet.Agent.Identities;
 /// Keeps this agent joined and informed: attests when it has no valid SVID, renews it in time, and holds the stream open on which the
 /// server pushes. Nothing here ends the agent; whatever fails is tried again with a growing pause. One task.
 /// </summary>
-internal sealed class NodeSync(AgentIdentity identity, ServerLink server, INodeAttestor attestor, TimeProvider time, Func<double> chance, ILogger<NodeSync> log)
+internal sealed class NodeSync(AgentIdentity identity, ServerLink server, INodeAttestor attestor, IdentityCache cache, ClientLedger clients, TimeProvider time, Func<double> chance, ILogger<NodeSync> log)
 {
     /// <summary>A stream is opened anew after this time at the latest, so that a clock that jumped or a machine that slept is noticed.</summary>
     private static readonly TimeSpan LongestStream = TimeSpan.FromMinutes(10);
@@ -120,14 +121,20 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, INodeA
         using var call = server.Watch(stop.Token);
         try
         {
-            await call.RequestStream.WriteAsync(new WatchRequest(), stop.Token).ConfigureAwait(false);
+            await using var speaker = new WatchSpeaker(call.RequestStream, identity, cache, clients, stop.Token);
+            await speaker.AnswerAsync(new WatchRequest(), stop.Token).ConfigureAwait(false);
             var reader = new NodeUpdateReader(identity.TrustDomain);
             while (await call.ResponseStream.MoveNext(stop.Token).ConfigureAwait(false))
             {
                 pause.Reset();
                 if (Answer(call.ResponseStream.Current, reader) is { } answer)
                 {
-                    await call.RequestStream.WriteAsync(answer, stop.Token).ConfigureAwait(false);
+                    await speaker.AnswerAsync(answer, stop.Token).ConfigureAwait(false);
+                }
+
+                if (identity.ReplaceIfSuperseded(Current.Superseded, time.GetUtcNow()) is { } soon)
+                {
+                    due.CancelAfter(soon);
                 }
             }
 
@@ -157,7 +164,7 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, INodeA
 
     private void Apply(NodeView view)
     {
-        identity.Accept(view.Bundles.Find(identity.TrustDomain)!);
+        identity.Accept(view.Own!, view.Bundles.Crls);
         Volatile.Write(ref _problem, "");
         Volatile.Write(ref _current, view);
         log.UpdateApplied(view.Revision, view.Entries.Length);

@@ -128,7 +128,7 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
         {
             return !JwtSvid.TryReadSubject(token, out var id, out problem) ? throw Broken($"the server's token does not hold: {problem}")
                 : id != entry.SpiffeId || audiences.Except(token.ClaimTexts("aud")).Any() ? throw Broken($"the server answered a token of {id} or for other audiences than were asked for")
-                : token.TryClaimTime("exp", out var expires) ? new HeldJwt(entry, svid.Token, time.GetUtcNow(), expires!.Value)
+                : token.TryClaimTime("exp", out var expires) ? new HeldJwt(entry, svid.Token, token.HeaderText("kid") ?? "", time.GetUtcNow(), expires!.Value)
                 : throw Broken("the server's token has no expiry");
         }
     }

@@ -20,7 +20,7 @@ public sealed class DownstreamIssuer(AuthorityPlan plan, AuthorityRotation autho
     public async Task<Certificate> IssueAsync(ReadOnlyMemory<byte> publicKey, TimeSpan ttl, string requestedBy, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        var anchor = authorities.Current.Records.OfType<X509AuthorityRecord>().Last(record => record is { Tier: AuthorityTier.Anchor, State: AuthorityState.Active });
+        var anchor = authorities.Current.Ledger.ActiveAnchor;
         var key = await keys.FindAsync(anchor.KeyName, cancellationToken).ConfigureAwait(false)
             ?? throw new IssuanceException($"the key of trust anchor {anchor.Id} is not on this server, so it cannot sign an authority for a server below it");
         var validity = SvidRenewal.Granted(ttl, AuthorityPlan.Backdate, anchor.Validity, now);
@@ -30,8 +30,8 @@ public sealed class DownstreamIssuer(AuthorityPlan plan, AuthorityRotation autho
         }
 
         var template = CertificateTemplate.Authority(plan.TrustDomain, publicKey, validity.NotBefore, validity.NotAfter, commonName: "", PathLength);
-        var serial = Convert.ToHexStringLower(template.Serial.Span);
-        var certificate = (template with { Subject = plan.Subject.ToName($"{plan.TrustDomain.Name} downstream authority {serial[..8]}") }).Sign(anchor.Certificate, key);
+        var name = plan.Subject.ToName($"{plan.TrustDomain.Name} downstream authority", Convert.ToHexStringLower(template.Serial.Span));
+        var certificate = (template with { Subject = name }).Sign(anchor.Certificate, key);
         if (!X509SvidProfile.TryCheckAuthority(certificate, plan.TrustDomain, out var problem))
         {
             throw new IssuanceException($"the authority just signed breaks the profile: {problem}");

@@ -19,7 +19,8 @@ public sealed record IssuedJwt(string Token, SpiffeId SpiffeId, DateTimeOffset I
 /// <param name="authorities">Whose key signs.</param>
 /// <param name="time">The clock.</param>
 /// <param name="issuer">The <c>iss</c>, for readers outside SPIFFE; null for none.</param>
-public sealed class JwtIssuer(AuthorityRotation authorities, TimeProvider time, string? issuer = null)
+/// <param name="failed">Called each time that nothing could be signed.</param>
+public sealed class JwtIssuer(AuthorityRotation authorities, TimeProvider time, string? issuer = null, Action? failed = null)
 {
     /// <summary>Signs a token. Whether the caller may ask is decided before.</summary>
     /// <param name="id">The subject.</param>
@@ -27,6 +28,19 @@ public sealed class JwtIssuer(AuthorityRotation authorities, TimeProvider time, 
     /// <param name="ttl">The lifetime wished for; cut to the key's.</param>
     /// <exception cref="IssuanceException">The key has expired, or the finished token does not hold.</exception>
     public IssuedJwt Issue(SpiffeId id, IReadOnlyList<string> audiences, TimeSpan ttl)
+    {
+        try
+        {
+            return Sign(id, audiences, ttl);
+        }
+        catch
+        {
+            failed?.Invoke();
+            throw;
+        }
+    }
+
+    private IssuedJwt Sign(SpiffeId id, IReadOnlyList<string> audiences, TimeSpan ttl)
     {
         var snapshot = authorities.Current;
         var now = time.GetUtcNow();

@@ -42,6 +42,9 @@ internal sealed partial class AdminClient(GrpcChannel channel, TimeProvider time
     {
     }
 
+    /// <summary>The authorities.</summary>
+    public AuthorityClient Authorities => new(channel, time);
+
     /// <summary>The audit trail.</summary>
     public AuditClient Audit => new(channel);
 

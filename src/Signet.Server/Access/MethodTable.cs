@@ -135,6 +135,12 @@ internal static class MethodTable
         [LocalAuthority + "RevokeX509Authority"] = ChangesAuthorities,
         [LocalAuthority + "RevokeX509UpstreamAuthority"] = ChangesAuthorities,
 
+        ["/signet.authority.v1.Authorities/List"] = ReadsAuthorities,
+        ["/signet.authority.v1.AnchorRotation/GetStatus"] = ReadsAuthorities,
+        ["/signet.authority.v1.AnchorRotation/Start"] = ChangesAuthorities,
+        ["/signet.authority.v1.AnchorRotation/Abort"] = ChangesAuthorities,
+        ["/signet.authority.v1.AnchorRotation/Force"] = ChangesAuthorities,
+
         [Logger + "GetLogger"] = ReadsServer,
         [Logger + "SetLogLevel"] = MethodRule.Write(AccessAction.ServerWrite).Everywhere,
         [Logger + "ResetLogLevel"] = MethodRule.Write(AccessAction.ServerWrite).Everywhere,

@@ -2,6 +2,7 @@ using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Signet.Authority.Rotation;
 using Signet.Identity.Jose;
+using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Spire.Server.Bundle;
@@ -17,11 +18,25 @@ namespace Signet.Server.Api;
 internal sealed class BundleService(TrustDomain own, TrustFederation federation, EntryDirectory entries, ILogger<BundleService> log)
     : Signet.Rpc.Wire.Spire.Server.Bundle.Bundle.BundleBase
 {
-    /// <summary>What relying parties must trust at one moment.</summary>
-    public static WireBundle Of(AuthoritySnapshot authorities) => authorities.Bundle.ToWire(authorities.JwtBundle);
+    /// <summary>What relying parties must trust at one moment, with a mark at what is being replaced.</summary>
+    public static WireBundle Of(AuthoritySnapshot authorities)
+    {
+        var wire = authorities.Bundle.ToWire(authorities.JwtBundle);
+        foreach (var (anchor, record) in wire.X509Authorities.Zip(authorities.Ledger.Anchors))
+        {
+            anchor.Tainted = record.State is SlotState.Old or SlotState.Tainted;
+        }
+
+        foreach (var key in wire.JwtAuthorities)
+        {
+            key.Tainted = authorities.Superseded.Contains(key.KeyId);
+        }
+
+        return wire;
+    }
 
     public override Task<WireBundle> GetBundle(GetBundleRequest request, ServerCallContext context) =>
-        Rpcs.GuardAsync(async () => (await federation.Published.CurrentAsync(context.CancellationToken).ConfigureAwait(false)).ToWire().Only(request.OutputMask));
+        Task.FromResult(federation.Published.Marked.Only(request.OutputMask));
 
     public override Task<CountBundlesResponse> CountBundles(CountBundlesRequest request, ServerCallContext context) =>
         Task.FromResult(new CountBundlesResponse { Count = 1 + federation.Bundles.Current.Count });

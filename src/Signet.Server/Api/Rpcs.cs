@@ -2,6 +2,8 @@ using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Signet.Authority.Issuance;
+using Signet.Authority.Keys;
+using Signet.Authority.Rotation;
 using Signet.Rpc.Wire.Spire.Types;
 using Signet.Server.Limits;
 using Signet.Server.Storage;
@@ -45,7 +47,11 @@ internal static class Rpcs
         {
             throw new RpcException(new Grpc.Core.Status(StatusCode.Unavailable, e.Message));
         }
-        catch (IssuanceException e)
+        catch (AuthorityException e)
+        {
+            throw new RpcException(new Grpc.Core.Status(StatusCode.FailedPrecondition, e.Message));
+        }
+        catch (Exception e) when (e is IssuanceException or KeyManagerException)
         {
             throw new RpcException(new Grpc.Core.Status(StatusCode.Unavailable, e.Message));
         }

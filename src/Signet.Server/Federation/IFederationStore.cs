@@ -24,14 +24,3 @@ public interface IBundleStore
 
     Task DeleteBundleAsync(TrustDomain trustDomain, CancellationToken cancellationToken);
 }
-
-/// <summary>What was published last of the own trust domain, by digest.</summary>
-public readonly record struct Publication(string Digest, ulong Sequence);
-
-/// <summary>Remembers what was published last, so that sequence numbers grow across restarts. Durable before a task completes.</summary>
-public interface IPublicationStore
-{
-    Task<Publication?> LoadPublicationAsync(CancellationToken cancellationToken);
-
-    Task SaveAsync(Publication publication, CancellationToken cancellationToken);
-}

@@ -72,7 +72,7 @@ internal sealed class TrustFederation : IDisposable
             trustDomain => trustDomain == config.TrustDomain ? authorities.Current.Bundle : bundles.Find(trustDomain)?.X509,
             federation.WebRoots is { } roots ? [.. roots.Select(root => X509CertificateLoader.LoadCertificate(root.Der.Span))] : null,
             time);
-        return new TrustFederation(relationships, bundles, new PublishedBundle(authorities, store, federation.RefreshHint), fetcher, time, logs);
+        return new TrustFederation(relationships, bundles, new PublishedBundle(authorities, federation.RefreshHint), fetcher, time, logs);
     }
 
     /// <summary>Whether entries may federate with a trust domain: there is a bundle of it, or a place to fetch one from.</summary>
@@ -109,7 +109,6 @@ internal sealed class TrustFederation : IDisposable
     public void Dispose()
     {
         _metrics.Dispose();
-        Published.Dispose();
         Bundles.Dispose();
         Relationships.Dispose();
     }

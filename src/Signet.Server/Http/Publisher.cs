@@ -51,7 +51,6 @@ internal sealed class Publisher : IAsyncDisposable
             yield return new PublicRoute(OidcDocuments.KeysPath, _ => Task.FromResult(PublicAnswer.Json(authorities.Current.JwtBundle.ToWebJson())));
         }
 
-        async Task<PublicAnswer> BundleAsync(CancellationToken cancellationToken) =>
-            PublicAnswer.Json((await bundle.CurrentAsync(cancellationToken).ConfigureAwait(false)).ToJson());
+        Task<PublicAnswer> BundleAsync(CancellationToken cancellationToken) => Task.FromResult(PublicAnswer.Json(bundle.Current.ToJson()));
     }
 }

@@ -5,7 +5,7 @@ using Signet.Server.Federation;
 
 namespace Signet.Server.Storage.Sqlite;
 
-internal sealed class SqliteFederationStore(SqliteDatabase database) : IRelationshipStore, IBundleStore, IPublicationStore
+internal sealed class SqliteFederationStore(SqliteDatabase database) : IRelationshipStore, IBundleStore
 {
     public async Task<IReadOnlyList<FederationRelationship>> LoadRelationshipsAsync(CancellationToken cancellationToken) =>
         await database.RunAsync(
@@ -45,24 +45,6 @@ internal sealed class SqliteFederationStore(SqliteDatabase database) : IRelation
 
     public Task DeleteBundleAsync(TrustDomain trustDomain, CancellationToken cancellationToken) =>
         DeleteAsync("DELETE FROM federated_bundles WHERE trust_domain = $trust_domain", trustDomain, cancellationToken);
-
-    public Task<Publication?> LoadPublicationAsync(CancellationToken cancellationToken) =>
-        database.RunAsync(
-            (connection, transaction) => connection.Query<Publication?>(
-                transaction, "SELECT digest, sequence FROM publication", row => new Publication(row.Text("digest"), (ulong)row.GetInt64(row.GetOrdinal("sequence")))).SingleOrDefault(),
-            cancellationToken);
-
-    public Task SaveAsync(Publication publication, CancellationToken cancellationToken) =>
-        database.RunAsync(
-            (connection, transaction) =>
-            {
-                connection.Execute(
-                    transaction,
-                    "INSERT OR REPLACE INTO publication (id, digest, sequence) VALUES (1, $digest, $sequence)",
-                    ("$digest", publication.Digest),
-                    ("$sequence", (long)publication.Sequence));
-            },
-            cancellationToken);
 
     private Task DeleteAsync(string sql, TrustDomain trustDomain, CancellationToken cancellationToken) =>
         database.RunAsync((connection, transaction) => { connection.Execute(transaction, sql, ("$trust_domain", trustDomain.Name)); }, cancellationToken);

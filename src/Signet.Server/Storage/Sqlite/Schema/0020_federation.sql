@@ -10,10 +10,3 @@ CREATE TABLE federated_bundles (
   trust_domain TEXT NOT NULL PRIMARY KEY,
   bundle       TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-
--- One row: what was published last of the own bundle.
-CREATE TABLE publication (
-  id       INTEGER PRIMARY KEY CHECK (id = 1),
-  digest   TEXT NOT NULL,
-  sequence INTEGER NOT NULL
-) STRICT;
