@@ -194,7 +194,8 @@ internal sealed class PublicKey
             : throw new AsnContentException("the RSA key has a negative number");
     }
 
-    private AsymmetricAlgorithm Import()
+    /// <exception cref="CryptographicException">The bits are not a key of that kind.</exception>
+    public AsymmetricAlgorithm Import()
     {
         AsymmetricAlgorithm key = Kind == PublicKeyKind.Ec ? ECDsa.Create() : RSA.Create();
         try

@@ -9,7 +9,7 @@ namespace Signet.Server.Attestation;
 /// <summary>Which hosts may prove themselves by answering on a port.</summary>
 public sealed record HttpChallengeConfig
 {
-    private const int HttpPort = 80;
+    internal const int HttpPort = 80;
 
     /// <summary>On ports below this, only the host's administrator listens.</summary>
     private const int FirstFreePort = 1024;
@@ -24,6 +24,9 @@ public sealed record HttpChallengeConfig
 
     /// <summary>Whether only a host's first attestation counts.</summary>
     public bool Tofu { get; init; } = true;
+
+    /// <summary>Whether it is safe as it is: without trust on first use, only the host's administrator may be able to answer.</summary>
+    internal bool IsTofuRight => Tofu || Port < FirstFreePort;
 
     /// <summary>Networks that may be asked although they are not public.</summary>
     public IReadOnlyList<IPNetwork> AllowedNetworks { get; init; } = [];
@@ -86,7 +89,7 @@ public sealed record HttpChallengeConfig
             Port = ReadPort(section),
             Tofu = section.Flag("tofu", true),
         };
-        if (config is { Tofu: false, Port: null or >= FirstFreePort })
+        if (!config.IsTofuRight)
         {
             section.Problem("tofu", $"can be false only with a port below {FirstFreePort}: on others every user of a host could prove to be the node, at any time");
         }

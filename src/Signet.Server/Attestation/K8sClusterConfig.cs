@@ -6,13 +6,25 @@ namespace Signet.Server.Attestation;
 /// <summary>A Kubernetes cluster whose pods may attest.</summary>
 public sealed record K8sClusterConfig
 {
-    private const string InCluster = "/var/run/secrets/kubernetes.io/serviceaccount";
+    private const string Mount = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+    /// <summary>What tokens for SPIRE's servers are made for.</summary>
+    public static IReadOnlyList<string> DefaultAudiences { get; } = ["spire-server"];
+
+    /// <summary>The cluster in which this server is a pod itself; nobody may attest yet.</summary>
+    public static K8sClusterConfig Own { get; } = new()
+    {
+        ServiceAccounts = new HashSet<string>(),
+        Server = new Uri("https://kubernetes.default.svc/"),
+        CaFile = $"{Mount}/ca.crt",
+        TokenFile = $"{Mount}/token",
+    };
 
     /// <summary>As agents run: <c>namespace:name</c>.</summary>
     public required IReadOnlySet<string> ServiceAccounts { get; init; }
 
     /// <summary>One of which a token must be made for.</summary>
-    public IReadOnlyList<string> Audiences { get; init; } = ["spire-server"];
+    public IReadOnlyList<string> Audiences { get; init; } = DefaultAudiences;
 
     /// <summary>Labels of nodes that become selectors.</summary>
     public IReadOnlyList<string> NodeLabels { get; init; } = [];
@@ -63,25 +75,28 @@ public sealed record K8sClusterConfig
         return new K8sClusterConfig
         {
             ServiceAccounts = accounts.ToHashSet(StringComparer.Ordinal),
-            Audiences = audiences.Count > 0 ? audiences : ["spire-server"],
+            Audiences = audiences.Count > 0 ? audiences : DefaultAudiences,
             NodeLabels = section.Texts("nodeLabels"),
             PodLabels = section.Texts("podLabels"),
             Server = ReadServer(section),
-            CaFile = section.FilePath("caFile", $"{InCluster}/ca.crt"),
-            TokenFile = section.FilePath("tokenFile", $"{InCluster}/token"),
+            CaFile = section.FilePath("caFile", Own.CaFile),
+            TokenFile = section.FilePath("tokenFile", Own.TokenFile),
         };
     }
 
-    // In a pod, the cluster's own API is at this name.
     private static Uri ReadServer(ConfigSection section)
     {
-        var text = section.Text("server", "https://kubernetes.default.svc/");
+        if (section.Text("server") is not { } text)
+        {
+            return Own.Server;
+        }
+
         if (Uri.TryCreate(text.EndsWith('/') ? text : text + "/", UriKind.Absolute, out var server) && server.Scheme == Uri.UriSchemeHttps && server.UserInfo.Length + server.Query.Length == 0)
         {
             return server;
         }
 
         section.Problem("server", $"\"{Printable.Of(text)}\" is not an address of an API; write it as https://HOST:PORT");
-        return new Uri("https://kubernetes.default.svc/");
+        return Own.Server;
     }
 }

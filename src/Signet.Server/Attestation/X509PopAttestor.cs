@@ -50,7 +50,7 @@ public sealed class X509PopAttestor(TrustDomain trustDomain, X509PopConfig confi
         }
 
         // 2. Is it the node's own?
-        using var key = PublicKeyOf(leaf);
+        using var key = leaf.ImportPublicKey();
         var nonce = RandomNumberGenerator.GetBytes(X509PopWire.NonceLength);
         var answer = await node.ChallengeAsync(X509PopWire.EncodeChallenge(key is RSA, nonce), cancellationToken).ConfigureAwait(false);
         if (!TryReadAnswer(answer, key, nonce, out var isProven, out problem))
@@ -90,14 +90,6 @@ public sealed class X509PopAttestor(TrustDomain trustDomain, X509PopConfig confi
 
         chain = [.. read];
         return true;
-    }
-
-    // The path holds, so the key is of a kind and a strength that is trusted.
-    private static AsymmetricAlgorithm PublicKeyOf(Certificate leaf)
-    {
-        AsymmetricAlgorithm key = leaf.KeyDescription.StartsWith("RSA", StringComparison.Ordinal) ? RSA.Create() : ECDsa.Create();
-        key.ImportSubjectPublicKeyInfo(leaf.SubjectPublicKeyInfo.Span, out _);
-        return key;
     }
 
     private static bool TryReadAnswer(ReadOnlyMemory<byte> answer, AsymmetricAlgorithm key, byte[] nonce, out bool isProven, out string problem)

@@ -7,6 +7,7 @@ using Signet.Hosting.Logging;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server.Access;
+using Signet.Server.Attestation;
 
 namespace Signet.Server.Spire;
 
@@ -52,7 +53,7 @@ internal static class SpireServerConf
         var server = root.Section("server");
         var trustDomain = server.RequiredTrustDomain("trust_domain");
         var dataDir = server.FilePath("data_dir", places.ServerState);
-        ReadPlugins(root.Section("plugins"), dataDir);
+        var attestation = ReadPlugins(root.Section("plugins"), dataDir);
         ReadDangers(server);
         foreach (var (key, reason) in Meaningless.Where(one => server.Shape(one.Key) != ConfigShape.Absent))
         {
@@ -71,6 +72,7 @@ internal static class SpireServerConf
             StorePath = Path.Combine(dataDir, "signet.db"),
             X509Ttl = server.Duration("default_x509_svid_ttl") ?? svidTtl ?? TimeSpan.FromHours(1),
             JwtTtl = server.Duration("default_jwt_svid_ttl") ?? TimeSpan.FromMinutes(5),
+            Attestation = attestation,
             PurgeAgentsAfter = server.Duration("prune_attested_nodes_expired_for") ?? TimeSpan.Zero,
             Authority = new AuthorityPlan
             {
@@ -134,8 +136,9 @@ internal static class SpireServerConf
         }
     }
 
-    private static void ReadPlugins(ConfigSection plugins, string dataDir)
+    private static AttestationConfig ReadPlugins(ConfigSection plugins, string dataDir)
     {
+        var attestation = new AttestationConfig();
         foreach (var plugin in SpirePlugin.All(plugins))
         {
             switch (plugin.Kind, plugin.Name)
@@ -157,11 +160,8 @@ internal static class SpireServerConf
                 case ("KeyManager", _):
                     plugin.Refuse("its keys would lie on the disk of this machine instead; write KeyManager \"disk\" if that is fine");
                     break;
-                case ("NodeAttestor", "join_token"):
-                    plugin.Data.Ignore([.. plugin.Data.Keys]);
-                    break;
                 case ("NodeAttestor", _):
-                    plugin.Warn("agents can't attest like this here and are refused; let them join by token, or see attestation in docs/reference/configuration.md");
+                    attestation = SpireAttestors.With(attestation, plugin);
                     break;
                 case ("UpstreamAuthority", _):
                     plugin.Warn("this server signs with a trust anchor of its own; give relying parties its bundle (signet bundle show)");
@@ -177,6 +177,8 @@ internal static class SpireServerConf
                     break;
             }
         }
+
+        return attestation;
     }
 
     // Metrics and health are one endpoint here.

@@ -4,6 +4,7 @@ using Signet.InteropTests.Rpc;
 using Signet.Rpc;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Spire.Server.Entry;
+using Signet.Server.Attestation;
 using Signet.Testing;
 using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
 
@@ -49,6 +50,38 @@ public sealed class SpireApiTests : IDisposable
 
         var output = await Peer.RunAsync(
             node, Peer.Scripts, Path.Combine(Peer.Scripts, "spire_agent.mjs"), $"{domain.ServerEndPoint}", Path.Combine(Peer.Repository, "protos"), Path.Combine(domain.Folder, "bundle.pem"), token.Token, $"{entries}");
+        Assert.EndsWith("done", output.TrimEnd(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("rsa:2048")]
+    [InlineData("ec")]
+    public async Task An_agent_of_another_make_attests_by_certificate_as_SPIREs_does(string keyType)
+    {
+        var node = Peer.Require("/usr/bin/node", "nodejs");
+        var openssl = Peer.Require("/usr/bin/openssl", "openssl");
+        await Peer.RequireNodeModulesAsync();
+        var (certificate, key) = (_folder.File("node.pem"), _folder.File("node.key"));
+        string[] kind = keyType == "ec" ? ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"] : [keyType];
+        await Peer.RunAsync(openssl, _folder.Path, ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", _folder.File("ca.key"), "-out", _folder.File("ca.pem"), "-subj", "/CN=devices", "-days", "2"]);
+        await Peer.RunAsync(openssl, _folder.Path, ["req", "-x509", "-newkey", .. kind, "-nodes", "-keyout", key, "-out", certificate, "-subj", "/CN=node-1", "-days", "1", "-CA", _folder.File("ca.pem"), "-CAkey", _folder.File("ca.key"), "-addext", "basicConstraints=critical,CA:FALSE", "-addext", "keyUsage=critical,digitalSignature"]);
+        await Peer.RunAsync(openssl, _folder.Path, ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", _folder.File("csr.key"), "-out", _folder.File("csr.der"), "-outform", "DER", "-subj", "/C=US/O=SPIRE"]);
+
+        await using var domain = await TestTrustDomain.StartAsync();
+        await domain.StopServerAsync();
+        domain.Attestation = new AttestationConfig { X509Pop = new X509PopConfig { CaBundles = [_folder.File("ca.pem")] } };
+        await domain.StartServerAsync();
+        var output = await Peer.RunAsync(
+            node,
+            Peer.Scripts,
+            Path.Combine(Peer.Scripts, "x509pop_agent.mjs"),
+            $"{domain.ServerEndPoint}",
+            Path.Combine(Peer.Repository, "protos"),
+            Path.Combine(domain.Folder, "bundle.pem"),
+            certificate,
+            key,
+            _folder.File("csr.der"),
+            _folder.File("csr.key"));
         Assert.EndsWith("done", output.TrimEnd(), StringComparison.Ordinal);
     }
 

@@ -143,7 +143,7 @@ public sealed class SpireServerConfTests
             """);
         Assert.Equal(9081, config.Listen.Port);
         Assert.Contains(config.Warnings, warning => warning.Message.Contains("KeyManager \"memory\"", StringComparison.Ordinal));
-        Assert.Contains(config.Warnings, warning => warning.Message.Contains("NodeAttestor \"x509pop\"", StringComparison.Ordinal));
+        Assert.Equal(["x"], config.Attestation.X509Pop!.CaBundles);
     }
 
     [Theory]
