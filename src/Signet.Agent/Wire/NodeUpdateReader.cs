@@ -32,6 +32,9 @@ internal sealed class NodeUpdateReader(TrustDomain trustDomain)
     /// <summary>More entries than any node has workloads; what goes beyond is refused.</summary>
     public const int MaxEntries = 200_000;
 
+    /// <summary>The end of the year 9999.</summary>
+    private const long MaxMilliseconds = 253_402_300_799_999;
+
     private const string NotBegun = "it says what differs from something that was refused or never came";
 
     private ImmutableDictionary<string, RegistrationEntry>.Builder? _entries;
@@ -101,14 +104,19 @@ internal sealed class NodeUpdateReader(TrustDomain trustDomain)
             (_bundles, _superseded) = (_bundles.WithCrls(crls), [.. notice.Superseded]);
         }
 
-        foreach (var wire in update.Entries)
+        if (update.Entries.Count != update.EntriesCreated.Count)
+        {
+            return $"there are {update.Entries.Count} entries and {update.EntriesCreated.Count} times of their creation";
+        }
+
+        foreach (var (wire, created) in update.Entries.Zip(update.EntriesCreated))
         {
             if (!SpireMapping.TryRead(wire, out var entry, out var problem))
             {
                 return $"entry {Printable.Of(wire.Id)}: {problem}";
             }
 
-            entries[entry.Id] = entry;
+            entries[entry.Id] = entry with { CreatedAt = DateTimeOffset.UnixEpoch.AddMilliseconds(Math.Clamp(created, 0, MaxMilliseconds)) };
         }
 
         entries.RemoveRange(update.RemovedEntries);

@@ -54,6 +54,12 @@ internal static class NodeUpdates
         }
     }
 
+    private static void AddTo(NodeUpdate page, Rpc.Wire.Spire.Types.Entry entry, DateTimeOffset createdAt)
+    {
+        page.Entries.Add(entry);
+        page.EntriesCreated.Add(createdAt.ToUnixTimeMilliseconds());
+    }
+
     // Nothing is withdrawn before what takes its place is there, and nobody is trusted longer than needed: bundles first.
     private static IEnumerable<(Action<NodeUpdate> Add, int Bytes)> Changes(NodeImage told, NodeImage now)
     {
@@ -78,7 +84,7 @@ internal static class NodeUpdates
             if (told.Entries.GetValueOrDefault(id) != entry)
             {
                 var wire = entry.ToWire();
-                yield return (page => page.Entries.Add(wire), wire.CalculateSize());
+                yield return (page => AddTo(page, wire, entry.CreatedAt), wire.CalculateSize());
             }
         }
 

@@ -171,13 +171,21 @@ public sealed class NodeUpdatesTests
     }
 
     [Fact]
+    public void Entries_without_the_time_of_their_creation_are_refused()
+    {
+        var update = NodeUpdates.Between(null, Image("1"), 1).Single();
+        update.EntriesCreated.Clear();
+        Assert.Contains("1 entries and 0 times", Assert.IsType<NodeReading.Refused>(new NodeUpdateReader(Domain).Read(update)).Problem);
+    }
+
+    [Fact]
     public void An_oldest_entry_stays_first_when_a_younger_one_is_added_before_it()
     {
         var now = new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero);
         var reader = new NodeUpdateReader(Domain);
         var old = new NodeImage(new Dictionary<string, RegistrationEntry> { ["z"] = Entry("z") with { CreatedAt = now } }, [Own]);
         reader.Read(NodeUpdates.Between(null, old, 1).Single());
-        var both = old with { Entries = new Dictionary<string, RegistrationEntry>(old.Entries) { ["a"] = Entry("a") with { CreatedAt = now.AddSeconds(1) } } };
+        var both = old with { Entries = new Dictionary<string, RegistrationEntry>(old.Entries) { ["a"] = Entry("a") with { CreatedAt = now.AddMilliseconds(1) } } };
         var view = Assert.IsType<NodeReading.Complete>(reader.Read(NodeUpdates.Between(old, both, 2).Single())).View;
         Assert.Equal(["z", "a"], view.Entries.Select(entry => entry.Id));
     }
