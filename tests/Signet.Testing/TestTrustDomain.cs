@@ -25,6 +25,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
     private RunningDaemon? _server;
     private RunningDaemon? _agent;
     private ServerHost? _serverHost;
+    private WorkloadApiClient? _client;
     private int _serverPort;
 
     private TestTrustDomain(TimeSpan svidTtl, TimeSpan authorityTtl, string? entries) => (_svidTtl, _authorityTtl, _entries) = (svidTtl, authorityTtl, entries);
@@ -36,6 +37,9 @@ public sealed class TestTrustDomain : IAsyncDisposable
     public string AgentSocket => _folder.File("agent.sock");
 
     public WorkloadApiAddress WorkloadApi => WorkloadApiAddress.TryParse(AgentSocket, out var address, out var problem) ? address : throw new InvalidOperationException(problem);
+
+    /// <summary>The Workload API, as this process sees it.</summary>
+    public WorkloadApiClient Client => _client ??= new WorkloadApiClient(WorkloadApi, TimeProvider.System);
 
     public IPEndPoint ServerEndPoint => _serverHost!.LocalEndPoint;
 
@@ -118,6 +122,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _client?.Dispose();
         if (_agent is not null)
         {
             await _agent.DisposeAsync();
