@@ -23,6 +23,9 @@ public sealed class MutualTls(IX509Source source, Authorizer authorizer, TimePro
     /// <summary>Who may be at the other end.</summary>
     public Authorizer Authorizer => authorizer;
 
+    /// <summary>The clock that it goes by.</summary>
+    public TimeProvider Time => time;
+
     /// <summary>Settings to accept one connection with. Use them for one handshake; get new ones for the next.</summary>
     /// <param name="accepted">Hears who the peer is, during the handshake.</param>
     /// <param name="refused">Hears why it was refused, during the handshake: for a log, since TLS tells the peer next to nothing. Must not block or throw.</param>
