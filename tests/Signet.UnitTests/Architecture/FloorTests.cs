@@ -17,7 +17,8 @@ public sealed class FloorTests
         ["Signet.Server"] = ["Signet.Identity", "Signet.Rpc", "Signet.Authority", "Signet.Policy", "Signet.Client", "Signet.Hosting"],
         ["Signet.Agent"] = ["Signet.Identity", "Signet.Rpc", "Signet.Client", "Signet.Hosting"],
         ["Signet.Proxy"] = ["Signet.Identity", "Signet.Rpc", "Signet.Policy", "Signet.Client", "Signet.Hosting"],
-        ["signet"] = ["Signet.Identity", "Signet.Rpc", "Signet.Authority", "Signet.Policy", "Signet.Client", "Signet.Hosting", "Signet.Server", "Signet.Agent", "Signet.Proxy"],
+        ["Signet.Helper"] = ["Signet.Identity", "Signet.Rpc", "Signet.Client", "Signet.Hosting"],
+        ["signet"] = ["Signet.Identity", "Signet.Rpc", "Signet.Authority", "Signet.Policy", "Signet.Client", "Signet.Hosting", "Signet.Server", "Signet.Agent", "Signet.Proxy", "Signet.Helper"],
     };
 
     public static TheoryData<string> Projects => [.. MayReference.Keys];
