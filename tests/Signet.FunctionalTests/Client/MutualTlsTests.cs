@@ -52,6 +52,23 @@ public sealed class MutualTlsTests
     }
 
     [Fact]
+    public async Task A_stream_of_ones_own_follows_rotations_by_the_selection_of_its_options()
+    {
+        var orders = new TestIdentity(_authority.Context("/orders"));
+        var (tls, web) = (Tls(orders), Tls(new TestIdentity(_authority.Context("/web"))));
+        for (var i = 0; i < 2; i++)
+        {
+            var (near, far) = await Pipe.OpenAsync(_patience);
+            await using var server = new SslStream(far);
+            var accepting = server.AuthenticateAsServerAsync(tls.SelectServerOptions, null, _patience);
+            await using var client = await web.ConnectAsync(near, "", _patience);
+            await accepting;
+            Assert.Equal(orders.Current!.Default.Leaf.Der.ToArray(), client.RemoteCertificate!.GetRawCertData());
+            orders.Publish(_authority.Context("/orders"));
+        }
+    }
+
+    [Fact]
     public void A_certificate_is_made_ready_for_TLS_once_and_not_per_handshake()
     {
         var source = new TestIdentity(_authority.Context("/web"));
