@@ -4,7 +4,9 @@ using Signet.Agent.Attestation;
 using Signet.Agent.Identities;
 using Signet.Agent.Telemetry;
 using Signet.Benchmarks.Machines;
+using Signet.Agent.WorkloadApi;
 using Signet.Cli.Clients;
+using Signet.Hosting.Configuration;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
@@ -53,11 +55,7 @@ internal static class Fleet
             // 2. All get their entries at once, and an SVID for each.
             clock = new Measured(mesh);
             agents.ForEach(agent => agent.Start(stop.Token));
-            using (var registration = new RegistrationClient(mesh.Layout.ServerSocket, context.Time))
-            {
-                await registration.ApplyAsync("bench", [.. agents.SelectMany(agent => Enumerable.Range(0, EntriesEach).Select(i => agent.Entry($"/bench/{agent.Number}/{i}")))], ApplyMode.Carefully, context.Cancellation);
-            }
-
+            await admin.ApplyAsync("bench", [.. agents.SelectMany(agent => Enumerable.Range(0, EntriesEach).Select(i => agent.Entry($"/bench/{agent.Number}/{i}")))], ApplyMode.Carefully, context.Cancellation);
             await UntilAsync(() => agents.All(agent => agent.Svids == EntriesEach), context.Cancellation);
             clock.Tell(table, $"{count * EntriesEach} entries applied, pushed and signed");
 
@@ -163,7 +161,7 @@ internal static class Fleet
         {
             Number = number;
             (_identity, _server) = (identity, server);
-            _sync = new NodeSync(identity, server, new NodeAttestor(null), time, Random.Shared.NextDouble, NullLogger<NodeSync>.Instance);
+            _sync = new NodeSync(identity, server, new AttestorConfig.JoinToken(null).Build(), _cache, new ClientLedger(), time, Random.Shared.NextDouble, NullLogger<NodeSync>.Instance);
             _keeper = new IdentityKeeper(_sync, server, _cache, Metrics, time, Random.Shared.NextDouble, NullLogger<IdentityKeeper>.Instance);
         }
 
@@ -177,7 +175,7 @@ internal static class Fleet
             var folder = Directory.CreateDirectory(mesh.Layout.File($"agents/{number}")).FullName;
             var identity = AgentIdentity.TryLoad(bundle.TrustDomain, folder, [.. bundle.Authorities], Random.Shared.NextDouble, out var problem) ?? throw new BenchException(problem);
             var server = new ServerLink(identity, "127.0.0.1", mesh.Layout.ServerPort, TimeProvider.System);
-            identity.Accept(await server.JoinAsync(token.Token, cancellationToken), DateTimeOffset.UtcNow);
+            identity.Accept(await server.AttestAsync(new JoinTokenAttestor(new Secret(token.Token)), cancellationToken), DateTimeOffset.UtcNow);
             return new SimulatedAgent(number, identity, server, TimeProvider.System);
         }
 

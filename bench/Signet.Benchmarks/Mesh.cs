@@ -12,6 +12,9 @@ internal sealed class Mesh : IAsyncDisposable
 {
     private static readonly TimeSpan SvidTtl = TimeSpan.FromHours(1);
 
+    /// <summary>All nodes of a benchmark join from one address.</summary>
+    private const string AnyNumberOfNodes = "limits: {attest: {perSecond: 10000, burst: 20000}, operators: {perSecond: 10000, burst: 20000}}";
+
     private readonly DemoMesh _demo;
     private readonly TimeProvider _time;
 
@@ -44,7 +47,7 @@ internal sealed class Mesh : IAsyncDisposable
         }
     }
 
-    public Task StartServerAsync(CancellationToken cancellationToken) => _demo.StartServerAsync(SvidTtl, cancellationToken);
+    public Task StartServerAsync(CancellationToken cancellationToken) => _demo.StartServerAsync(SvidTtl, cancellationToken, AnyNumberOfNodes);
 
     public Task StopServerAsync() => _demo.StopServerAsync();
 

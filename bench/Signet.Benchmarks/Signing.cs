@@ -1,6 +1,8 @@
 using System.Diagnostics;
+using Signet.Agent.Attestation;
 using Signet.Agent.Identities;
 using Signet.Benchmarks.Machines;
+using Signet.Hosting.Configuration;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using static Signet.Benchmarks.Samples;
@@ -54,7 +56,7 @@ internal static class Signing
         var identity = AgentIdentity.TryLoad(bundle.TrustDomain, folder, [.. bundle.Authorities], Random.Shared.NextDouble, out var problem) ?? throw new BenchException(problem);
         using (var server = new ServerLink(identity, "127.0.0.1", mesh.Layout.ServerPort, context.Time))
         {
-            identity.Accept(await server.JoinAsync(token.Token, context.Cancellation), context.Time.GetUtcNow());
+            identity.Accept(await server.AttestAsync(new JoinTokenAttestor(new Secret(token.Token)), context.Cancellation), context.Time.GetUtcNow());
         }
 
         var entries = new List<RegistrationEntry>(Entries);

@@ -1,4 +1,5 @@
 using System.Net;
+using Signet.Agent.Attestation;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
@@ -13,8 +14,8 @@ public sealed record AgentConfig
     /// <summary>Where the server's gRPC is.</summary>
     public required DnsEndPoint Server { get; init; }
 
-    /// <summary>Lets this node join once; not needed any more afterwards.</summary>
-    public required Secret? JoinToken { get; init; }
+    /// <summary>How this node proves itself to the server.</summary>
+    public required AttestorConfig Attestor { get; init; }
 
     /// <summary>PEM file with the trust anchors to begin with; not needed any more after the first contact.</summary>
     public required string? BootstrapBundle { get; init; }
@@ -37,7 +38,7 @@ public sealed record AgentConfig
             IPEndPoint address => new DnsEndPoint(address.Address.ToString(), address.Port),
             var other => throw new InvalidOperationException($"unexpected {other}"),
         },
-        JoinToken = root.Secret("joinToken"),
+        Attestor = AttestorConfig.Read(root),
         BootstrapBundle = root.Section("bootstrap").FilePath("bundle"),
         DataDir = root.FilePath("dataDir", places.AgentState),
         Socket = root.UnixPath("socket", places.AgentSocket),

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Signet.Agent.Attestation;
 using Signet.Agent.Attestation.Workload;
 using Signet.Agent.Identities;
 using Signet.Agent.Sds;
@@ -16,6 +15,7 @@ using Signet.Rpc.Wire.Envoy.Secret;
 using Signet.Rpc.Wire.Explain;
 using Signet.Rpc.Wire.Health;
 using Signet.Rpc.Wire.Spiffe;
+using Signet.Rpc.Wire.Workload;
 
 namespace Signet.Agent;
 
@@ -61,22 +61,24 @@ public sealed class AgentHost : IAsyncDisposable
 
         // 2. What it may hand out.
         var server = new ServerLink(identity, config.Server.Host, config.Server.Port, time);
-        var sync = new NodeSync(identity, server, new NodeAttestor(config.JoinToken?.Reveal()), time, chance, logs.CreateLogger<NodeSync>());
         var cache = new IdentityCache();
+        var clients = new ClientLedger();
+        var sync = new NodeSync(identity, server, config.Attestor.Build(), cache, clients, time, chance, logs.CreateLogger<NodeSync>());
         var metrics = new AgentMetrics();
-        metrics.Observe(identity, cache, sync, time);
+        metrics.Observe(identity, cache, clients, sync, time);
         var collector = new MetricsCollector();
         var keeper = new IdentityKeeper(sync, server, cache, metrics, time, chance, logs.CreateLogger<IdentityKeeper>());
 
         // 3. To whom.
         var attestor = new WorkloadAttestor(new UnixAttestor(), cache, logs.CreateLogger<WorkloadAttestor>());
-        var subjects = new WorkloadSubjects(attestor, cache, metrics, time, logs.CreateLogger<WorkloadSubjects>());
-        var tokens = new JwtCache(server.SignTokenAsync, time, logs.CreateLogger<JwtCache>());
+        var subjects = new WorkloadSubjects(attestor, cache, clients, metrics, time, logs.CreateLogger<WorkloadSubjects>());
+        var tokens = new JwtCache(server.SignTokenAsync, () => cache.Current.View.Superseded, time, logs.CreateLogger<JwtCache>());
         var health = new GrpcHealthService();
         var api = new WorkloadEndpoint(
             config.Socket,
             services => services
                 .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects, tokens, time)), WorkloadHeader.CheckAsync)
+                .Add(Applied.Descriptor, Applied.BindService(new AppliedService(subjects, clients)), WorkloadHeader.CheckAsync)
                 .Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(new SdsService(subjects, cache, metrics, logs.CreateLogger<SdsService>())))
                 .Add(Explain.Descriptor, Explain.BindService(new ExplainService(attestor, cache, sync, keeper, NativeUser.EffectiveId(), time)))
                 .Add(Health.Descriptor, Health.BindService(health))

@@ -3,10 +3,12 @@ using Grpc.Core;
 using Signet.Agent;
 using Signet.Authority.Issuance;
 using Signet.Authority.Keys;
+using Signet.Cli.Clients;
 using Signet.Cli.Output;
 using Signet.Client;
 using Signet.Hosting;
 using Signet.Proxy.Capture;
+using Signet.Server.Audit;
 using Signet.Server.Storage;
 
 namespace Signet.Cli;
@@ -15,12 +17,18 @@ namespace Signet.Cli;
 internal sealed record CliContext(TimeProvider Time, Func<double> Chance)
 {
     private const string ServerVariable = "SIGNET_SERVER_SOCKET";
+    private const string AddressVariable = "SIGNET_SERVER_ADDRESS";
+    private const string ServerName = "--server", SvidName = "--svid";
 
     /// <summary>The option of everything that lies in the file system by default.</summary>
     public static Option<string> HomeOption() => new("--home") { Description = "The folder under which sockets and state lie (default: the system's for root, ~/.signet for everybody else)", HelpName = "DIR" };
 
-    /// <summary>The option of commands that speak to the server.</summary>
-    public static Option<string> ServerOption() => new("--server") { Description = $"The server's admin socket (default: ${ServerVariable}, then the usual place)", HelpName = "SOCKET" };
+    /// <summary>The option of commands that speak to the server; <see cref="Run"/> adds the one that says as whom.</summary>
+    public static Option<string> ServerOption() => new(ServerName)
+    {
+        Description = $"The server: its admin socket, or HOST:PORT to speak to it over the network (default: ${ServerVariable}, then ${AddressVariable}, then the usual place)",
+        HelpName = "SOCKET|HOST:PORT",
+    };
 
     /// <summary>The option of commands that speak to the agent.</summary>
     public static Option<string> SocketOption() => new("--socket") { Description = $"The agent's socket (default: ${WorkloadApiAddress.Variable}, then the usual place)", HelpName = "SOCKET" };
@@ -32,8 +40,13 @@ internal sealed record CliContext(TimeProvider Time, Func<double> Chance)
             ? places
             : throw new CliError(problem, "for example: --home /tmp/signet");
 
-    /// <summary>The server's admin socket: the option, then the environment, then the usual place.</summary>
-    public static string ServerSocket(string? option) => option ?? Environment.GetEnvironmentVariable(ServerVariable) ?? PlacesOf(null).ServerSocket;
+    /// <summary>Speaks to the server that the command line, the environment or else the usual place names.</summary>
+    /// <exception cref="CliError">There is no such place, or no identity to show there.</exception>
+    public async Task<AdminClient> AdminAsync(ParseResult parsed, CancellationToken cancellationToken)
+    {
+        var server = parsed.GetValue<string>(ServerName) ?? Environment.GetEnvironmentVariable(ServerVariable) ?? Environment.GetEnvironmentVariable(AddressVariable) ?? PlacesOf(null).ServerSocket;
+        return new AdminClient(await AdminChannel.OpenAsync(server, parsed.GetValue<string>(SvidName), Time, cancellationToken).ConfigureAwait(false), Time);
+    }
 
     /// <summary>The agent's address: the option, then the environment, then the usual place.</summary>
     /// <exception cref="CliError">What is given there is not an address.</exception>
@@ -44,7 +57,17 @@ internal sealed record CliContext(TimeProvider Time, Func<double> Chance)
     }
 
     /// <summary>Gives a command its body; what it throws reaches the person as <c>error:</c> and <c>hint:</c>.</summary>
-    public static void Run(Command command, Func<ParseResult, CancellationToken, Task<int>> body) =>
+    public static void Run(Command command, Func<ParseResult, CancellationToken, Task<int>> body)
+    {
+        if (command.Options.Any(option => option.Name == ServerName))
+        {
+            command.Options.Add(new Option<string>(SvidName)
+            {
+                Description = "Over the network: where svid.pem, key.pem and bundle.pem lie that say who asks (default: the agent is asked)",
+                HelpName = "DIR",
+            });
+        }
+
         command.SetAction((parsed, cancellationToken) => Failures.ReportAsync(parsed.InvocationConfiguration.Error, async () =>
         {
             try
@@ -56,6 +79,7 @@ internal sealed record CliContext(TimeProvider Time, Func<double> Chance)
                 throw explained;
             }
         }));
+    }
 
     private static CliError? Explain(Exception failure) => failure switch
     {
@@ -65,6 +89,7 @@ internal sealed record CliContext(TimeProvider Time, Func<double> Chance)
         RpcException { StatusCode: StatusCode.DeadlineExceeded } => new CliError("no answer in time", "is it overloaded or suspended? its log says what it does"),
         RpcException e => new CliError($"{e.StatusCode}: {e.Status.Detail}", "change what the message names and try again"),
         StoreException e => new CliError(e.Message, e.Problem == StoreProblem.Full ? "nothing was lost; free space and start again" : "check the path under dataDir and its owner"),
+        AuditException e => new CliError(e.Message, "a server that cannot record what it does does nothing"),
         KeyManagerException e => new CliError(e.Message, "keys lie under dataDir/keys"),
         IssuanceException e => new CliError(e.Message, "is this machine's clock right?"),
         CaptureException e => new CliError(e.Message, e.Hint),

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using Signet.Cli;
 using Signet.Cli.Commands;
+using Signet.Cli.Commands.Authority;
+using Signet.Cli.Commands.Ca;
 using Signet.Cli.Commands.Capture;
 using Signet.Cli.Commands.Jwt;
 using Signet.Cli.Commands.Policy;
@@ -25,6 +27,10 @@ var root = new RootCommand("Gives every service an identity and makes every conn
     TokenCommand.Create(context),
     EntryCommand.Create(context),
     BundleCommand.Create(context),
+    FederationCommand.Create(context),
+    AuditCommand.Create(context),
+    AuthorityCommand.Create(context),
+    CaCommand.Create(context),
     FetchCommand.Create(context),
     JwtCommand.Create(context),
     FetchCommand.Watch(context),

@@ -5,17 +5,23 @@ namespace Signet.Client;
 
 /// <summary>
 /// Keeps a workload's X.509 identity fresh from the Workload API: one stream, held open, reopened with a growing pause when it breaks.
-/// A broken stream keeps what was received; a withdrawn identity is dropped at once. Thread-safe; dispose to stop.
+/// A broken stream keeps what was received; a withdrawn identity is dropped at once. An agent of Signet's is told what was applied. Thread-safe;
+/// dispose to stop.
 /// </summary>
 public sealed class X509Source : IX509Source, IAsyncDisposable
 {
     private readonly SourceState _state = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _watch;
+    private readonly AppliedReporter _reporter;
 
     /// <summary>Begins to watch at once.</summary>
-    public X509Source(WorkloadApiAddress address, TimeProvider time) => _watch = WorkloadApiStream.FollowAsync(
-        address, (client, options) => client.FetchX509SVID(new X509SVIDRequest(), options), Take, _state.Fail, _state.Withdraw, time, _stop.Token);
+    public X509Source(WorkloadApiAddress address, TimeProvider time)
+    {
+        _reporter = new AppliedReporter(address, _state, time);
+        _watch = WorkloadApiStream.FollowAsync(
+            address, (client, options) => client.FetchX509SVID(new X509SVIDRequest(), options), Take, _state.Fail, Withdraw, time, _stop.Token);
+    }
 
     public X509Context? Current => _state.Current;
 
@@ -27,6 +33,7 @@ public sealed class X509Source : IX509Source, IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await _reporter.DisposeAsync().ConfigureAwait(false);
         await _stop.CancelAsync().ConfigureAwait(false);
         await _watch.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _stop.Dispose();
@@ -40,6 +47,13 @@ public sealed class X509Source : IX509Source, IAsyncDisposable
         }
 
         _state.Publish(context);
+        _reporter.Tell();
         return null;
+    }
+
+    private void Withdraw(string problem)
+    {
+        _state.Withdraw(problem);
+        _reporter.Tell();
     }
 }

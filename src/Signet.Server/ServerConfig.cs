@@ -2,9 +2,18 @@ using System.Net;
 using Signet.Authority.Rotation;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
+using Signet.Hosting.Logging;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
+using Signet.Server.Access;
+using Signet.Server.Attestation;
+using Signet.Server.Audit;
+using Signet.Server.Federation;
+using Signet.Server.Http;
+using Signet.Server.Limits;
 using Signet.Server.Registration.Desired;
+using Signet.Server.Spire;
+using Signet.Server.Upstream;
 
 namespace Signet.Server;
 
@@ -21,8 +30,17 @@ public sealed record ServerConfig
     /// <summary>Where operators on this machine connect.</summary>
     public required string AdminSocket { get; init; }
 
-    /// <summary>Local users besides root and the server's own who may use the admin socket.</summary>
-    public required IReadOnlyList<uint> AdminUids { get; init; }
+    /// <summary>Who may do what.</summary>
+    public AccessRules Access { get; init; } = AccessRules.Default;
+
+    /// <summary>How nodes may prove themselves.</summary>
+    public AttestationConfig Attestation { get; init; } = new();
+
+    /// <summary>How long ago an agent that can attest again must have expired to be forgotten; zero for never.</summary>
+    public TimeSpan PurgeAgentsAfter { get; init; } = TimeSpan.FromDays(30);
+
+    /// <summary>How much of the audit trail is kept.</summary>
+    public AuditConfig Audit { get; init; } = new();
 
     /// <summary>Metrics and health over HTTP.</summary>
     public required IPEndPoint Metrics { get; init; }
@@ -32,6 +50,9 @@ public sealed record ServerConfig
     public required string StorePath { get; init; }
 
     public required AuthorityPlan Authority { get; init; }
+
+    /// <summary>Where the issuing authority comes from; null when the server makes its own.</summary>
+    public UpstreamConfig? Upstream { get; init; }
 
     /// <summary>The lifetime of workloads' X.509-SVIDs, agents' and the server's own.</summary>
     public required TimeSpan X509Ttl { get; init; }
@@ -45,9 +66,28 @@ public sealed record ServerConfig
     /// <summary>The folder that says which entries there are to be; null when operators keep them by hand.</summary>
     public DesiredFolderConfig? DesiredFolder { get; init; }
 
-    /// <summary>Reads every key; problems are collected by the section.</summary>
+    /// <summary>The <c>iss</c> of JWT-SVIDs, for readers outside SPIFFE; null for none.</summary>
+    public string? JwtIssuer { get; init; }
+
+    /// <summary>What anybody may read over HTTPS; null for nothing.</summary>
+    public HttpConfig? Http { get; init; }
+
+    public FederationConfig Federation { get; init; } = new();
+
+    /// <summary>How much callers may do.</summary>
+    public LimitsConfig Limits { get; init; } = new();
+
+    /// <summary>What stands in the file and has no effect.</summary>
+    public IReadOnlyList<ConfigProblem> Warnings { get; init; } = [];
+
+    /// <summary>Reads every key, also of a file of SPIRE's; problems are collected by the section.</summary>
     public static ServerConfig Read(ConfigSection root, Places places)
     {
+        if (SpireServerConf.IsIn(root))
+        {
+            return SpireServerConf.Read(root, places);
+        }
+
         var trustDomain = root.RequiredTrustDomain("trustDomain");
         var dataDir = root.FilePath("dataDir", places.ServerState);
         var ca = root.Section("ca");
@@ -57,7 +97,9 @@ public sealed record ServerConfig
         var store = root.Section("store");
         store.Choice("type", "sqlite", "sqlite");
         root.Section("keys").Choice("type", "disk", "disk");
-        root.Section("attestation").Section("joinToken");
+        var federation = root.Section("federation");
+        var http = HttpConfig.Read(root.Section("http"), isWanted: federation.Section("bundleEndpoint").IsPresent);
+        var upstream = UpstreamConfig.Read(root.Section("upstream"));
         var keyType = KeyType.EcP256;
         if (ca.Text("keyType") is { } name && !KeyTypes.TryParse(name, out keyType, out var problem))
         {
@@ -69,16 +111,25 @@ public sealed record ServerConfig
             TrustDomain = trustDomain,
             Listen = root.ListenEndPoint("listen", "0.0.0.0:8081"),
             AdminSocket = root.UnixPath("adminSocket", places.ServerSocket),
-            AdminUids = ReadUids(root.Section("admin")),
+            Access = AccessRules.Read(root.Section("admin")),
+            Attestation = AttestationConfig.Read(root.Section("attestation")),
+            PurgeAgentsAfter = root.Section("agents").Duration("purgeAfter", TimeSpan.FromDays(30)),
+            Audit = AuditConfig.Read(root.Section("audit")),
+            Limits = LimitsConfig.Read(root.Section("limits")),
             Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9901"),
             DataDir = dataDir,
             StorePath = Path.Combine(dataDir, store.Text("path", "signet.db")),
             X509Ttl = svid.Duration("x509Ttl", TimeSpan.FromHours(1), ShortestTtl),
+            JwtIssuer = OidcDocuments.ReadIssuer(svid, "jwtIssuer"),
+            Http = http,
+            Federation = FederationConfig.Read(federation, trustDomain, presentsWebCertificate: http?.Files is not null),
             JwtTtl = svid.Duration("jwtTtl", TimeSpan.FromMinutes(5), ShortestTtl),
             SelectorTypes = registration.Texts("selectorTypes").ToHashSet(StringComparer.Ordinal),
             DesiredFolder = ReadDesiredFolder(registration, trustDomain),
+            Upstream = upstream,
             Authority = new AuthorityPlan
             {
+                IsExternal = upstream is not null,
                 TrustDomain = trustDomain,
                 KeyType = keyType,
                 AnchorTtl = ca.Duration("anchorTtl", TimeSpan.FromDays(3650), ShortestTtl),
@@ -99,21 +150,6 @@ public sealed record ServerConfig
         return registration.FilePath("folder") is { } folder ? new DesiredFolderConfig(folder, cluster, mayDeleteMost) : null;
     }
 
-    private static List<uint> ReadUids(ConfigSection admin)
-    {
-        var uids = new List<uint>();
-        foreach (var text in admin.Texts("uids"))
-        {
-            if (uint.TryParse(text, out var uid))
-            {
-                uids.Add(uid);
-            }
-            else
-            {
-                admin.Problem("uids", $"\"{Printable.Of(text)}\" is not a user's number");
-            }
-        }
-
-        return uids;
-    }
+    /// <summary>How much is logged, and how.</summary>
+    public static LogConfig ReadLog(ConfigSection root) => SpireServerConf.IsIn(root) ? SpireServerConf.ReadLog(root) : LogConfig.Read(root.Section("log"));
 }

@@ -8,22 +8,32 @@ using Signet.Hosting.Configuration;
 using Signet.Hosting.Daemons;
 using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
+using Signet.Hosting.Logging;
 using Signet.Hosting.Telemetry;
 using Signet.Rpc.Wire.Health;
 using Signet.Server.Api;
 using Signet.Server.Attestation;
+using Signet.Server.Audit;
+using Signet.Server.Federation;
+using Signet.Server.Http;
 using Signet.Server.Keys;
+using Signet.Server.Limits;
 using Signet.Server.Registration;
 using Signet.Server.Registration.Desired;
 using Signet.Server.Storage.Sqlite;
 using Signet.Server.Telemetry;
 using Signet.Server.Upkeep;
+using Signet.Server.Upstream;
 using AgentApi = Signet.Rpc.Wire.Spire.Server.Agent.Agent;
+using AuditApi = Signet.Rpc.Wire.Audit.Audit;
 using BundleApi = Signet.Rpc.Wire.Spire.Server.Bundle.Bundle;
+using DebugApi = Signet.Rpc.Wire.Spire.Server.Debug.Debug;
 using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
+using LoggerApi = Signet.Rpc.Wire.Spire.Server.Logger.Logger;
 using NodeApi = Signet.Rpc.Wire.Node.Node;
 using RegistrationApi = Signet.Rpc.Wire.Registration.Registration;
 using SvidApi = Signet.Rpc.Wire.Spire.Server.SVID.SVID;
+using TrustDomainApi = Signet.Rpc.Wire.Spire.Server.TrustDomain.TrustDomain;
 
 namespace Signet.Server;
 
@@ -36,25 +46,31 @@ public sealed class ServerHost : IAsyncDisposable
     private readonly SqliteDatabase _database;
     private readonly IReadOnlyList<IDisposable> _ownedLast;
     private readonly ApiEndpoint _api;
+    private readonly Publisher? _publisher;
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
 
     private ServerHost(
         ServerConfig config,
         SqliteDatabase database,
+        AuditTrail audit,
+        NodeAttestors attestors,
         IReadOnlyList<IDisposable> owned,
         ApiEndpoint api,
         AdminEndpoint admin,
-        IReadOnlyList<BackgroundPart> background,
+        AuthorityCare care,
+        Publisher? publisher,
         DesiredFolder? desired,
+        IReadOnlyList<BackgroundPart> loops,
         ReadinessBoard readiness)
     {
         Config = config;
         Readiness = readiness;
-        Parts = [api, .. background, admin];
+        Parts = publisher is null ? [api, .. loops, admin] : [api, .. loops, admin, publisher.Endpoint];
         _database = database;
         _ownedLast = owned;
         _api = api;
-        _owned = [admin, .. background, .. desired is null ? (IAsyncDisposable[])[] : [desired], api];
+        _publisher = publisher;
+        _owned = [.. new IAsyncDisposable?[] { publisher, admin }.OfType<IAsyncDisposable>(), .. loops, .. new IAsyncDisposable?[] { care, desired, api, attestors, audit }.OfType<IAsyncDisposable>()];
         Admin = admin;
     }
 
@@ -71,20 +87,28 @@ public sealed class ServerHost : IAsyncDisposable
     /// <summary>Where agents connect; the real port once it started.</summary>
     public IPEndPoint LocalEndPoint => _api.LocalEndPoint;
 
+    /// <summary>Where bundle and keys are published; the real port once it started. Null when nothing is.</summary>
+    public IPEndPoint? HttpEndPoint => _publisher?.Endpoint.LocalEndPoint;
+
     /// <summary>Opens the store, resumes the authorities and wires the API; nothing listens yet.</summary>
     /// <exception cref="PlaceException">A folder or file is not fit to hold keys.</exception>
     /// <exception cref="Storage.StoreException">The store cannot be opened.</exception>
+    /// <exception cref="AuditException">The audit trail cannot be written.</exception>
     /// <exception cref="Authority.Keys.KeyManagerException">The anchor's key is missing or cannot be used.</exception>
     public static async Task<ServerHost> BuildAsync(ServerConfig config, TimeProvider time, Func<double> chance, ILoggerFactory logs, CancellationToken cancellationToken)
     {
         PrivateFolder.Ensure(config.DataDir);
         var database = SqliteDatabase.Open(config.StorePath, time);
+        AuditTrail? audit = null;
         try
         {
-            return await BuildAsync(config, database, time, chance, logs, cancellationToken).ConfigureAwait(false);
+            audit = await AuditTrail.OpenAsync(
+                Path.Combine(config.DataDir, "audit"), config.Audit, new SqliteAuditAnchorStore(database), time, logs.CreateLogger<AuditTrail>(), cancellationToken).ConfigureAwait(false);
+            return await BuildAsync(config, database, audit, time, chance, logs, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
+            await (audit?.DisposeAsync() ?? ValueTask.CompletedTask).ConfigureAwait(false);
             await database.DisposeAsync().ConfigureAwait(false);
             throw;
         }
@@ -106,69 +130,103 @@ public sealed class ServerHost : IAsyncDisposable
     }
 
     private static async Task<ServerHost> BuildAsync(
-        ServerConfig config, SqliteDatabase database, TimeProvider time, Func<double> chance, ILoggerFactory logs, CancellationToken cancellationToken)
+        ServerConfig config, SqliteDatabase database, AuditTrail audit, TimeProvider time, Func<double> chance, ILoggerFactory logs, CancellationToken cancellationToken)
     {
+        foreach (var warning in config.Warnings)
+        {
+            logs.CreateLogger<ServerHost>().SettingWithoutEffect(warning.ToString());
+        }
+
         // 1. Who signs.
         var authorityStore = new SqliteAuthorityStore(database);
+        var isClockPlausible = await authorityStore.LastNotAfterAsync(cancellationToken).ConfigureAwait(false) is not { } last || time.GetUtcNow() <= last;
         var keys = new DiskKeyManager(Path.Combine(config.DataDir, "keys"));
-        var authorities = await AuthorityRotation.ResumeAsync(config.Authority, keys, authorityStore, time, cancellationToken).ConfigureAwait(false);
-        var issuer = new SvidIssuer(authorities, authorityStore, time);
-        var identity = new ServerIdentity(config.TrustDomain, issuer, config.X509Ttl, time, chance);
+        var external = config.Upstream is { } files ? UpstreamFollower.ReadFirst(files, config.TrustDomain, time, logs.CreateLogger<UpstreamFollower>()) : null;
+        var authorities = await AuthorityRotation.ResumeAsync(config.Authority, keys, authorityStore, time, cancellationToken, external).ConfigureAwait(false);
+        var metrics = new ServerMetrics();
+        var issuer = new SvidIssuer(authorities, authorityStore, time, metrics.SigningFailed);
+        var identity = new ServerIdentity(config.TrustDomain, authorities, issuer, config.X509Ttl, time, chance);
         await identity.RenewIfDueAsync(cancellationToken).ConfigureAwait(false);
 
-        // 2. Who may have what.
+        // 2. Who may have what, here and elsewhere.
+        var bundleChanges = new ChangeSignal();
+        var federation = await TrustFederation.LoadAsync(config, database, authorities, bundleChanges, time, logs, cancellationToken).ConfigureAwait(false);
         var agentStore = new SqliteAgentStore(database);
         var agents = await AgentDirectory.LoadAsync(agentStore, cancellationToken).ConfigureAwait(false);
-        var entries = await EntryDirectory.LoadAsync(config.TrustDomain, new SqliteEntryStore(database), config.SelectorTypes, time, cancellationToken).ConfigureAwait(false);
+        var entries = await EntryDirectory.LoadAsync(
+            config.TrustDomain, new SqliteEntryStore(database), config.SelectorTypes, federation.Knows, time, cancellationToken).ConfigureAwait(false);
         agents.Changed = agent => entries.Watchers.Wake([agent]);
         var authorized = new AuthorizedEntries(config.TrustDomain, entries, agents, time);
         var tokens = new JoinTokens(config.TrustDomain, agentStore, time);
 
         // 3. Who is told.
-        var metrics = new ServerMetrics();
         metrics.Observe(authorities, entries, agents, time);
         var collector = new MetricsCollector();
-        var bundleChanges = new ChangeSignal();
+        var care = new AuthorityCare(config, authorities, authorityStore, identity, agents, bundleChanges, metrics, time, logs);
         var readiness = new ReadinessBoard("authority");
-        var gate = new CallerGate(agents, AdminUids(config), metrics, time, logs.CreateLogger<CallerGate>());
+        var limits = new CallLimits(config.Limits, time);
+        var gate = new CallerGate(agents, entries, config.Access, NativeUser.EffectiveId(), limits, new CallAudit(audit, time), metrics, time, logs.CreateLogger<CallerGate>());
         var health = new GrpcHealthService();
         var upkeep = new ServerUpkeep(
             config,
             authorities,
             identity,
+            care,
             bundleChanges,
             async (now, stopping) =>
             {
                 await agentStore.PruneAsync(now, stopping).ConfigureAwait(false);
+                if (config.PurgeAgentsAfter > TimeSpan.Zero && await agents.PurgeAsync(now - config.PurgeAgentsAfter, stopping).ConfigureAwait(false) is var purged and > 0)
+                {
+                    logs.CreateLogger<ServerUpkeep>().AgentsPurged(purged, DurationText.Format(config.PurgeAgentsAfter));
+                }
+
                 await authorityStore.PruneIssuedAsync(now - KeepIssued, stopping).ConfigureAwait(false);
             },
             readiness,
             health,
+            isClockPlausible,
             time,
             logs.CreateLogger<ServerUpkeep>());
+        var attestors = NodeAttestors.Start(config.Attestation, config.TrustDomain, tokens, time, logs);
+        var admission = new NodeAdmission(attestors.All, agents, entries, issuer, config.X509Ttl, metrics, time, logs.CreateLogger<NodeAdmission>());
         var tls = new ServerTls(identity, authorities, time, logs.CreateLogger<ServerTls>());
         var api = new ApiEndpoint(
             config,
             tls,
-            services => services
-                .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, tokens, agents, entries, issuer, config.X509Ttl, time, logs.CreateLogger<AgentService>())), gate.CheckAsync)
-                .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized)), gate.CheckAsync)
-                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, issuer, new JwtIssuer(authorities, time), authorized, new SigningRate(time), metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
-                .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(authorities)), gate.CheckAsync)
-                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, agents, authorities, bundleChanges, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
+            services => care.AddTo(services, gate.CheckAsync)
+                .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, admission, tokens, agents, issuer, config.X509Ttl, logs.CreateLogger<AgentService>())), gate.CheckAsync)
+                .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized, time)), gate.CheckAsync)
+                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time, config.JwtIssuer, metrics.SigningFailed), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, limits, metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
+                .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(config.TrustDomain, federation, entries, logs.CreateLogger<BundleService>())), gate.CheckAsync)
+                .Add(TrustDomainApi.Descriptor, TrustDomainApi.BindService(new TrustDomainService(federation, logs.CreateLogger<TrustDomainService>())), gate.CheckAsync)
+                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, agents, authorities, federation.Bundles, bundleChanges, care.Acknowledgements, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
+                .Add(LoggerApi.Descriptor, LoggerApi.BindService(new LoggerService(logs as ILogLevels)), gate.CheckAsync)
+                .Add(DebugApi.Descriptor, DebugApi.BindService(new DebugService(identity, agents, entries, time)), gate.CheckAsync)
+                .Add(AuditApi.Descriptor, AuditApi.BindService(new AuditService(audit)), gate.CheckAsync)
                 .Add(Health.Descriptor, Health.BindService(health), gate.CheckAsync)
                 .Add(RegistrationApi.Descriptor, RegistrationApi.BindService(new RegistrationService(entries, authorized, agents, time)), gate.CheckAsync)
                 .AddReflection(gate.CheckAsync),
             time,
             logs);
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
+        var publisher = Publisher.Create(config, identity, federation.Published, authorities, time, logs);
         var desired = config.DesiredFolder is { } folder
             ? new DesiredFolder(entries, folder, new DesiredScope(config.TrustDomain, folder.Cluster), metrics, time, logs.CreateLogger<DesiredFolder>())
             : null;
-        BackgroundPart[] background = [new("upkeep", upkeep.RunAsync), .. desired is null ? (BackgroundPart[])[] : [new($"entries of {desired.Folder}", desired.RunAsync)]];
-        return new ServerHost(config, database, [entries, metrics, collector], api, admin, background, desired, readiness);
+        BackgroundPart[] loops = [new("upkeep", upkeep.RunAsync), federation.Refreshing];
+        return new ServerHost(
+            config,
+            database,
+            audit,
+            attestors,
+            [federation, entries, agents, authorities, metrics, collector],
+            api,
+            admin,
+            care,
+            publisher,
+            desired,
+            desired is null ? loops : [.. loops, new BackgroundPart($"entries of {desired.Folder}", desired.RunAsync)],
+            readiness);
     }
-
-    // Root and the server's own user; everybody else by name of number.
-    private static HashSet<uint> AdminUids(ServerConfig config) => [0, NativeUser.EffectiveId(), .. config.AdminUids];
 }

@@ -1,15 +1,19 @@
 using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
 using Signet.Agent;
+using Signet.Agent.Attestation;
 using Signet.Agent.Identities;
 using Signet.Authority.Rotation;
 using Signet.Cli.Clients;
 using Signet.Client;
 using Signet.Hosting.Configuration;
+using Signet.Hosting.Logging;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Server;
-using Signet.Server.Registration.Desired;
+using Signet.Server.Access;
+using Signet.Server.Attestation;
+using Signet.Server.Limits;
 
 namespace Signet.Testing;
 
@@ -19,16 +23,29 @@ public sealed class TestTrustDomain : IAsyncDisposable
     public static readonly TrustDomain Name = TrustDomain.Parse("example.org");
 
     private readonly TestFolder _folder = new();
+    private readonly LogOutput _log = new(Stream.Null, new LogConfig(), TimeProvider.System);
     private readonly TimeSpan _svidTtl;
     private readonly TimeSpan _authorityTtl;
-    private readonly string? _entries;
+    private readonly Func<ServerConfig, ServerConfig> _configure;
     private RunningDaemon? _server;
     private RunningDaemon? _agent;
     private ServerHost? _serverHost;
     private WorkloadApiClient? _client;
     private int _serverPort;
 
-    private TestTrustDomain(TimeSpan svidTtl, TimeSpan authorityTtl, string? entries) => (_svidTtl, _authorityTtl, _entries) = (svidTtl, authorityTtl, entries);
+    private TestTrustDomain(TrustDomain trustDomain, TimeSpan svidTtl, TimeSpan authorityTtl, Func<ServerConfig, ServerConfig> configure) =>
+        (TrustDomain, _svidTtl, _authorityTtl, _configure) = (trustDomain, svidTtl, authorityTtl, configure);
+
+    public TrustDomain TrustDomain { get; }
+
+    /// <summary>How nodes may prove themselves from the next start of the server on.</summary>
+    public AttestationConfig Attestation { get; set; } = new();
+
+    /// <summary>Who may do what from the next start of the server on.</summary>
+    public AccessRules Access { get; set; } = AccessRules.Default;
+
+    /// <summary>How much callers may do from the next start of the server on.</summary>
+    public LimitsConfig Limits { get; set; } = new();
 
     public string Folder => _folder.Path;
 
@@ -40,6 +57,9 @@ public sealed class TestTrustDomain : IAsyncDisposable
 
     /// <summary>The Workload API, as this process sees it.</summary>
     public WorkloadApiClient Client => _client ??= new WorkloadApiClient(WorkloadApi, TimeProvider.System);
+
+    /// <summary>Where the server publishes, when it does.</summary>
+    public IPEndPoint HttpEndPoint => _serverHost!.HttpEndPoint!;
 
     public IPEndPoint ServerEndPoint => _serverHost!.LocalEndPoint;
 
@@ -54,9 +74,15 @@ public sealed class TestTrustDomain : IAsyncDisposable
     /// <summary>Selectors of the test process itself.</summary>
     public static Selector Myself => new("unix", $"uid:{Hosting.NativeUser.EffectiveId()}");
 
-    public static async Task<TestTrustDomain> StartAsync(TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null, string? entries = null)
+    /// <param name="svidTtl">An hour by default.</param>
+    /// <param name="authorityTtl">A day by default.</param>
+    /// <param name="trustDomain">example.org by default.</param>
+    /// <param name="configure">Changes the server's configuration, at each of its starts.</param>
+    public static async Task<TestTrustDomain> StartAsync(
+        TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null, string? trustDomain = null, Func<ServerConfig, ServerConfig>? configure = null)
     {
-        var domain = new TestTrustDomain(svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24), entries);
+        var domain = new TestTrustDomain(
+            trustDomain is null ? Name : TrustDomain.Parse(trustDomain), svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24), configure ?? (config => config));
         await domain.StartServerAsync();
         using var admin = domain.Admin();
         await File.WriteAllTextAsync(domain._folder.File("bundle.pem"), (await admin.BundleAsync(CancellationToken.None)).ToPem());
@@ -72,7 +98,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
     {
         using var admin = Admin();
         return await admin.CreateEntryAsync(
-            new RegistrationEntry { Id = "", SpiffeId = SpiffeId.Of(Name, path), ParentId = AgentId, Selectors = [.. selectors.Length > 0 ? selectors : [Myself]] },
+            new RegistrationEntry { Id = "", SpiffeId = SpiffeId.Of(TrustDomain, path), ParentId = AgentId, Selectors = [.. selectors.Length > 0 ? selectors : [Myself]] },
             CancellationToken.None);
     }
 
@@ -80,45 +106,61 @@ public sealed class TestTrustDomain : IAsyncDisposable
     {
         var config = new ServerConfig
         {
-            TrustDomain = Name,
+            TrustDomain = TrustDomain,
             Listen = new IPEndPoint(IPAddress.Loopback, _serverPort),
             AdminSocket = ServerSocket,
-            AdminUids = [],
+            Access = Access,
+            Attestation = Attestation,
+            Limits = Limits,
             Metrics = new IPEndPoint(IPAddress.Loopback, 0),
             DataDir = _folder.File("server"),
             StorePath = Path.Combine(_folder.File("server"), "signet.db"),
             X509Ttl = _svidTtl,
             JwtTtl = TimeSpan.FromMinutes(5),
-            DesiredFolder = _entries is null ? null : new DesiredFolderConfig(_entries, DesiredScope.DefaultCluster, MayDeleteMost: false),
-            Authority = new AuthorityPlan { TrustDomain = Name, IssuingTtl = _authorityTtl },
+            Authority = new AuthorityPlan { TrustDomain = TrustDomain, IssuingTtl = _authorityTtl },
         };
-        _serverHost = await ServerHost.BuildAsync(config, TimeProvider.System, Random.Shared.NextDouble, NullLoggerFactory.Instance, CancellationToken.None);
+        _serverHost = await ServerHost.BuildAsync(_configure(config), TimeProvider.System, Random.Shared.NextDouble, _log, CancellationToken.None);
         _server = await RunningDaemon.StartAsync(_serverHost.Parts, _serverHost);
         _serverPort = _serverHost.LocalEndPoint.Port;
     }
 
     public async Task StopServerAsync() => await _server!.DisposeAsync();
 
-    public async Task StartAgentAsync(string? joinToken = null)
+    public Task StartAgentAsync(string? joinToken = null) => StartAgentAsync(new AttestorConfig.JoinToken(joinToken is null ? null : new Secret(joinToken)));
+
+    public async Task StartAgentAsync(AttestorConfig attestor)
     {
-        AgentHost = AgentHost.Build(
-            new AgentConfig
-            {
-                TrustDomain = Name,
-                Server = new DnsEndPoint("127.0.0.1", _serverPort),
-                JoinToken = joinToken is null ? null : new Secret(joinToken),
-                BootstrapBundle = _folder.File("bundle.pem"),
-                DataDir = _folder.File("agent"),
-                Socket = AgentSocket,
-                Metrics = new IPEndPoint(IPAddress.Loopback, 0),
-            },
-            TimeProvider.System,
-            Random.Shared.NextDouble,
-            NullLoggerFactory.Instance);
+        AgentHost = BuildAgent("agent", attestor);
         _agent = await RunningDaemon.StartAsync(AgentHost.Parts, AgentHost);
     }
 
-    public async Task StopAgentAsync() => await _agent!.DisposeAsync();
+    /// <summary>Another agent beside the first, with a folder and a socket of its own; the caller stops it, and may start it again without a token.</summary>
+    public async Task<RunningDaemon> StartOtherAgentAsync(string name, string? joinToken = null)
+    {
+        var host = BuildAgent(name, new AttestorConfig.JoinToken(joinToken is null ? null : new Secret(joinToken)));
+        return await RunningDaemon.StartAsync(host.Parts, host);
+    }
+
+    private AgentHost BuildAgent(string name, AttestorConfig attestor) => AgentHost.Build(
+        new AgentConfig
+        {
+            TrustDomain = TrustDomain,
+            Server = new DnsEndPoint("127.0.0.1", _serverPort),
+            Attestor = attestor,
+            BootstrapBundle = _folder.File("bundle.pem"),
+            DataDir = _folder.File(name),
+            Socket = _folder.File(name + ".sock"),
+            Metrics = new IPEndPoint(IPAddress.Loopback, 0),
+        },
+        TimeProvider.System,
+        Random.Shared.NextDouble,
+        NullLoggerFactory.Instance);
+
+    public async Task StopAgentAsync()
+    {
+        await _agent!.DisposeAsync();
+        _agent = null;
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -129,6 +171,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
         }
 
         await _server!.DisposeAsync();
+        await _log.DisposeAsync();
         _folder.Dispose();
     }
 }

@@ -1,9 +1,11 @@
+using System.Collections.Immutable;
 using System.Text;
 using Signet.Client.Tls;
 using Signet.Hosting.Files;
 using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
+using Signet.Identity.X509.Revocation;
 
 namespace Signet.Agent.Identities;
 
@@ -21,12 +23,12 @@ internal sealed class AgentIdentity
     private TlsCredential? _credential;
     private TrustBundles _bundles;
 
-    private AgentIdentity(TrustDomain trustDomain, string folder, X509Bundle bundle, TlsCredential? credential, Func<double> chance)
+    private AgentIdentity(TrustDomain trustDomain, string folder, TrustBundles bundles, TlsCredential? credential, Func<double> chance)
     {
         TrustDomain = trustDomain;
         _identityFile = Path.Combine(folder, "identity.pem");
         _bundleFile = Path.Combine(folder, "bundle.pem");
-        _bundles = TrustBundles.Of(bundle);
+        _bundles = bundles;
         _chance = chance;
         if (credential is not null)
         {
@@ -66,8 +68,17 @@ internal sealed class AgentIdentity
             return null;
         }
 
+        // A file without lists has none; one with a broken list is a broken file.
+        IReadOnlyList<CertificateRevocationList> crls = [];
         problem = "";
-        return new AgentIdentity(trustDomain, folder, X509Bundle.Create(trustDomain, anchors, sequence: null, refreshHint: null), LoadCredential(trustDomain, folder), chance);
+        if (saved?.Contains(CertificateRevocationList.PemLabel, StringComparison.Ordinal) == true && !CertificateRevocationList.TryReadPem(saved, out crls, out problem))
+        {
+            problem = $"{Path.Combine(folder, "bundle.pem")}: {problem}; remove the file to start again from the bootstrap bundle";
+            return null;
+        }
+
+        var bundles = TrustBundles.Of(X509Bundle.Create(trustDomain, anchors, sequence: null, refreshHint: null)).WithCrls(crls);
+        return new AgentIdentity(trustDomain, folder, bundles, LoadCredential(trustDomain, folder), chance);
     }
 
     /// <summary>Takes over a new SVID, in use and on the disk.</summary>
@@ -78,17 +89,32 @@ internal sealed class AgentIdentity
         PrivateFile.WriteAtomically(_identityFile, Encoding.ASCII.GetBytes(Pem.EncodePrivateKey(svid.Key) + Pem.Encode(svid.Chain)));
     }
 
+    /// <summary>Brings the renewal of the SVID forward when a superseded authority signed it.</summary>
+    /// <returns>In what time it is due then; null when nothing has changed.</returns>
+    public TimeSpan? ReplaceIfSuperseded(ImmutableHashSet<string> superseded, DateTimeOffset now)
+    {
+        if (Credential?.Svid.Issuer is not { } issuer || !superseded.Contains(issuer.SerialHex) || RenewAt <= now + SvidPlan.ReplaceWithin)
+        {
+            return null;
+        }
+
+        var soon = SvidPlan.ReplaceWithin * _chance();
+        RenewAt = now + soon;
+        return soon;
+    }
+
     /// <summary>The server no longer knows this agent: what it has is worth nothing, and it must join again.</summary>
     public void Forget() => Volatile.Write(ref _credential, null);
 
-    /// <summary>Takes over a new bundle of the own trust domain.</summary>
+    /// <summary>Takes over a new bundle of the own trust domain, and what its authorities revoked.</summary>
     /// <exception cref="IOException">It cannot be kept; the old one stays in use.</exception>
-    public void Accept(X509Bundle bundle)
+    public void Accept(X509Bundle bundle, IReadOnlyList<CertificateRevocationList> crls)
     {
-        if (bundle.Authorities.Count > 0 && !bundle.Equals(Bundles.Find(TrustDomain)))
+        var next = Bundles.With(bundle).WithCrls(crls);
+        if (bundle.Authorities.Count > 0 && !next.Equals(Bundles))
         {
-            PrivateFile.WriteAtomically(_bundleFile, Encoding.ASCII.GetBytes(bundle.ToPem()));
-            Volatile.Write(ref _bundles, Bundles.With(bundle));
+            PrivateFile.WriteAtomically(_bundleFile, Encoding.ASCII.GetBytes(bundle.ToPem() + string.Concat(crls.Select(list => list.ToPem()))));
+            Volatile.Write(ref _bundles, next);
         }
     }
 

@@ -113,9 +113,12 @@ internal sealed class IdentityKeeper(NodeSync sync, ServerLink server, IdentityC
     private void PublishIfChanged(NodeView view, ImmutableDictionary<string, HeldSvid> held)
     {
         var current = cache.Current;
-        if (current.View != view || current.Held.Count != held.Count || held.Any(pair => current.Held.GetValueOrDefault(pair.Key)?.Svid != pair.Value.Svid))
+        if (current.View != view || current.Held.Count != held.Count || held.Any(pair => !IsSame(current.Held.GetValueOrDefault(pair.Key), pair.Value)))
         {
             cache.Publish(new IdentitySnapshot(view, held));
         }
     }
+
+    // The moment of renewal counts too: once it has been brought forward it must stay there.
+    private static bool IsSame(HeldSvid? one, HeldSvid other) => one?.Svid == other.Svid && one.RenewAt == other.RenewAt;
 }

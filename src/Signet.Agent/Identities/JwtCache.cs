@@ -7,9 +7,10 @@ namespace Signet.Agent.Identities;
 /// <summary>A token that the server signed for an entry.</summary>
 /// <param name="Entry">The entry, as it was then.</param>
 /// <param name="Token">Compact JWS. Secret.</param>
+/// <param name="KeyId">The key that signed it.</param>
 /// <param name="ReceivedAt">When it came.</param>
 /// <param name="ExpiresAt">Until when it holds.</param>
-internal sealed record HeldJwt(RegistrationEntry Entry, string Token, DateTimeOffset ReceivedAt, DateTimeOffset ExpiresAt)
+internal sealed record HeldJwt(RegistrationEntry Entry, string Token, string KeyId, DateTimeOffset ReceivedAt, DateTimeOffset ExpiresAt)
 {
     /// <summary>From half of its life on it is only handed out when there is no newer one.</summary>
     public DateTimeOffset RenewAt => ReceivedAt + ((ExpiresAt - ReceivedAt) / 2);
@@ -23,9 +24,10 @@ internal sealed record HeldJwt(RegistrationEntry Entry, string Token, DateTimeOf
 /// asked, a token is handed out until it expires. Thread-safe.
 /// </summary>
 /// <param name="signAsync">Has the server sign a token.</param>
+/// <param name="superseded">The IDs of keys whose tokens are to be replaced at once.</param>
 /// <param name="time">The clock.</param>
 /// <param name="log">Where it logs.</param>
-internal sealed class JwtCache(Func<RegistrationEntry, IReadOnlyList<string>, CancellationToken, Task<HeldJwt>> signAsync, TimeProvider time, ILogger<JwtCache> log)
+internal sealed class JwtCache(Func<RegistrationEntry, IReadOnlyList<string>, CancellationToken, Task<HeldJwt>> signAsync, Func<IReadOnlySet<string>> superseded, TimeProvider time, ILogger<JwtCache> log)
 {
     /// <summary>How many tokens are kept; the one that expires first makes room.</summary>
     public const int MaxTokens = 1000;
@@ -40,7 +42,7 @@ internal sealed class JwtCache(Func<RegistrationEntry, IReadOnlyList<string>, Ca
         // Lengths tell apart what joining alone would confuse.
         var key = entry.Id + "\n" + string.Concat(audiences.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).Select(audience => $"{audience.Length}:{audience}"));
         var held = Find(key, entry);
-        if (held is not null && time.GetUtcNow() < held.RenewAt)
+        if (held is not null && time.GetUtcNow() < held.RenewAt && !superseded().Contains(held.KeyId))
         {
             return held;
         }

@@ -2,6 +2,7 @@ using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Signet.Agent.Attestation;
 using Signet.Agent.Wire;
+using Signet.Agent.WorkloadApi;
 using Signet.Hosting;
 using Signet.Identity.X509;
 using Signet.Rpc.Wire.Node;
@@ -9,10 +10,10 @@ using Signet.Rpc.Wire.Node;
 namespace Signet.Agent.Identities;
 
 /// <summary>
-/// Keeps this agent joined and informed: joins when it has no valid SVID, renews it in time, and holds the stream open on which the
+/// Keeps this agent joined and informed: attests when it has no valid SVID, renews it in time, and holds the stream open on which the
 /// server pushes. Nothing here ends the agent; whatever fails is tried again with a growing pause. One task.
 /// </summary>
-internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAttestor attestor, TimeProvider time, Func<double> chance, ILogger<NodeSync> log)
+internal sealed class NodeSync(AgentIdentity identity, ServerLink server, INodeAttestor attestor, IdentityCache cache, ClientLedger clients, TimeProvider time, Func<double> chance, ILogger<NodeSync> log)
 {
     /// <summary>A stream is opened anew after this time at the latest, so that a clock that jumped or a machine that slept is noticed.</summary>
     private static readonly TimeSpan LongestStream = TimeSpan.FromMinutes(10);
@@ -69,13 +70,26 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAt
         {
             if (now >= identity.RenewAt)
             {
-                Accept(await server.RenewAsync(cancellationToken).ConfigureAwait(false));
+                Accept(await RenewAsync(cancellationToken).ConfigureAwait(false));
             }
 
             return;
         }
 
-        Accept(await attestor.JoinAsync(server, cancellationToken).ConfigureAwait(false));
+        Accept(await server.AttestAsync(attestor, cancellationToken).ConfigureAwait(false));
+    }
+
+    // Whether it is to attest again the server knows best. Until that has worked, the SVID that is still valid stays in use.
+    private async Task<X509Svid> RenewAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await server.RenewAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (RpcException e) when (ServerLink.MustReattest(e))
+        {
+            return await server.AttestAsync(attestor, cancellationToken).ConfigureAwait(false);
+        }
     }
 
     private void Accept(X509Svid svid)
@@ -107,14 +121,20 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAt
         using var call = server.Watch(stop.Token);
         try
         {
-            await call.RequestStream.WriteAsync(new WatchRequest(), stop.Token).ConfigureAwait(false);
+            await using var speaker = new WatchSpeaker(call.RequestStream, identity, cache, clients, stop.Token);
+            await speaker.AnswerAsync(new WatchRequest(), stop.Token).ConfigureAwait(false);
             var reader = new NodeUpdateReader(identity.TrustDomain);
             while (await call.ResponseStream.MoveNext(stop.Token).ConfigureAwait(false))
             {
                 pause.Reset();
                 if (Answer(call.ResponseStream.Current, reader) is { } answer)
                 {
-                    await call.RequestStream.WriteAsync(answer, stop.Token).ConfigureAwait(false);
+                    await speaker.AnswerAsync(answer, stop.Token).ConfigureAwait(false);
+                }
+
+                if (identity.ReplaceIfSuperseded(Current.Superseded, time.GetUtcNow()) is { } soon)
+                {
+                    due.CancelAfter(soon);
                 }
             }
 
@@ -144,7 +164,7 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, NodeAt
 
     private void Apply(NodeView view)
     {
-        identity.Accept(view.Bundles.Find(identity.TrustDomain)!);
+        identity.Accept(view.Own!, view.Bundles.Crls);
         Volatile.Write(ref _problem, "");
         Volatile.Write(ref _current, view);
         log.UpdateApplied(view.Revision, view.Entries.Length);

@@ -10,4 +10,10 @@ namespace Signet.Agent.Identities;
 internal sealed record NodeView(ulong Revision, ImmutableArray<RegistrationEntry> Entries, TrustBundles Bundles, ImmutableDictionary<TrustDomain, JwtBundle> JwtBundles)
 {
     public static readonly NodeView Nothing = new(0, [], TrustBundles.Empty, ImmutableDictionary<TrustDomain, JwtBundle>.Empty);
+
+    /// <summary>The bundle of the agent's own trust domain; null before anything was heard.</summary>
+    public X509Bundle? Own { get; init; }
+
+    /// <summary>Issuing authorities (by serial number) and JWT keys (by key ID) whose signatures are to be replaced at once.</summary>
+    public ImmutableHashSet<string> Superseded { get; init; } = [];
 }

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Google.Protobuf;
 using Grpc.Core;
+using Signet.Agent.Attestation;
 using Signet.Client.Tls;
 using Signet.Identity.Jose;
 using Signet.Identity.Registration;
@@ -21,6 +22,9 @@ namespace Signet.Agent.Identities;
 /// </summary>
 internal sealed class ServerLink(AgentIdentity identity, string host, int port, TimeProvider time) : IDisposable
 {
+    /// <summary>No attestor needs more.</summary>
+    private const int MaxChallenges = 4;
+
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(30);
 
     private readonly Lock _gate = new();
@@ -29,28 +33,44 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
     private TlsCredential? _channelCredential;
     private volatile string _serverProblem = "";
 
-    /// <summary>Proves this node with a join token and takes the SVID that the server answers with.</summary>
+    /// <summary>Proves this node and takes the SVID that the server answers with.</summary>
+    /// <exception cref="AttestationException">This node lacks something with which it could prove itself.</exception>
     /// <exception cref="RpcException">The server refused or cannot be reached; the detail says why.</exception>
-    public async Task<X509Svid> JoinAsync(string token, CancellationToken cancellationToken)
+    public async Task<X509Svid> AttestAsync(INodeAttestor attestor, CancellationToken cancellationToken)
     {
+        var attestation = await attestor.BeginAsync(cancellationToken).ConfigureAwait(false);
+        await using var ended = attestation.ConfigureAwait(false);
+
         // Whoever joins has nothing to show; an old certificate would only be refused.
         var key = KeyPair.Generate(KeyType.EcP256);
         using var channel = Connect(credential: null);
         using var call = new Rpc.Wire.Spire.Server.Agent.Agent.AgentClient(channel).AttestAgent(Options(cancellationToken));
-        await call.RequestStream.WriteAsync(new AttestAgentRequest
+        var next = new AttestAgentRequest
         {
             Params = new AttestAgentRequest.Types.Params
             {
-                Data = new AttestationData { Type = "join_token", Payload = ByteString.CopyFromUtf8(token) },
+                Data = new AttestationData { Type = attestor.Type, Payload = UnsafeByteOperations.UnsafeWrap(attestation.Payload) },
                 Params_ = new AgentX509SVIDParams { Csr = ByteString.CopyFrom(SigningRequest.Create(key)) },
             },
-        }, cancellationToken).ConfigureAwait(false);
-        if (!await call.ResponseStream.MoveNext(cancellationToken).ConfigureAwait(false) || call.ResponseStream.Current.Result is not { } result)
+        };
+        for (var challenges = 0; challenges <= MaxChallenges; challenges++)
         {
-            throw Broken("the server ended the attestation without a result");
+            await call.RequestStream.WriteAsync(next, cancellationToken).ConfigureAwait(false);
+            if (!await call.ResponseStream.MoveNext(cancellationToken).ConfigureAwait(false))
+            {
+                throw Broken("the server ended the attestation without a result");
+            }
+
+            if (call.ResponseStream.Current is { StepCase: AttestAgentResponse.StepOneofCase.Result } last)
+            {
+                return ReadSvid(last.Result.Svid, key, hint: null);
+            }
+
+            var answer = await attestation.AnswerAsync(call.ResponseStream.Current.Challenge.Memory, cancellationToken).ConfigureAwait(false);
+            next = new AttestAgentRequest { ChallengeResponse = UnsafeByteOperations.UnsafeWrap(answer) };
         }
 
-        return ReadSvid(result.Svid, key, hint: null);
+        throw Broken($"the server sent more than {MaxChallenges} challenges");
     }
 
     /// <summary>Renews the agent's own SVID under a new key.</summary>
@@ -108,7 +128,7 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
         {
             return !JwtSvid.TryReadSubject(token, out var id, out problem) ? throw Broken($"the server's token does not hold: {problem}")
                 : id != entry.SpiffeId || audiences.Except(token.ClaimTexts("aud")).Any() ? throw Broken($"the server answered a token of {id} or for other audiences than were asked for")
-                : token.TryClaimTime("exp", out var expires) ? new HeldJwt(entry, svid.Token, time.GetUtcNow(), expires!.Value)
+                : token.TryClaimTime("exp", out var expires) ? new HeldJwt(entry, svid.Token, token.HeaderText("kid") ?? "", time.GetUtcNow(), expires!.Value)
                 : throw Broken("the server's token has no expiry");
         }
     }
@@ -131,22 +151,28 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
     }
 
     /// <summary>Whether the server says that it does not know this agent, or knows a newer certificate of it.</summary>
-    public static bool MustJoinAgain(RpcException e)
+    public static bool MustJoinAgain(RpcException e) =>
+        ReasonOf(e) is PermissionDeniedDetails.Types.Reason.AgentNotAttested or PermissionDeniedDetails.Types.Reason.AgentNotActive;
+
+    /// <summary>Whether the server says that this agent renews by attesting again.</summary>
+    public static bool MustReattest(RpcException e) => ReasonOf(e) == PermissionDeniedDetails.Types.Reason.AgentMustReattest;
+
+    private static PermissionDeniedDetails.Types.Reason? ReasonOf(RpcException e)
     {
         if (e.StatusCode != StatusCode.PermissionDenied || e.Trailers.FirstOrDefault(entry => entry.Key == "grpc-status-details-bin") is not { } details)
         {
-            return false;
+            return null;
         }
 
         try
         {
-            return Rpc.Wire.GoogleRpc.Status.Parser.ParseFrom(details.ValueBytes).Details.Any(any =>
-                any.TryUnpack<PermissionDeniedDetails>(out var denied)
-                && denied.Reason is PermissionDeniedDetails.Types.Reason.AgentNotAttested or PermissionDeniedDetails.Types.Reason.AgentNotActive or PermissionDeniedDetails.Types.Reason.AgentMustReattest);
+            return Rpc.Wire.GoogleRpc.Status.Parser.ParseFrom(details.ValueBytes).Details
+                .Select(any => any.TryUnpack<PermissionDeniedDetails>(out var denied) ? denied.Reason : (PermissionDeniedDetails.Types.Reason?)null)
+                .FirstOrDefault(reason => reason is not null);
         }
         catch (InvalidProtocolBufferException)
         {
-            return false;
+            return null;
         }
     }
 

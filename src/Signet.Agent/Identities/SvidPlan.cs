@@ -18,6 +18,9 @@ internal sealed record HeldSvid(RegistrationEntry Entry, X509Svid Svid, DateTime
 internal sealed record SvidPlan(
     ImmutableDictionary<string, HeldSvid> Keep, ImmutableArray<RegistrationEntry> Due, DateTimeOffset? NextAt)
 {
+    /// <summary>What a superseded authority signed is renewed within this time, spread over it so that many do not come at once.</summary>
+    public static readonly TimeSpan ReplaceWithin = TimeSpan.FromSeconds(10);
+
     public static SvidPlan Of(NodeView view, ImmutableDictionary<string, HeldSvid> held, DateTimeOffset now)
     {
         var keep = ImmutableDictionary.CreateBuilder<string, HeldSvid>(StringComparer.Ordinal);
@@ -33,7 +36,13 @@ internal sealed record SvidPlan(
                 continue;
             }
 
-            keep.Add(entry.Id, mine with { Entry = entry });
+            mine = mine with { Entry = entry };
+            if (mine.Svid.Issuer is { } issuer && view.Superseded.Contains(issuer.SerialHex) && mine.RenewAt > now + ReplaceWithin)
+            {
+                mine = mine with { RenewAt = now + (ReplaceWithin * Spread(mine.Svid)) };
+            }
+
+            keep.Add(entry.Id, mine);
             nextAt = Sooner(nextAt, entry.ExpiresAt);
             nextAt = Sooner(nextAt, mine.RenewAt <= now ? mine.Svid.NotAfter : mine.RenewAt);
             if (mine.RenewAt <= now)
@@ -44,6 +53,9 @@ internal sealed record SvidPlan(
 
         return new SvidPlan(keep.ToImmutable(), [.. missing, .. ageing], nextAt);
     }
+
+    /// <summary>A number in [0, 1) that is the SVID's own: the first byte of its serial number varies too little, the last is random.</summary>
+    private static double Spread(X509Svid svid) => Convert.FromHexString(svid.Leaf.SerialHex)[^1] / 256.0;
 
     private static DateTimeOffset? Sooner(DateTimeOffset? one, DateTimeOffset? other) => one is null || other < one ? other ?? one : one;
 

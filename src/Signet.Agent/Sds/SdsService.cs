@@ -25,11 +25,12 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
         var subject = subjects.Of(context);
         var subscription = new SdsSubscription();
         var requests = Channel.CreateBounded<DiscoveryRequest>(PendingRequests);
+        using var seat = subject.Seat($"SDS client pid {subject.Pid}");
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
         var reading = ReadAsync(requestStream, requests.Writer, stop.Token);
         try
         {
-            await ServeAsync(subject, subscription, requests.Reader, responseStream, stop.Token).ConfigureAwait(false);
+            await ServeAsync(subject, subscription, requests.Reader, responseStream, seat, stop.Token).ConfigureAwait(false);
         }
         finally
         {
@@ -44,7 +45,7 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
         var subscription = new SdsSubscription();
         subscription.Take(request);
         var subject = subjects.Of(context);
-        var (response, _) = Build(subject, subscription, request.Node?.Id ?? "");
+        var (response, _) = Build(subject.Now(), subject.Pid, subscription, request.Node?.Id ?? "");
         return Task.FromResult(subscription.Stamp(response));
     }
 
@@ -53,9 +54,10 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
         SdsSubscription subscription,
         ChannelReader<DiscoveryRequest> requests,
         IServerStreamWriter<DiscoveryResponse> responses,
+        ClientSeat seat,
         CancellationToken cancellationToken)
     {
-        var (node, sent) = ("", "");
+        var (node, sent, accepted) = ("", "", false);
         var readable = requests.WaitToReadAsync(cancellationToken).AsTask();
         while (true)
         {
@@ -67,6 +69,7 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
                 node = request.Node is { } known ? Printable.Of(known.Id) : node;
                 var what = subscription.Take(request);
                 answerNow |= what == SdsEvent.Subscribed;
+                accepted |= what == SdsEvent.Accepted;
                 if (what == SdsEvent.Rejected)
                 {
                     metrics.SdsRejected();
@@ -76,11 +79,17 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
 
             if (subscription.IsOpen)
             {
-                var (response, fingerprint) = Build(subject, subscription, node);
+                var entitlement = subject.Now();
+                var (response, fingerprint) = Build(entitlement, subject.Pid, subscription, node);
                 if (response.Resources.Count > 0 && (answerNow || fingerprint != sent))
                 {
                     await responses.WriteAsync(subscription.Stamp(response), cancellationToken).ConfigureAwait(false);
-                    sent = fingerprint;
+                    (sent, accepted) = (fingerprint, false);
+                }
+
+                if (accepted && fingerprint == sent)
+                {
+                    seat.Told(entitlement);
                 }
             }
 
@@ -101,9 +110,8 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
         }
     }
 
-    private (DiscoveryResponse Response, string Fingerprint) Build(WorkloadSubject subject, SdsSubscription subscription, string node)
+    private (DiscoveryResponse Response, string Fingerprint) Build(Entitlement entitlement, int pid, SdsSubscription subscription, string node)
     {
-        var entitlement = subject.Now();
         var response = new DiscoveryResponse();
         var (fingerprints, unknown) = (new List<string>(), new List<string>());
         foreach (var name in subscription.Names.Count > 0 ? subscription.Names : SecretCatalog.NamesOf(entitlement))
@@ -122,7 +130,7 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
         // A name that is not known yet leaves the others served; it is sent once it becomes known.
         if (unknown.Count > 0 && entitlement.Svids.Count == entitlement.Matching.Count)
         {
-            log.SdsUnknownNames(node, subject.Pid, string.Join(' ', unknown));
+            log.SdsUnknownNames(node, pid, string.Join(' ', unknown));
         }
 
         return (response, string.Join('\n', fingerprints));

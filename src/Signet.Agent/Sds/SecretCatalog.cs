@@ -60,8 +60,16 @@ internal static class SecretCatalog
         ? entitlement.Svids.Count > 0 ? entitlement.Svids[0] : null
         : entitlement.Svids.FirstOrDefault(held => held.Svid.Id.Uri == name);
 
+    // Of a trust domain without authorities nobody is believed: proxies refuse a list that names none.
     private static X509Bundle[] Usable(Entitlement entitlement, X509Bundle own) =>
-        [own, .. entitlement.Matching.SelectMany(entry => entry.FederatesWith).Distinct().Select(entitlement.Snapshot.View.Bundles.Find).OfType<X509Bundle>()];
+    [
+        own, .. entitlement.Matching
+            .SelectMany(entry => entry.FederatesWith)
+            .Distinct()
+            .Select(entitlement.Snapshot.View.Bundles.Find)
+            .OfType<X509Bundle>()
+            .Where(bundle => bundle.Authorities.Count > 0),
+    ];
 
     private static bool Found(string name, HeldSvid held, out Secret secret, out string fingerprint)
     {

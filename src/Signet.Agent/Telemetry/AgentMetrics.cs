@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Signet.Agent.Identities;
+using Signet.Agent.WorkloadApi;
 
 namespace Signet.Agent.Telemetry;
 
@@ -21,10 +22,15 @@ internal sealed class AgentMetrics : IDisposable
     }
 
     /// <summary>Values that are read when somebody looks.</summary>
-    public void Observe(AgentIdentity identity, IdentityCache cache, NodeSync sync, TimeProvider time)
+    public void Observe(AgentIdentity identity, IdentityCache cache, ClientLedger clients, NodeSync sync, TimeProvider time)
     {
         _meter.CreateObservableGauge("signet.agent.svids", () => cache.Current.Held.Count, description: "Workload SVIDs held.");
         _meter.CreateObservableGauge("signet.agent.entries", () => cache.Current.View.Entries.Length, description: "Entries that this agent may serve.");
+        _meter.CreateObservableGauge("signet.agent.bundle.sequence", () => (long)(cache.Current.View.Own?.Sequence ?? 0), description: "The sequence number of the trust bundle that the agent serves.");
+        _meter.CreateObservableGauge(
+            "signet.agent.bundle.clients.behind",
+            () => clients.Standing(cache.Current, identity.Credential?.Svid).Lagging.Length,
+            description: "Clients on the agent's socket that have not applied that bundle.");
         _meter.CreateObservableGauge("signet.agent.server.connected", () => sync.Problem.Length == 0 ? 1 : 0, description: "Whether the server's stream is open.");
         _meter.CreateObservableGauge(
             "signet.agent.certificate.expiry",

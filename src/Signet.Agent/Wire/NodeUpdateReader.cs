@@ -36,6 +36,7 @@ internal sealed class NodeUpdateReader(TrustDomain trustDomain)
 
     private ImmutableDictionary<string, RegistrationEntry>.Builder? _entries;
     private TrustBundles _bundles = TrustBundles.Empty;
+    private ImmutableHashSet<string> _superseded = [];
     private ImmutableDictionary<TrustDomain, JwtBundle> _jwtBundles = ImmutableDictionary<TrustDomain, JwtBundle>.Empty;
 
     public NodeReading Read(NodeUpdate update)
@@ -43,7 +44,7 @@ internal sealed class NodeUpdateReader(TrustDomain trustDomain)
         if (update.Afresh)
         {
             _entries = ImmutableDictionary.CreateBuilder<string, RegistrationEntry>(StringComparer.Ordinal);
-            (_bundles, _jwtBundles) = (TrustBundles.Empty, ImmutableDictionary<TrustDomain, JwtBundle>.Empty);
+            (_bundles, _jwtBundles, _superseded) = (TrustBundles.Empty, ImmutableDictionary<TrustDomain, JwtBundle>.Empty, []);
         }
 
         if (_entries is null)
@@ -59,7 +60,7 @@ internal sealed class NodeUpdateReader(TrustDomain trustDomain)
 
         return update.More
             ? new NodeReading.Incomplete()
-            : new NodeReading.Complete(new NodeView(update.Revision, InOrder(_entries), _bundles, _jwtBundles));
+            : new NodeReading.Complete(new NodeView(update.Revision, InOrder(_entries), _bundles, _jwtBundles) { Own = _bundles.Find(trustDomain), Superseded = _superseded });
     }
 
     // The order of creation decides which identity is a workload's default.
@@ -88,6 +89,16 @@ internal sealed class NodeUpdateReader(TrustDomain trustDomain)
 
             _bundles = _bundles.Without(gone);
             _jwtBundles = _jwtBundles.Remove(gone);
+        }
+
+        if (update.Authorities is { } notice)
+        {
+            if (!RevocationListsWire.TryRead(notice.Crls, out var crls, out var problem))
+            {
+                return problem;
+            }
+
+            (_bundles, _superseded) = (_bundles.WithCrls(crls), [.. notice.Superseded]);
         }
 
         foreach (var wire in update.Entries)

@@ -17,7 +17,7 @@ internal sealed partial class WorkloadApiService(WorkloadSubjects subjects, JwtC
 
     public override Task FetchX509Bundles(X509BundlesRequest request, IServerStreamWriter<X509BundlesResponse> responseStream, ServerCallContext context) =>
         subjects.Of(context).FollowAsync(
-            entitlement => new Fingerprint(string.Join('\n', Bundles(entitlement).Select(Name))),
+            entitlement => new Fingerprint(string.Join('\n', Bundles(entitlement).Select(Name).Concat(CrlNumbers(entitlement)))),
             entitlement =>
             {
                 var response = new X509BundlesResponse();
@@ -26,6 +26,7 @@ internal sealed partial class WorkloadApiService(WorkloadSubjects subjects, JwtC
                     response.Bundles[bundle.TrustDomain.IdString] = Encode(bundle);
                 }
 
+                response.Crl.AddRange(Crls(entitlement));
                 return responseStream.WriteAsync(response, context.CancellationToken);
             },
             context.CancellationToken);
@@ -48,6 +49,7 @@ internal sealed partial class WorkloadApiService(WorkloadSubjects subjects, JwtC
             });
         }
 
+        response.Crl.AddRange(Crls(entitlement));
         foreach (var bundle in Federated(entitlement))
         {
             response.FederatedBundles[bundle.TrustDomain.IdString] = Encode(bundle);
@@ -59,7 +61,7 @@ internal sealed partial class WorkloadApiService(WorkloadSubjects subjects, JwtC
     // Nothing is sent while the first SVIDs are still being signed: the list must not be empty (Workload API §5.2.1).
     private static Fingerprint? SvidFingerprint(Entitlement entitlement) => entitlement.Svids.Count == 0
         ? null
-        : new Fingerprint(string.Join('\n', entitlement.Svids.Select(held => held.Svid.Leaf.Fingerprint + held.Svid.Hint).Concat(Bundles(entitlement).Select(Name))));
+        : new Fingerprint(string.Join('\n', entitlement.Svids.Select(held => held.Svid.Leaf.Fingerprint + held.Svid.Hint).Concat(Bundles(entitlement).Select(Name)).Concat(CrlNumbers(entitlement))));
 
     /// <summary>The own trust domain's bundle first, then those that the entries federate with.</summary>
     private static IEnumerable<X509Bundle> Bundles(Entitlement entitlement) =>
@@ -71,6 +73,10 @@ internal sealed partial class WorkloadApiService(WorkloadSubjects subjects, JwtC
             .Distinct()
             .Select(entitlement.Snapshot.View.Bundles.Find)
             .OfType<X509Bundle>();
+
+    private static IEnumerable<ByteString> Crls(Entitlement entitlement) => entitlement.Snapshot.View.Bundles.Crls.Select(list => ByteString.CopyFrom(list.Der.Span));
+
+    private static IEnumerable<string> CrlNumbers(Entitlement entitlement) => entitlement.Snapshot.View.Bundles.Crls.Select(list => $"crl {list.IssuerName} {list.NumberHex}");
 
     private static string Name(X509Bundle bundle) => string.Join(',', bundle.Authorities.Select(authority => authority.Fingerprint).Prepend(bundle.TrustDomain.Name));
 

@@ -17,7 +17,7 @@ internal sealed record Entitlement(IReadOnlyList<RegistrationEntry> Matching, IR
 /// <summary>
 /// One attested caller and its standing: what it may have now, and again after each change, for as long as the process lives.
 /// </summary>
-internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector> selectors, IdentityCache cache, TimeProvider time)
+internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector> selectors, IdentityCache cache, ClientLedger clients, TimeProvider time)
 {
     public int Pid => peer.Pid;
 
@@ -45,6 +45,12 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
             : throw new RpcException(new Status(StatusCode.PermissionDenied, "no identity issued"));
     }
 
+    /// <summary>What to call the caller.</summary>
+    public string NameFor(Entitlement entitlement) => $"pid {Pid} ({entitlement.Matching[0].SpiffeId})";
+
+    /// <summary>Keeps a seat in the ledger for one of the caller's streams; the stream disposes it.</summary>
+    public ClientSeat Seat(string name) => clients.Open(Pid, name, reports: false);
+
     /// <summary>
     /// Calls <paramref name="send"/> at once and after each change for which <paramref name="fingerprint"/> answers something new, until
     /// the call ends or the caller loses its standing.
@@ -53,14 +59,20 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
         where T : class, IEquatable<T>
     {
         T? sent = null;
+        using var seat = Seat(NameFor(Now()));
         while (true)
         {
             var seen = cache.Changes.Version;
             var entitlement = Now();
-            if (fingerprint(entitlement) is { } fresh && !fresh.Equals(sent))
+            if (fingerprint(entitlement) is { } fresh)
             {
-                await send(entitlement).ConfigureAwait(false);
-                sent = fresh;
+                if (!fresh.Equals(sent))
+                {
+                    await send(entitlement).ConfigureAwait(false);
+                    sent = fresh;
+                }
+
+                seat.Told(entitlement);
             }
 
             await cache.Changes.WaitAsync(seen, cancellationToken).ConfigureAwait(false);
@@ -69,10 +81,20 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
 }
 
 /// <summary>Attests whoever calls.</summary>
-internal sealed class WorkloadSubjects(WorkloadAttestor attestor, IdentityCache cache, AgentMetrics metrics, TimeProvider time, ILogger<WorkloadSubjects> log)
+internal sealed class WorkloadSubjects(WorkloadAttestor attestor, IdentityCache cache, ClientLedger clients, AgentMetrics metrics, TimeProvider time, ILogger<WorkloadSubjects> log)
 {
+    /// <summary>Attests the caller, counts it and tells what it gets.</summary>
     /// <exception cref="RpcException">UNAVAILABLE: the caller could not be attested.</exception>
     public WorkloadSubject Of(ServerCallContext context)
+    {
+        var subject = Attest(context);
+        Report(subject);
+        return subject;
+    }
+
+    /// <summary>Attests the caller.</summary>
+    /// <exception cref="RpcException">UNAVAILABLE: the caller could not be attested.</exception>
+    public WorkloadSubject Attest(ServerCallContext context)
     {
         var peer = context.PeerCredential();
         var verdict = attestor.Attest(peer);
@@ -82,9 +104,7 @@ internal sealed class WorkloadSubjects(WorkloadAttestor attestor, IdentityCache 
             throw new RpcException(new Status(StatusCode.Unavailable, "the calling process could not be attested"));
         }
 
-        var subject = new WorkloadSubject(peer, verdict.Selectors, cache, time);
-        Report(subject);
-        return subject;
+        return new WorkloadSubject(peer, verdict.Selectors, cache, clients, time);
     }
 
     private void Report(WorkloadSubject subject)

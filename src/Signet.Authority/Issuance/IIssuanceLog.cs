@@ -10,3 +10,16 @@ public interface IIssuanceLog
 
 /// <summary>A certificate that was signed: for whom, at whose request, by which authority.</summary>
 public sealed record IssuedCertificate(Certificate Certificate, string SpiffeId, string RequestedBy, string AuthorityId, DateTimeOffset IssuedAt);
+
+/// <summary>What the log of issued certificates knows of those that can still be shown to somebody. Thread-safe.</summary>
+public interface ILiveCertificates
+{
+    /// <summary>Certificates that these authorities signed and that have not expired, by who asked for them.</summary>
+    Task<IReadOnlyList<LiveCertificates>> LiveAsync(IReadOnlyCollection<string> authorityIds, DateTimeOffset now, CancellationToken cancellationToken);
+}
+
+/// <summary>Certificates that are valid still.</summary>
+/// <param name="RequestedBy">Who asked for them.</param>
+/// <param name="Count">How many.</param>
+/// <param name="LastNotAfter">When the last of them expires.</param>
+public sealed record LiveCertificates(string RequestedBy, int Count, DateTimeOffset LastNotAfter);

@@ -16,7 +16,11 @@ public sealed record IssuedJwt(string Token, SpiffeId SpiffeId, DateTimeOffset I
 }
 
 /// <summary>Signs JWT-SVIDs, and hands out none that does not verify. Thread-safe.</summary>
-public sealed class JwtIssuer(AuthorityRotation authorities, TimeProvider time)
+/// <param name="authorities">Whose key signs.</param>
+/// <param name="time">The clock.</param>
+/// <param name="issuer">The <c>iss</c>, for readers outside SPIFFE; null for none.</param>
+/// <param name="failed">Called each time that nothing could be signed.</param>
+public sealed class JwtIssuer(AuthorityRotation authorities, TimeProvider time, string? issuer = null, Action? failed = null)
 {
     /// <summary>Signs a token. Whether the caller may ask is decided before.</summary>
     /// <param name="id">The subject.</param>
@@ -24,6 +28,19 @@ public sealed class JwtIssuer(AuthorityRotation authorities, TimeProvider time)
     /// <param name="ttl">The lifetime wished for; cut to the key's.</param>
     /// <exception cref="IssuanceException">The key has expired, or the finished token does not hold.</exception>
     public IssuedJwt Issue(SpiffeId id, IReadOnlyList<string> audiences, TimeSpan ttl)
+    {
+        try
+        {
+            return Sign(id, audiences, ttl);
+        }
+        catch
+        {
+            failed?.Invoke();
+            throw;
+        }
+    }
+
+    private IssuedJwt Sign(SpiffeId id, IReadOnlyList<string> audiences, TimeSpan ttl)
     {
         var snapshot = authorities.Current;
         var now = time.GetUtcNow();
@@ -36,7 +53,7 @@ public sealed class JwtIssuer(AuthorityRotation authorities, TimeProvider time)
             throw new IssuanceException($"JWT key {key.KeyId} is valid from {key.Validity.NotBefore:u} to {key.Validity.NotAfter:u}, and the server's clock says {now:u}");
         }
 
-        var token = JwtSvid.Sign(id, audiences, issuedAt, expiresAt, key.KeyId, key.Key);
+        var token = JwtSvid.Sign(id, audiences, issuedAt, expiresAt, key.KeyId, key.Key, issuer);
         var verdict = JwtSvidVerifier.Verify(token, trustDomain => trustDomain == snapshot.JwtBundle.TrustDomain ? snapshot.JwtBundle : null, audiences[0], now);
         return verdict.Id == id
             ? new IssuedJwt(token, id, issuedAt, expiresAt)

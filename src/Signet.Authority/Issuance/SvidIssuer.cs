@@ -26,11 +26,28 @@ public sealed class IssuanceException(string message) : Exception(message);
 /// Template → sign → read the finished bytes again and check them → remember → hand out. Nothing leaves that does not hold the profile
 /// or that the log does not know. Thread-safe.
 /// </summary>
-public sealed class SvidIssuer(AuthorityRotation authorities, IIssuanceLog log, TimeProvider time)
+/// <param name="authorities">Who signs.</param>
+/// <param name="log">What remembers.</param>
+/// <param name="time">The clock.</param>
+/// <param name="failed">Called each time that nothing could be signed.</param>
+public sealed class SvidIssuer(AuthorityRotation authorities, IIssuanceLog log, TimeProvider time, Action? failed = null)
 {
     /// <summary>Signs all of the requests or none of them.</summary>
     /// <exception cref="IssuanceException">The issuing authority has expired, or a finished certificate breaks the profile.</exception>
     public async Task<IReadOnlyList<IssuedSvid>> IssueAsync(IReadOnlyList<SvidRequest> requests, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await SignAsync(requests, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception) when (!cancellationToken.IsCancellationRequested)
+        {
+            failed?.Invoke();
+            throw;
+        }
+    }
+
+    private async Task<IReadOnlyList<IssuedSvid>> SignAsync(IReadOnlyList<SvidRequest> requests, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
         var snapshot = authorities.Current;
@@ -44,7 +61,9 @@ public sealed class SvidIssuer(AuthorityRotation authorities, IIssuanceLog log, 
     private static IssuedSvid Sign(SvidRequest request, AuthoritySnapshot snapshot, DateTimeOffset now)
     {
         var issuer = snapshot.Issuing.Certificate;
-        var validity = SvidRenewal.Granted(request.Ttl, AuthorityPlan.Backdate, new Validity(issuer.NotBefore, issuer.NotAfter), now);
+        var validity = snapshot.Issuing.Chain.Aggregate(
+            SvidRenewal.Granted(request.Ttl, AuthorityPlan.Backdate, new Validity(issuer.NotBefore, issuer.NotAfter), now),
+            (granted, above) => granted.NotAfter <= above.NotAfter ? granted : granted with { NotAfter = above.NotAfter });
         if (!validity.Covers(now))
         {
             throw new IssuanceException(
@@ -55,12 +74,12 @@ public sealed class SvidIssuer(AuthorityRotation authorities, IIssuanceLog log, 
             .Leaf(request.SpiffeId, request.PublicKey, validity.NotBefore, validity.NotAfter, request.DnsNames)
             .Sign(issuer, snapshot.Issuing.Key);
         Check(leaf, request, snapshot, now);
-        return new IssuedSvid(request.SpiffeId, [leaf, issuer]);
+        return new IssuedSvid(request.SpiffeId, [leaf, .. snapshot.Issuing.Chain]);
     }
 
     private static void Check(Certificate leaf, SvidRequest request, AuthoritySnapshot snapshot, DateTimeOffset now)
     {
-        var verdict = SvidVerifier.Verify([leaf, snapshot.Issuing.Certificate], TrustBundles.Of(snapshot.Bundle), CertificateUsage.Any, now);
+        var verdict = SvidVerifier.Verify([leaf, .. snapshot.Issuing.Chain], snapshot.Trust, CertificateUsage.Any, now);
         if (!verdict.IsTrusted || verdict.Id != request.SpiffeId)
         {
             throw new IssuanceException($"the certificate just signed for {request.SpiffeId} does not hold: {verdict.Reason}");

@@ -13,6 +13,10 @@ public interface IKeyManager
     /// <exception cref="KeyManagerException">The name is taken or the key cannot be kept.</exception>
     Task<AsymmetricAlgorithm> GenerateAsync(string name, KeyType type, CancellationToken cancellationToken);
 
+    /// <summary>Keeps a key that was made elsewhere under the name, durably before the task completes.</summary>
+    /// <exception cref="KeyManagerException">The name is taken or the key cannot be kept.</exception>
+    Task ImportAsync(string name, AsymmetricAlgorithm key, CancellationToken cancellationToken);
+
     /// <summary>The key under the name, or null when there is none.</summary>
     /// <exception cref="KeyManagerException">There is one, but it cannot be used.</exception>
     Task<AsymmetricAlgorithm?> FindAsync(string name, CancellationToken cancellationToken);

@@ -12,13 +12,15 @@ public sealed class MemoryKeyManager : IKeyManager
     /// <summary>The names under which a key is kept.</summary>
     public IReadOnlyCollection<string> Names => [.. _keys.Keys];
 
-    public Task<AsymmetricAlgorithm> GenerateAsync(string name, KeyType type, CancellationToken cancellationToken)
+    public async Task<AsymmetricAlgorithm> GenerateAsync(string name, KeyType type, CancellationToken cancellationToken)
     {
         var key = KeyPair.Generate(type);
-        return _keys.TryAdd(name, key)
-            ? Task.FromResult(key)
-            : throw new KeyManagerException($"key \"{name}\" exists already");
+        await ImportAsync(name, key, cancellationToken).ConfigureAwait(false);
+        return key;
     }
+
+    public Task ImportAsync(string name, AsymmetricAlgorithm key, CancellationToken cancellationToken) =>
+        _keys.TryAdd(name, key) ? Task.CompletedTask : throw new KeyManagerException($"key \"{name}\" exists already");
 
     public Task<AsymmetricAlgorithm?> FindAsync(string name, CancellationToken cancellationToken) =>
         Task.FromResult(_keys.GetValueOrDefault(name));

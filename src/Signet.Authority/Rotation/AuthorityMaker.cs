@@ -1,5 +1,5 @@
 using System.Globalization;
-using System.Security.Cryptography;
+using Signet.Authority.Issuance;
 using Signet.Authority.Keys;
 using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
@@ -7,20 +7,19 @@ using Signet.Identity.X509;
 
 namespace Signet.Authority.Rotation;
 
-/// <summary>Makes authorities: key first, then certificate, then journal, so that a crash leaves at most a key that nobody names.</summary>
-internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys, IAuthorityJournal journal)
+/// <summary>Makes authorities that are prepared: key first, then certificate; remembering them is the caller's part.</summary>
+internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys)
 {
-    private const int IssuingPathLength = 0;
-
     public async Task<X509AuthorityRecord> MakeAnchorAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
         var keyName = NewKeyName("anchor", now);
         var key = await keys.GenerateAsync(keyName, plan.KeyType, cancellationToken).ConfigureAwait(false);
-        var certificate = Template(key, new Validity(now - AuthorityPlan.Backdate, now + plan.AnchorTtl), "trust anchor", pathLength: null).SignSelf(key);
-        return await RememberAsync(AuthorityTier.Anchor, AuthorityState.Active, certificate, keyName, cancellationToken).ConfigureAwait(false);
+        var certificate = AuthorityTemplates
+            .Anchor(plan.TrustDomain, plan.Subject, KeyPair.ExportPublicKey(key), new Validity(now - AuthorityPlan.Backdate, now + plan.AnchorTtl))
+            .SignSelf(key);
+        return Checked(AuthorityTier.Anchor, certificate, keyName);
     }
 
-    /// <summary>Makes an issuing authority that is prepared.</summary>
     public async Task<X509AuthorityRecord> MakeIssuingAsync(X509AuthorityRecord anchor, DateTimeOffset now, CancellationToken cancellationToken)
     {
         var anchorKey = await keys.FindAsync(anchor.KeyName, cancellationToken).ConfigureAwait(false)
@@ -33,11 +32,11 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys, IAuth
 
         var keyName = NewKeyName("issuing", now);
         var key = await keys.GenerateAsync(keyName, plan.KeyType, cancellationToken).ConfigureAwait(false);
-        var certificate = Template(key, validity, "issuing authority", IssuingPathLength).Sign(anchor.Certificate, anchorKey);
-        return await RememberAsync(AuthorityTier.Issuing, AuthorityState.Prepared, certificate, keyName, cancellationToken).ConfigureAwait(false);
+        var certificate = AuthorityTemplates.Issuing(plan.TrustDomain, plan.Subject, KeyPair.ExportPublicKey(key), validity).Sign(anchor.Certificate, anchorKey);
+        return Checked(AuthorityTier.Issuing, certificate, keyName);
     }
 
-    /// <summary>Makes a key for JWT-SVIDs that is prepared. It lives as long as an issuing authority.</summary>
+    /// <summary>Makes a key for JWT-SVIDs. It lives as long as an issuing authority.</summary>
     public async Task<JwtAuthorityRecord> MakeJwtAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
         var keyName = NewKeyName("jwt", now);
@@ -46,45 +45,23 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys, IAuth
 
         // The store keeps whole milliseconds; what is remembered must be what is published.
         var expiresAt = DateTimeOffset.FromUnixTimeSeconds((now + plan.IssuingTtl).ToUnixTimeSeconds());
-        if (!JwtAuthority.TryCreate(JwtAuthority.KeyIdOf(info), info, expiresAt, out var authority, out var problem))
-        {
-            throw new InvalidOperationException($"the JWT key just made does not hold: {problem}");
-        }
-
-        return await RememberAsync(new JwtAuthorityRecord(AuthorityState.Prepared, authority, now - AuthorityPlan.Backdate, keyName), cancellationToken).ConfigureAwait(false);
+        return JwtAuthority.TryCreate(JwtAuthority.KeyIdOf(info), info, expiresAt, out var authority, out var problem)
+            ? new JwtAuthorityRecord(SlotState.Prepared, authority, now - AuthorityPlan.Backdate, keyName)
+            : throw new InvalidOperationException($"the JWT key just made does not hold: {problem}");
     }
 
-    private Task<X509AuthorityRecord> RememberAsync(
-        AuthorityTier tier, AuthorityState state, Certificate certificate, string keyName, CancellationToken cancellationToken) =>
+    /// <summary>Takes an issuing authority over that somebody else made: its key is kept like any other.</summary>
+    public async Task<X509AuthorityRecord> ImportAsync(ExternalIssuer issuer, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        var keyName = NewKeyName("issuing", now);
+        await keys.ImportAsync(keyName, issuer.Key, cancellationToken).ConfigureAwait(false);
+        return new X509AuthorityRecord(issuer.Certificate.SerialHex, AuthorityTier.Issuing, SlotState.Prepared, issuer.Certificate, keyName) { Above = [.. issuer.Above] };
+    }
+
+    private X509AuthorityRecord Checked(AuthorityTier tier, Certificate certificate, string keyName) =>
         X509SvidProfile.TryCheckAuthority(certificate, plan.TrustDomain, out var problem)
-            ? RememberAsync(new X509AuthorityRecord(certificate.SerialHex, tier, state, certificate, keyName), cancellationToken)
+            ? new X509AuthorityRecord(certificate.SerialHex, tier, SlotState.Prepared, certificate, keyName)
             : throw new InvalidOperationException($"the {tier} certificate just made breaks the profile: {problem}");
-
-    private async Task<T> RememberAsync<T>(T record, CancellationToken cancellationToken)
-        where T : AuthorityRecord
-    {
-        try
-        {
-            await journal.SaveAsync([record], cancellationToken).ConfigureAwait(false);
-            return record;
-        }
-        catch
-        {
-            // A journal that keeps failing must not leave a key behind at every attempt.
-            await keys.DeleteAsync(record.KeyName, CancellationToken.None).ConfigureAwait(false);
-            throw;
-        }
-    }
-
-    private CertificateTemplate Template(AsymmetricAlgorithm key, Validity validity, string role, int? pathLength)
-    {
-        // The two tiers never share a name: a certificate whose issuer and subject are equal counts as self-issued (RFC 5280 §6.1).
-        var commonName = $"{(plan.Subject.CommonName.Length > 0 ? plan.Subject.CommonName : plan.TrustDomain.Name)} {role}";
-        return CertificateTemplate.Authority(plan.TrustDomain, KeyPair.ExportPublicKey(key), validity.NotBefore, validity.NotAfter, commonName, pathLength) with
-        {
-            Subject = plan.Subject.ToName(commonName),
-        };
-    }
 
     private static string NewKeyName(string tier, DateTimeOffset now) =>
         $"{tier}-{now.UtcDateTime.ToString("yyyyMMddHHmmss", CultureInfo.InvariantCulture)}-{Guid.NewGuid():N}";

@@ -22,6 +22,9 @@ public sealed record AuthorityPlan
 
     public RotationRule Rule { get; init; } = RotationRule.Authority;
 
+    /// <summary>Whether issuing authorities and anchors are made elsewhere and only installed here.</summary>
+    public bool IsExternal { get; init; }
+
     /// <summary>The lifetime that an SVID can always be given in full; a longer one is cut to its issuer's.</summary>
     public TimeSpan GuaranteedSvidTtl => Rule.GuaranteedLifetime(IssuingTtl);
 }
@@ -29,6 +32,8 @@ public sealed record AuthorityPlan
 /// <summary>The distinguished name of authorities; empty parts are left out (RFC 5280 §4.1.2.6).</summary>
 public sealed record CertificateSubject(string Country = "", string Organization = "Signet", string CommonName = "")
 {
-    internal DistinguishedName ToName(string commonName) =>
-        DistinguishedName.Of([.. new[] { ("C", Country), ("O", Organization), ("CN", commonName) }.Where(part => part.Item2.Length > 0)]);
+    /// <param name="commonName">What the authority is.</param>
+    /// <param name="serial">Its serial number in hex: no two authorities share a name, so that a name leads path builders and revocation lists to the right one.</param>
+    internal DistinguishedName ToName(string commonName, string serial) =>
+        DistinguishedName.Of([.. new[] { ("C", Country), ("O", Organization), ("CN", commonName), ("SERIALNUMBER", serial) }.Where(part => part.Item2.Length > 0)]);
 }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
 using Signet.Identity.X509;
@@ -17,33 +18,31 @@ public enum AuthorityTier
     Jwt,
 }
 
-/// <summary>Where an authority is in its life.</summary>
-public enum AuthorityState
-{
-    /// <summary>Made and published, not yet used.</summary>
-    Prepared,
-
-    /// <summary>Signs now.</summary>
-    Active,
-
-    /// <summary>No longer signs; what it signed still holds.</summary>
-    Old,
-}
-
 /// <summary>One authority as the journal remembers it. The key is known by name only.</summary>
-public abstract record AuthorityRecord(string Id, AuthorityTier Tier, AuthorityState State, string KeyName)
+public abstract record AuthorityRecord(string Id, AuthorityTier Tier, SlotState State, string KeyName)
 {
     public abstract Validity Validity { get; }
 }
 
 /// <summary>An authority with a certificate.</summary>
-public sealed record X509AuthorityRecord(string Id, AuthorityTier Tier, AuthorityState State, Certificate Certificate, string KeyName) : AuthorityRecord(Id, Tier, State, KeyName)
+public sealed record X509AuthorityRecord(string Id, AuthorityTier Tier, SlotState State, Certificate Certificate, string KeyName) : AuthorityRecord(Id, Tier, State, KeyName)
 {
     public override Validity Validity => new(Certificate.NotBefore, Certificate.NotAfter);
+
+    /// <summary>Authorities between this one and its anchor, nearest first; none unless it was made elsewhere.</summary>
+    public ImmutableArray<Certificate> Above { get; init; } = [];
+
+    /// <summary>Whether the anchor stands above this one. Anchors from before they had names of their own share one, so their keys tell them apart.</summary>
+    public bool IsBelow(X509AuthorityRecord anchor)
+    {
+        var top = Above.IsEmpty ? Certificate : Above[^1];
+        return top.IssuerName.Equals(anchor.Certificate.SubjectName)
+            && (top.AuthorityKeyId.IsEmpty || anchor.Certificate.SubjectKeyIdentifier.IsEmpty || top.AuthorityKeyId.Span.SequenceEqual(anchor.Certificate.SubjectKeyIdentifier.Span));
+    }
 }
 
 /// <summary>A key for JWT-SVIDs.</summary>
-public sealed record JwtAuthorityRecord(AuthorityState State, JwtAuthority Authority, DateTimeOffset NotBefore, string KeyName)
+public sealed record JwtAuthorityRecord(SlotState State, JwtAuthority Authority, DateTimeOffset NotBefore, string KeyName)
     : AuthorityRecord(Authority.KeyId, AuthorityTier.Jwt, State, KeyName)
 {
     public override Validity Validity => new(NotBefore, Authority.ExpiresAt!.Value);

@@ -3,11 +3,15 @@ using System.Security.Cryptography;
 using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
 using Signet.Identity.X509;
+using Signet.Identity.X509.Revocation;
 
 namespace Signet.Authority.Rotation;
 
-/// <summary>An authority that can sign: its certificate, its key, and the chain it hands on below the anchor.</summary>
-public sealed record SigningAuthority(string Id, Certificate Certificate, AsymmetricAlgorithm Key);
+/// <summary>An authority that can sign: its key, and the chain it hands on below the anchor, its own certificate first.</summary>
+public sealed record SigningAuthority(string Id, ImmutableArray<Certificate> Chain, AsymmetricAlgorithm Key)
+{
+    public Certificate Certificate => Chain[0];
+}
 
 /// <summary>A key that can sign JWT-SVIDs.</summary>
 public sealed record JwtSigningAuthority(string KeyId, Validity Validity, AsymmetricAlgorithm Key);
@@ -17,8 +21,18 @@ public sealed record JwtSigningAuthority(string KeyId, Validity Validity, Asymme
 /// </summary>
 /// <param name="Issuing">Signs X.509-SVIDs.</param>
 /// <param name="Jwt">Signs JWT-SVIDs.</param>
-/// <param name="Bundle">The anchors.</param>
+/// <param name="Bundle">The anchors: the one that signs, one that will, and those that have. Its sequence number counts the JWT keys too.</param>
 /// <param name="JwtBundle">The JWT keys: those that sign, those that will, and those that have.</param>
-/// <param name="Records">All of them.</param>
+/// <param name="Ledger">All of them, and the anchor's rotation.</param>
+/// <param name="Crls">What the anchors revoked; empty when nothing is.</param>
+/// <param name="Superseded">The IDs of issuing authorities and JWT keys whose signatures are to be replaced at once.</param>
 public sealed record AuthoritySnapshot(
-    SigningAuthority Issuing, JwtSigningAuthority Jwt, X509Bundle Bundle, JwtBundle JwtBundle, ImmutableArray<AuthorityRecord> Records);
+    SigningAuthority Issuing, JwtSigningAuthority Jwt, X509Bundle Bundle, JwtBundle JwtBundle, ImmutableArray<CertificateRevocationList> Crls, AuthorityLedger Ledger, ImmutableHashSet<string> Superseded)
+{
+    /// <summary>Whom relying parties believe: the bundle, less what is revoked.</summary>
+    public TrustBundles Trust { get; } = TrustBundles.Of(Bundle).WithCrls(Crls);
+
+    public ImmutableArray<AuthorityRecord> Records => Ledger.Records;
+
+    public AnchorRotation? Rotation => Ledger.Rotation;
+}

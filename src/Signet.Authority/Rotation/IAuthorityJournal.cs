@@ -2,16 +2,17 @@ namespace Signet.Authority.Rotation;
 
 /// <summary>
 /// Remembers the authorities, so that a restart resumes in the middle of a rotation. A write is durable before its task completes, and
-/// all records of one write become visible together or not at all.
+/// all of it becomes visible together or not at all.
 /// </summary>
 public interface IAuthorityJournal
 {
-    /// <summary>Every authority that has not been forgotten, in the order of their making.</summary>
-    Task<IReadOnlyList<AuthorityRecord>> LoadAsync(CancellationToken cancellationToken);
+    /// <summary>What was committed last.</summary>
+    Task<AuthorityLedger> LoadAsync(CancellationToken cancellationToken);
 
-    /// <summary>Adds the records or replaces those with the same ID.</summary>
-    Task SaveAsync(IReadOnlyList<AuthorityRecord> records, CancellationToken cancellationToken);
-
-    /// <summary>Forgets an authority.</summary>
-    Task DeleteAsync(string id, CancellationToken cancellationToken);
+    /// <summary>Makes a change, and counts it when it concerns what is published.</summary>
+    /// <param name="change">What changes.</param>
+    /// <param name="content">The digest of what is published afterwards (<see cref="AuthorityLedger.Content"/>).</param>
+    /// <param name="cancellationToken">Gives up before anything was changed.</param>
+    /// <returns>The sequence number of that content: higher than any before unless the content is the last one's (SPIFFE Trust Domain and Bundle §4.1.2).</returns>
+    Task<ulong> CommitAsync(AuthorityChange change, string content, CancellationToken cancellationToken);
 }

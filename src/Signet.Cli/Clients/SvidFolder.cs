@@ -1,5 +1,6 @@
 using System.Text;
 using Signet.Hosting.Files;
+using Signet.Identity.Jose;
 using Signet.Identity.X509;
 
 namespace Signet.Cli.Clients;
@@ -26,9 +27,22 @@ internal static class SvidFolder
         }
     }
 
-    private static void Write(string folder, string name, string pem)
+    /// <summary>Writes bundles: <c>DOMAIN.pem</c> and <c>DOMAIN.jwks</c> each, and all of them in <c>bundles.json</c>.</summary>
+    /// <exception cref="PlaceException">A folder or file cannot be made.</exception>
+    public static void Write(string folder, IReadOnlyList<SpiffeBundle> bundles)
+    {
+        foreach (var bundle in bundles)
+        {
+            Write(folder, bundle.TrustDomain.Name + ".pem", bundle.X509.ToPem());
+            Write(folder, bundle.TrustDomain.Name + ".jwks", bundle.Jwt.ToJson());
+        }
+
+        Write(folder, "bundles.json", BundleMap.Write([.. bundles]));
+    }
+
+    private static void Write(string folder, string name, string text)
     {
         PrivateFolder.Ensure(folder);
-        PrivateFile.WriteAtomically(Path.Combine(folder, name), Encoding.ASCII.GetBytes(pem));
+        PrivateFile.WriteAtomically(Path.Combine(folder, name), Encoding.ASCII.GetBytes(text));
     }
 }

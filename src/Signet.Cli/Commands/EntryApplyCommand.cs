@@ -123,8 +123,7 @@ internal static class EntryApplyCommand
                 files.AddRange(FileSet.Folder(path).Read().Select(file => (file.Path, file.Text)));
             }
 
-            var socket = CliContext.ServerSocket(parsed.GetValue(_server));
-            using var admin = new AdminClient(socket, context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var trustDomain = (await admin.BundleAsync(cancellationToken).ConfigureAwait(false)).TrustDomain;
             var cluster = parsed.GetValue(_cluster) ?? DesiredScope.DefaultCluster;
             if (DesiredScope.ClusterProblem(trustDomain, cluster) is { } problem)
@@ -143,8 +142,7 @@ internal static class EntryApplyCommand
                 await parsed.InvocationConfiguration.Error.WriteLineAsync($"warning: {Printable.Of(pod)}").ConfigureAwait(false);
             }
 
-            using var client = new RegistrationClient(socket, context.Time);
-            return await client.ApplyAsync(parsed.GetValue(_owner) ?? DefaultOwner, desired.Entries, mode, cancellationToken).ConfigureAwait(false);
+            return await admin.ApplyAsync(parsed.GetValue(_owner) ?? DefaultOwner, desired.Entries, mode, cancellationToken).ConfigureAwait(false);
         }
     }
 }

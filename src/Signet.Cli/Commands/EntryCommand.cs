@@ -7,12 +7,13 @@ using Signet.Identity.Registration;
 
 namespace Signet.Cli.Commands;
 
-/// <summary><c>signet entry create|list|show|delete|apply|diff</c>.</summary>
+/// <summary><c>signet entry create|update|list|count|show|delete|apply|diff</c>.</summary>
 internal static class EntryCommand
 {
     public static Command Create(CliContext context) => new("entry", "Registration: which workload gets which identity")
     {
-        CreateOne(context), List(context), Show(context), Delete(context), EntryApplyCommand.Apply(context), EntryApplyCommand.Diff(context),
+        CreateOne(context), EntryUpdateCommand.Create(context), List(context), Count(context), Show(context), Delete(context), EntryApplyCommand.Apply(context),
+        EntryApplyCommand.Diff(context),
     };
 
     private static Command CreateOne(CliContext context)
@@ -24,13 +25,16 @@ internal static class EntryCommand
         var jwtTtl = CommandValues.Duration("--jwt-ttl", "The token's lifetime (default: the server's)");
         var dns = new Option<string[]>("--dns") { Description = "A DNS name for the certificate; give it again for more", HelpName = "NAME" };
         var hint = new Option<string>("--hint") { Description = "Tells a workload with several identities which is which", HelpName = "TEXT" };
+        var federatesWith = CommandValues.TrustDomains("--federates-with", "Another trust domain whose workloads it is to know; give it again for more");
         var expiresAt = new Option<DateTimeOffset?>("--expires-at") { Description = "From when on the entry no longer counts (RFC 3339)", HelpName = "TIME" };
+        var isAdmin = new Option<bool>("--admin") { Description = "The workload may administer the server, as admin.grants says or in everything" };
+        var downstream = new Option<bool>("--downstream") { Description = "The workload is a server below this one and may have an authority" };
         var (server, output) = (CliContext.ServerOption(), Answer.Option());
         var command = new Command(
             "create",
             "Register a workload. Example: signet entry create --spiffe-id spiffe://example.org/web --parent-id spiffe://example.org/spire/agent/join_token/… --selector unix:uid:1000")
         {
-            id, parent, selectors, x509Ttl, jwtTtl, dns, hint, expiresAt, server, output,
+            id, parent, selectors, x509Ttl, jwtTtl, dns, hint, federatesWith, expiresAt, isAdmin, downstream, server, output,
         };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
@@ -44,9 +48,12 @@ internal static class EntryCommand
                 JwtTtl = parsed.GetValue(jwtTtl),
                 DnsNames = [.. parsed.GetValue(dns) ?? []],
                 Hint = parsed.GetValue(hint) ?? "",
+                FederatesWith = [.. parsed.GetValue(federatesWith) ?? []],
                 ExpiresAt = parsed.GetValue(expiresAt),
+                Admin = parsed.GetValue(isAdmin),
+                Downstream = parsed.GetValue(downstream),
             };
-            using var client = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var client = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var entry = await client.CreateEntryAsync(wanted, cancellationToken).ConfigureAwait(false);
             Answer.To(parsed, output).Write(() => Json(entry), answer => WriteText(answer, entry));
             return ExitCode.Done;
@@ -62,7 +69,7 @@ internal static class EntryCommand
         var command = new Command("list", "List entries. Example: signet entry list --output json") { id, parent, server, output };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var client = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var client = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var entries = await client.EntriesAsync(parsed.GetValue(id), parsed.GetValue(parent), cancellationToken).ConfigureAwait(false);
             var table = new Table("id", "spiffe id", "parent id", "selectors", "ttl");
             foreach (var entry in entries)
@@ -76,6 +83,22 @@ internal static class EntryCommand
         return command;
     }
 
+    private static Command Count(CliContext context)
+    {
+        var id = CommandValues.SpiffeId("--spiffe-id", "Only entries for this identity");
+        var parent = CommandValues.SpiffeId("--parent-id", "Only entries below this agent");
+        var (server, output) = (CliContext.ServerOption(), Answer.Option());
+        var command = new Command("count", "Count entries. Example: signet entry count") { id, parent, server, output };
+        CliContext.Run(command, async (parsed, cancellationToken) =>
+        {
+            using var client = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
+            var count = await client.CountEntriesAsync(parsed.GetValue(id), parsed.GetValue(parent), cancellationToken).ConfigureAwait(false);
+            Answer.To(parsed, output).Write(() => new JsonObject { ["count"] = count }, answer => answer.Out.WriteLine(count));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
     private static Command Show(CliContext context)
     {
         var id = new Argument<string>("id") { Description = "The entry's own id" };
@@ -83,7 +106,7 @@ internal static class EntryCommand
         var command = new Command("show", "Show one entry. Example: signet entry show 3f0e…") { id, server, output };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var client = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var client = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var entry = await client.EntryAsync(parsed.GetRequiredValue(id), cancellationToken).ConfigureAwait(false);
             Answer.To(parsed, output).Write(() => Json(entry), answer => WriteText(answer, entry));
             return ExitCode.Done;
@@ -98,7 +121,7 @@ internal static class EntryCommand
         var command = new Command("delete", "Remove one entry; workloads lose the identity at once. Example: signet entry delete 3f0e…") { id, server, output };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var client = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var client = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             await client.DeleteEntryAsync(parsed.GetRequiredValue(id), cancellationToken).ConfigureAwait(false);
             Answer.To(parsed, output).Write(
                 () => new JsonObject { ["id"] = parsed.GetRequiredValue(id), ["deleted"] = true }, answer => answer.Out.WriteLine($"deleted {parsed.GetRequiredValue(id)}"));
@@ -107,7 +130,7 @@ internal static class EntryCommand
         return command;
     }
 
-    private static JsonObject Json(RegistrationEntry entry) => new()
+    internal static JsonObject Json(RegistrationEntry entry) => new()
     {
         ["id"] = entry.Id,
         ["spiffeId"] = entry.SpiffeId.Uri,
@@ -125,7 +148,7 @@ internal static class EntryCommand
         ["createdAt"] = HumanTime.Stamp(entry.CreatedAt),
     };
 
-    private static void WriteText(Answer answer, RegistrationEntry entry)
+    internal static void WriteText(Answer answer, RegistrationEntry entry)
     {
         foreach (var (name, value) in Json(entry).Where(pair => pair.Value is not null && pair.Value.ToString() is not ("" or "[]" or "false")))
         {

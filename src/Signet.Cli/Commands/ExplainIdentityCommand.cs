@@ -40,16 +40,16 @@ internal static class ExplainIdentityCommand
         {
             var told = parsed.GetValue(pid) is { } process
                 ? await AskAgentAsync(context, parsed.GetValue(socket), process, cancellationToken).ConfigureAwait(false)
-                : await AskServerAsync(context, parsed.GetValue(server), parsed.GetValue(selectors)!, parsed.GetValue(agent), cancellationToken).ConfigureAwait(false);
+                : await AskServerAsync(context, parsed, parsed.GetValue(selectors)!, parsed.GetValue(agent), cancellationToken).ConfigureAwait(false);
             Answer.To(parsed, output).Write(() => Json(told), answer => Write(answer, told, context.Time.GetUtcNow()));
             return told.Identities.Count > 0 ? ExitCode.Done : ExitCode.Failed;
         });
         return command;
     }
 
-    private static async Task<Told> AskServerAsync(CliContext context, string? server, Selector[] selectors, SpiffeId? agent, CancellationToken cancellationToken)
+    private static async Task<Told> AskServerAsync(CliContext context, ParseResult parsed, Selector[] selectors, SpiffeId? agent, CancellationToken cancellationToken)
     {
-        using var client = new RegistrationClient(CliContext.ServerSocket(server), context.Time);
+        using var client = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
         var explanation = await client.ExplainAsync(selectors, agent, cancellationToken).ConfigureAwait(false);
         return new Told(
             selectors,

@@ -4,10 +4,11 @@ using Signet.Cli.Clients;
 using Signet.Cli.Commands.Jwt;
 using Signet.Cli.Output;
 using Signet.Client;
+using Signet.Identity.Jose;
 
 namespace Signet.Cli.Commands;
 
-/// <summary><c>signet fetch x509|jwt</c> and <c>signet watch</c>: a Workload API client at hand.</summary>
+/// <summary><c>signet fetch x509|jwt|bundles</c> and <c>signet watch</c>: a Workload API client at hand.</summary>
 internal static class FetchCommand
 {
     private static readonly TimeSpan DefaultPatience = TimeSpan.FromSeconds(10);
@@ -43,7 +44,7 @@ internal static class FetchCommand
             Answer.To(parsed, output).Write(() => Json(identity), answer => WriteText(answer, identity, context.Time.GetUtcNow()));
             return ExitCode.Done;
         });
-        return new Command("fetch", "Get an identity from the agent") { x509, Jwt(context) };
+        return new Command("fetch", "Get an identity from the agent") { x509, Jwt(context), Bundles(context) };
     }
 
     private static Command Jwt(CliContext context)
@@ -84,6 +85,50 @@ internal static class FetchCommand
                         answer.Out.WriteLine(svid.Token);
                     }
                 });
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static Command Bundles(CliContext context)
+    {
+        var write = new Option<string>("--write") { Description = "Write DOMAIN.pem and DOMAIN.jwks of each trust domain into this folder, and all together as bundles.json, a SPIFFE bundle map", HelpName = "DIR" };
+        var (socket, output) = (CliContext.SocketOption(), Answer.Option());
+        var command = new Command("bundles", "Get the trust bundles that this process may use. Example: signet fetch bundles --write /tmp/bundles") { write, socket, output };
+        CliContext.Run(command, async (parsed, cancellationToken) =>
+        {
+            IReadOnlyList<SpiffeBundle> bundles;
+            try
+            {
+                bundles = await FetchedBundles.FetchAsync(CliContext.AgentAddress(parsed.GetValue(socket)), context.Time, cancellationToken).ConfigureAwait(false);
+            }
+            catch (BundleException e)
+            {
+                throw new CliError(e.Message, "is that the agent's socket? see: signet fetch x509");
+            }
+
+            if (parsed.GetValue(write) is { } folder)
+            {
+                SvidFolder.Write(folder, bundles);
+            }
+
+            var table = new Table("trust domain", "authorities", "jwt keys");
+            foreach (var bundle in bundles)
+            {
+                table.Add(bundle.TrustDomain.Name, $"{bundle.X509.Authorities.Count}", $"{bundle.Jwt.Authorities.Count}");
+            }
+
+            Answer.To(parsed, output).WriteList(
+                "bundles",
+                bundles.Select(bundle => new JsonObject
+                {
+                    ["trustDomain"] = bundle.TrustDomain.Name,
+                    ["x509Authorities"] = bundle.X509.Authorities.Count,
+                    ["jwtKeys"] = bundle.Jwt.Authorities.Count,
+                    ["pem"] = bundle.X509.ToPem(),
+                    ["jwks"] = JsonNode.Parse(bundle.Jwt.ToJson()),
+                }),
+                table);
             return ExitCode.Done;
         });
         return command;

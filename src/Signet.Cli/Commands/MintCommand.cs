@@ -23,7 +23,7 @@ internal static class MintCommand
         };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var admin = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var svid = await admin.MintAsync(parsed.GetValue(id)!, parsed.GetValue(ttl) ?? DefaultTtl, parsed.GetValue(dns) ?? [], cancellationToken).ConfigureAwait(false);
             var bundle = await admin.BundleAsync(cancellationToken).ConfigureAwait(false);
             var folder = parsed.GetRequiredValue(write);

@@ -33,18 +33,29 @@ internal static class RoleCommand
             var host = await ServerHost.BuildAsync(config, context.Time, context.Chance, logs, cancellationToken).ConfigureAwait(false);
             return new BuiltRole(host.Parts, host.Readiness, host);
         },
-        context);
+        context,
+        ServerConfig.ReadLog,
+        config => config.Warnings);
 
-    public static Command Agent(CliContext context) => Create(
-        "agent",
-        "Give the workloads of this node their identity",
-        AgentConfig.Read,
-        (config, logs, _, _) =>
+    public static Command Agent(CliContext context)
+    {
+        var command = Create(
+            "agent",
+            "Give the workloads of this node their identity; see and end agents on the server",
+            AgentConfig.Read,
+            (config, logs, _, _) =>
+            {
+                var host = AgentHost.Build(config, context.Time, context.Chance, logs);
+                return Task.FromResult(new BuiltRole(host.Parts, host.Readiness, host));
+            },
+            context);
+        foreach (var verb in AgentVerbs.Create(context))
         {
-            var host = AgentHost.Build(config, context.Time, context.Chance, logs);
-            return Task.FromResult(new BuiltRole(host.Parts, host.Readiness, host));
-        },
-        context);
+            command.Subcommands.Add(verb);
+        }
+
+        return command;
+    }
 
     public static Command Proxy(CliContext context)
     {
@@ -99,9 +110,11 @@ internal static class RoleCommand
         string description,
         Func<ConfigSection, Places, TConfig> read,
         Func<TConfig, ILoggerFactory, ParseResult, CancellationToken, Task<BuiltRole>> build,
-        CliContext context)
+        CliContext context,
+        Func<ConfigSection, LogConfig>? readLog = null,
+        Func<TConfig, IReadOnlyList<ConfigProblem>>? warnings = null)
     {
-        var config = new Option<string>("--config", "-c") { Description = "YAML or JSON", HelpName = "FILE", Required = true };
+        var config = new Option<string>("--config", "-c") { Description = $"YAML or JSON{(readLog is null ? "" : ", or SPIRE's server.conf")}", HelpName = "FILE", Required = true };
         var home = CliContext.HomeOption();
         var run = new Command("run", $"Run the {role} until it is told to stop. Example: signet {role} run --config {role}.yaml") { config, home };
         CliContext.Run(run, async (parsed, cancellationToken) =>
@@ -132,7 +145,12 @@ internal static class RoleCommand
         var check = new Command("check-config", $"Say what is wrong with a configuration, if anything. Example: signet {role} check-config --config {role}.yaml") { config, home };
         CliContext.Run(check, (parsed, _) =>
         {
-            Read(parsed);
+            var settings = Read(parsed);
+            foreach (var warning in warnings?.Invoke(settings.Role) ?? [])
+            {
+                parsed.InvocationConfiguration.Error.WriteLine($"warning: {Hosting.OneLine.Of(warning.ToString())}");
+            }
+
             parsed.InvocationConfiguration.Output.WriteLine($"{parsed.GetValue(config)}: ok");
             return Task.FromResult(ExitCode.Done);
         });
@@ -144,6 +162,6 @@ internal static class RoleCommand
             return ConfigFile.Read(parsed.GetRequiredValue(config), ConfigFile.ProcessEnvironment(), root => ReadSettings(root, places));
         }
 
-        Settings<TConfig> ReadSettings(ConfigSection root, Places places) => new(read(root, places), LogConfig.Read(root.Section("log")));
+        Settings<TConfig> ReadSettings(ConfigSection root, Places places) => new(read(root, places), readLog?.Invoke(root) ?? LogConfig.Read(root.Section("log")));
     }
 }

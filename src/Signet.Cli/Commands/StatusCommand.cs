@@ -14,7 +14,7 @@ internal static class StatusCommand
         var command = new Command("status", "Show the trust domain: anchors, agents, entries. Example: signet status") { server, output };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var admin = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var bundle = await admin.BundleAsync(cancellationToken).ConfigureAwait(false);
             var agents = await admin.AgentsAsync(cancellationToken).ConfigureAwait(false);
             var entries = await admin.EntriesAsync(null, null, cancellationToken).ConfigureAwait(false);

@@ -18,7 +18,7 @@ internal static class TokenCommand
         var create = new Command("create", "Make a token that lets one agent join once. Example: signet token create --ttl 5m") { id, ttl, server, output };
         CliContext.Run(create, async (parsed, cancellationToken) =>
         {
-            using var admin = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var token = await admin.CreateTokenAsync(parsed.GetValue(ttl) ?? DefaultTtl, parsed.GetValue(id), cancellationToken).ConfigureAwait(false);
             Answer.To(parsed, output).Write(
                 () => new JsonObject { ["token"] = token.Token, ["spiffeId"] = token.ParentId.Uri, ["expiresAt"] = HumanTime.Stamp(token.ExpiresAt) },

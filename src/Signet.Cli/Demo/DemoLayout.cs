@@ -81,13 +81,16 @@ internal sealed class DemoLayout
 
     public static string OwnProgram => Path.Combine(AppContext.BaseDirectory, Program);
 
-    public void WriteServer(TimeSpan svidTtl) => Write("server.yaml", $"""
+    /// <param name="svidTtl">The lifetime of SVIDs, whole seconds.</param>
+    /// <param name="more">Further lines of the configuration.</param>
+    public void WriteServer(TimeSpan svidTtl, string more = "") => Write("server.yaml", $"""
         trustDomain: {TrustDomain}
         listen: 127.0.0.1:{Number(ServerPort)}
         adminSocket: {ServerSocket}
         metrics: 127.0.0.1:{Number(ServerMetricsPort)}
         dataDir: {File("server")}
         svid: {"{"}x509Ttl: {Number((int)svidTtl.TotalSeconds)}s{"}"}
+        {more}
         """);
 
     public void WriteAgent(string joinToken)

@@ -17,9 +17,12 @@ internal sealed class DemoMesh(DemoLayout layout, TimeProvider time) : IAsyncDis
 
     public IReadOnlyList<DemoProcess> Processes => _processes;
 
-    public async Task StartServerAsync(TimeSpan svidTtl, CancellationToken cancellationToken)
+    /// <param name="svidTtl">The lifetime of SVIDs, whole seconds.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="more">Further lines of the server's configuration.</param>
+    public async Task StartServerAsync(TimeSpan svidTtl, CancellationToken cancellationToken, string more = "")
     {
-        layout.WriteServer(svidTtl);
+        layout.WriteServer(svidTtl, more);
         Start("server", DemoLayout.OwnProgram, ["server", "run", "--config", layout.File("server.yaml")]);
         await ReadyAsync("server", layout.ServerMetricsPort, cancellationToken).ConfigureAwait(false);
     }

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
+using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Spiffe;
 
 namespace Signet.Client.Wire;
@@ -47,8 +48,12 @@ internal static class X509ContextWire
             bundles = bundles.Find(trustDomain) is null ? bundles.With(bundle) : bundles;
         }
 
-        context = new X509Context(svids, bundles);
-        problem = "";
+        if (!RevocationListsWire.TryRead(response.Crl, out var crls, out problem))
+        {
+            return false;
+        }
+
+        context = new X509Context(svids, bundles.WithCrls(crls));
         return true;
     }
 
@@ -66,8 +71,12 @@ internal static class X509ContextWire
             read = read.With(bundle);
         }
 
-        bundles = read;
-        problem = "";
+        if (!RevocationListsWire.TryRead(response.Crl, out var crls, out problem))
+        {
+            return false;
+        }
+
+        bundles = read.WithCrls(crls);
         return true;
     }
 

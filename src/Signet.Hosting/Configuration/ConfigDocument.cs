@@ -45,6 +45,11 @@ public static class ConfigDocument
     public static (ConfigSection Root, ConfigProblems Problems) Parse(string fileName, string text, IReadOnlyDictionary<string, string> environment)
     {
         var problems = new ConfigProblems(fileName);
+        if (fileName.EndsWith(".conf", StringComparison.Ordinal) && !text.TrimStart('\uFEFF', ' ', '\t', '\r', '\n').StartsWith('{'))
+        {
+            return (new ConfigSection(new ConfigContext(problems, environment), HclReader.Read(text, problems, environment), ""), problems);
+        }
+
         var maps = Maps(text, problems, new Reading(problems, environment, MaxBytes, MaxNodes, oneDocument: true));
         var map = maps.Count > 0 ? maps[0] : new ConfigMap(1, new Dictionary<string, ConfigEntry>());
         return (new ConfigSection(new ConfigContext(problems, environment), map, ""), problems);

@@ -165,6 +165,9 @@ public sealed partial class ConfigSection
     /// <inheritdoc cref="FilePath(string)"/>
     public string RequiredFilePath(string key) => FromHere(RequiredText(key));
 
+    /// <summary>Paths of files; relative ones start from the folder of the configuration file. Empty when the key is absent.</summary>
+    public IReadOnlyList<string> FilePaths(string key) => [.. Texts(key).Select(FromHere)];
+
     /// <summary>A trust domain's name.</summary>
     public TrustDomain? TrustDomain(string key) => Take<TrustDomain>(key, Identity.Spiffe.TrustDomain.TryParse, namesItself: true);
 

@@ -41,15 +41,6 @@ public sealed partial class ConfigSection
     /// <summary>What a key holds, for keys that may be written in more than one shape. Looking does not count as asking.</summary>
     public ConfigShape Shape(string key) => _map is not null && _map.Entries.TryGetValue(key, out var entry) ? entry.Value.Shape : ConfigShape.Absent;
 
-    /// <summary>Accepts keys, and whatever lies below them, without reading them.</summary>
-    public void Ignore(params ReadOnlySpan<string> keys)
-    {
-        foreach (var key in keys)
-        {
-            _asked.Add(key);
-        }
-    }
-
     /// <summary>The section under a key. Never null: an absent one is empty, with every fallback in it.</summary>
     public ConfigSection Section(string key)
     {
@@ -126,6 +117,26 @@ public sealed partial class ConfigSection
     /// <param name="message">What is wrong, what was expected, the next step.</param>
     public void Problem(string key, string message) =>
         _context.Problems.Add(_map is not null && _map.Entries.TryGetValue(key, out var entry) ? entry.Line : Line, Below(key), message);
+
+    /// <summary>Accepts keys, and whatever lies below them, without reading them.</summary>
+    public void Ignore(params ReadOnlySpan<string> keys)
+    {
+        foreach (var key in keys)
+        {
+            _asked.Add(key);
+            _children.Remove(key);
+        }
+    }
+
+    /// <summary>Accepts a key, and whatever lies below it, without reading it, and tells the operator why it has no effect.</summary>
+    public void Warn(string key, string message)
+    {
+        Ignore(key);
+        _context.Warnings.Add(_map is not null && _map.Entries.TryGetValue(key, out var entry) ? entry.Line : Line, Below(key), message);
+    }
+
+    /// <summary>What was warned of anywhere in the document so far.</summary>
+    public IReadOnlyList<ConfigProblem> Warnings => _context.Warnings.Found;
 
     /// <summary>
     /// Reports every key, here and in the sections that were asked for, that nobody asked for: a misspelt option must not be a silent one.
@@ -210,4 +221,7 @@ public sealed partial class ConfigSection
 
 /// <param name="Problems">Of the whole document.</param>
 /// <param name="Environment">What <c>env:NAME</c> means.</param>
-internal sealed record ConfigContext(ConfigProblems Problems, IReadOnlyDictionary<string, string> Environment);
+internal sealed record ConfigContext(ConfigProblems Problems, IReadOnlyDictionary<string, string> Environment)
+{
+    public ConfigProblems Warnings { get; } = new(Problems.File);
+}

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 namespace Signet.Hosting.Files;
 
 /// <summary>Says why a file operation failed, without the path and the noise of the framework's message.</summary>
-internal static class FileReason
+public static class FileReason
 {
     /// <summary>ENOSPC and EDQUOT, as the framework reports errno on Linux.</summary>
     private const int NoSpace = 28, OverQuota = 122;

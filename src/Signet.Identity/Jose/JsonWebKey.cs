@@ -53,6 +53,27 @@ internal static class JsonWebKey
         writer.WriteEndObject();
     }
 
+    /// <summary>Writes a key for JWT-SVIDs, with <c>kid</c> and <c>use</c> (JWT-SVID §6.1).</summary>
+    public static void WriteJwt(Utf8JsonWriter writer, JwtAuthority authority)
+    {
+        writer.WriteStartObject();
+        WritePublicKey(writer, authority.Key.PublicKey);
+        writer.WriteString("use", JwtBundle.Use);
+        writer.WriteString("kid", authority.KeyId);
+        writer.WriteEndObject();
+    }
+
+    /// <summary>Writes a key as readers outside SPIFFE want it: for signatures, with the algorithm (RFC 7517 §4.2, §4.4).</summary>
+    public static void WriteWeb(Utf8JsonWriter writer, JwtAuthority authority)
+    {
+        writer.WriteStartObject();
+        WritePublicKey(writer, authority.Key.PublicKey);
+        writer.WriteString("use", "sig");
+        writer.WriteString("alg", JwsAlgorithm.Of(authority.Key.PublicKey).Name);
+        writer.WriteString("kid", authority.KeyId);
+        writer.WriteEndObject();
+    }
+
     /// <summary>The public key's own parameters (RFC 7518 §6).</summary>
     /// <exception cref="CryptographicException">The key is not of a kind that JWK and SPIFFE know.</exception>
     public static void WritePublicKey(Utf8JsonWriter writer, PublicKey key)

@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Text;
 using System.Text.Json;
 using Signet.Identity.X509;
 
@@ -63,33 +62,32 @@ public sealed class JsonWebKeySet
     }
 
     /// <summary>The set as JSON text, indented.</summary>
-    public string ToJson()
+    public string ToJson() => SpiffeBundle.Written(writer =>
     {
-        using var stream = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, NewLine = "\n" }))
+        writer.WriteStartObject();
+        writer.WriteStartArray("keys");
+        foreach (var authority in X509Authorities)
         {
-            writer.WriteStartObject();
-            writer.WriteStartArray("keys");
-            foreach (var authority in X509Authorities)
-            {
-                JsonWebKey.WriteX509(writer, authority);
-            }
-
-            writer.WriteEndArray();
-            if (Sequence is { } sequence)
-            {
-                writer.WriteNumber(SequenceName, sequence);
-            }
-
-            if (RefreshHint is { } hint)
-            {
-                writer.WriteNumber(RefreshHintName, (long)hint.TotalSeconds);
-            }
-
-            writer.WriteEndObject();
+            JsonWebKey.WriteX509(writer, authority);
         }
 
-        return Encoding.UTF8.GetString(stream.ToArray());
+        writer.WriteEndArray();
+        WriteParameters(writer, Sequence, RefreshHint);
+        writer.WriteEndObject();
+    });
+
+    /// <summary>What a set says besides its keys; the refresh hint in whole seconds.</summary>
+    internal static void WriteParameters(Utf8JsonWriter writer, ulong? sequence, TimeSpan? refreshHint)
+    {
+        if (sequence is { } number)
+        {
+            writer.WriteNumber(SequenceName, number);
+        }
+
+        if (refreshHint is { } hint)
+        {
+            writer.WriteNumber(RefreshHintName, (long)hint.TotalSeconds);
+        }
     }
 
     private static bool TryRead(JsonElement root, [NotNullWhen(true)] out JsonWebKeySet? set, out string problem)

@@ -35,6 +35,11 @@ public sealed class JwsAlgorithm
     internal static JwsAlgorithm For(AsymmetricAlgorithm key) =>
         Array.Find(All, one => key is RSA ? one.Name == "RS256" : key is ECDsa ec && one.CurveBits == ec.KeySize) ?? throw new CryptographicException("a key of this kind can't sign tokens");
 
+    /// <summary>The algorithm that the private half of a key signs with here.</summary>
+    /// <exception cref="CryptographicException">The key is of a kind that has none.</exception>
+    internal static JwsAlgorithm Of(PublicKey key) =>
+        Array.Find(All, one => key.Kind == PublicKeyKind.Rsa ? one.Name == "RS256" : key.Kind == PublicKeyKind.Ec && one.CurveBits == key.Size) ?? throw new CryptographicException("a key of this kind can't sign tokens");
+
     private static JwsAlgorithm Ec(string name, HashAlgorithmName hash, int curveBits) => new(name, SignatureAlgorithm.OfToken(name, PublicKeyKind.Ec, hash, null), curveBits);
 
     private static JwsAlgorithm Rsa(string name, HashAlgorithmName hash, RSASignaturePadding padding) => new(name, SignatureAlgorithm.OfToken(name, PublicKeyKind.Rsa, hash, padding), 0);

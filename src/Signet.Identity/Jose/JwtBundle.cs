@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Text;
 using System.Text.Json;
 using Signet.Identity.Spiffe;
 
@@ -18,7 +17,7 @@ public sealed class JwtBundle : IEquatable<JwtBundle>
     public const int MaxLength = 1024 * 1024;
 
     private const int MaxDepth = 16;
-    private const string Use = "jwt-svid";
+    internal const string Use = "jwt-svid";
 
     private JwtBundle(TrustDomain trustDomain, IReadOnlyList<JwtAuthority> authorities) => (TrustDomain, Authorities) = (trustDomain, authorities);
 
@@ -26,6 +25,9 @@ public sealed class JwtBundle : IEquatable<JwtBundle>
 
     /// <summary>No two with the same key ID.</summary>
     public IReadOnlyList<JwtAuthority> Authorities { get; }
+
+    /// <summary>No keys: no token of the trust domain is believed.</summary>
+    public static JwtBundle Empty(TrustDomain trustDomain) => new(trustDomain, []);
 
     /// <summary>A bundle of these keys. Never throws.</summary>
     public static bool TryCreate(TrustDomain trustDomain, IReadOnlyList<JwtAuthority> authorities, [NotNullWhen(true)] out JwtBundle? bundle, out string problem)
@@ -93,28 +95,10 @@ public sealed class JwtBundle : IEquatable<JwtBundle>
     }
 
     /// <summary>A JWK Set with the public keys, each with <c>kid</c> and <c>use</c> jwt-svid (JWT-SVID §6.1).</summary>
-    public string ToJson()
-    {
-        using var stream = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, NewLine = "\n" }))
-        {
-            writer.WriteStartObject();
-            writer.WriteStartArray("keys");
-            foreach (var authority in Authorities)
-            {
-                writer.WriteStartObject();
-                JsonWebKey.WritePublicKey(writer, authority.Key.PublicKey);
-                writer.WriteString("use", Use);
-                writer.WriteString("kid", authority.KeyId);
-                writer.WriteEndObject();
-            }
+    public string ToJson() => ToJson(JsonWebKey.WriteJwt);
 
-            writer.WriteEndArray();
-            writer.WriteEndObject();
-        }
-
-        return Encoding.UTF8.GetString(stream.ToArray());
-    }
+    /// <summary>A JWK Set for readers outside SPIFFE, such as clouds that take JWT-SVIDs as OpenID Connect tokens: <c>use</c> is sig, and <c>alg</c> is set.</summary>
+    public string ToWebJson() => ToJson(JsonWebKey.WriteWeb);
 
     public bool Equals(JwtBundle? other) => other is not null && TrustDomain == other.TrustDomain && Authorities.SequenceEqual(other.Authorities);
 
@@ -123,4 +107,17 @@ public sealed class JwtBundle : IEquatable<JwtBundle>
     public override int GetHashCode() => HashCode.Combine(TrustDomain, Authorities.Count);
 
     public override string ToString() => $"{TrustDomain} ({Authorities.Count} JWT keys)";
+
+    private string ToJson(Action<Utf8JsonWriter, JwtAuthority> writeKey) => SpiffeBundle.Written(writer =>
+    {
+        writer.WriteStartObject();
+        writer.WriteStartArray("keys");
+        foreach (var authority in Authorities)
+        {
+            writeKey(writer, authority);
+        }
+
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    });
 }

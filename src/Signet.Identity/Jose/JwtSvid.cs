@@ -30,12 +30,12 @@ public static class JwtSvid
     }
 
     /// <summary>
-    /// Makes a token: <c>sub</c>, <c>aud</c>, <c>iat</c>, <c>exp</c>, and no <c>iss</c>, for the subject names its trust domain. Only the key's virtual
-    /// signing method is used, so that keys in hardware work too.
+    /// Makes a token: <c>sub</c>, <c>aud</c>, <c>iat</c>, <c>exp</c>, and <c>iss</c> only when it is given, for the subject names its trust domain. Only
+    /// the key's virtual signing method is used, so that keys in hardware work too.
     /// </summary>
     /// <returns>A compact JWS. Secret.</returns>
     /// <exception cref="CryptographicException">The key refused.</exception>
-    public static string Sign(SpiffeId id, IReadOnlyList<string> audiences, DateTimeOffset issuedAt, DateTimeOffset expiresAt, string keyId, AsymmetricAlgorithm key)
+    public static string Sign(SpiffeId id, IReadOnlyList<string> audiences, DateTimeOffset issuedAt, DateTimeOffset expiresAt, string keyId, AsymmetricAlgorithm key, string? issuer = null)
     {
         var algorithm = JwsAlgorithm.For(key);
         var header = Encode(writer =>
@@ -54,6 +54,11 @@ public static class JwtSvid
             }
 
             writer.WriteEndArray();
+            if (issuer is not null)
+            {
+                writer.WriteString("iss", issuer);
+            }
+
             writer.WriteNumber("iat", issuedAt.ToUnixTimeSeconds());
             writer.WriteNumber("exp", expiresAt.ToUnixTimeSeconds());
         });

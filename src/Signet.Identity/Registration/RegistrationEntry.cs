@@ -12,6 +12,7 @@ public sealed record RegistrationEntry
 {
     public const int MaxSelectors = 64;
     public const int MaxDnsNames = 64;
+    public const int MaxFederatesWith = 64;
     public const int MaxHintBytes = 1024;
     public const int MaxIdLength = 255;
 
@@ -128,6 +129,16 @@ public sealed record RegistrationEntry
         foreach (var name in DnsNames.Where(name => !DnsName.IsValid(name)))
         {
             yield return $"\"{Printable.Of(name)}\" is not a DNS name";
+        }
+
+        if (FederatesWith.Length > MaxFederatesWith || FederatesWith.Distinct().Count() < FederatesWith.Length)
+        {
+            yield return $"entry federates with {FederatesWith.Length} trust domains; the limit is {MaxFederatesWith}, each once";
+        }
+
+        if (FederatesWith.Contains(trustDomain))
+        {
+            yield return $"entry federates with its own trust domain {trustDomain}, whose bundle every workload has; leave it out";
         }
 
         if (X509Ttl is { } x509 && x509 < MinTtl)

@@ -11,6 +11,9 @@ public enum RotationStep
 
     /// <summary>Begin to use the next one; the current one becomes old.</summary>
     Activate,
+
+    /// <summary>Drop one that has expired and is not in use.</summary>
+    Forget,
 }
 
 /// <summary>
@@ -25,6 +28,28 @@ public sealed record RotationRule(double PrepareFraction, TimeSpan PrepareCap, d
 {
     /// <summary>Authorities: prepare at half of life (at most 30 days before the end), activate at the last sixth (at most 7 days).</summary>
     public static readonly RotationRule Authority = new(1.0 / 2, TimeSpan.FromDays(30), 1.0 / 6, TimeSpan.FromDays(7));
+
+    /// <summary>What is due for a row of slots: first what can go, then what <see cref="Next(Validity?, Validity?, DateTimeOffset)"/> says of the two newest.</summary>
+    /// <param name="slots">In the order of their making.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="mayForget">
+    /// Whether the clock can be believed enough to drop something for good. Preparing one too many is cheap; what was dropped under a clock that stood
+    /// wrong for a moment is missed by everybody who still relies on it.
+    /// </param>
+    public SlotAction Next(IReadOnlyCollection<Slot> slots, DateTimeOffset now, bool mayForget)
+    {
+        foreach (var slot in slots)
+        {
+            if (mayForget && slot.State != SlotState.Active && slot.Validity.HasExpired(now))
+            {
+                return new SlotAction(RotationStep.Forget, slot.Id);
+            }
+        }
+
+        var prepared = Last(slots, SlotState.Prepared);
+        var step = Next(Last(slots, SlotState.Active)?.Validity, prepared?.Validity, now);
+        return new SlotAction(step, step == RotationStep.Activate ? prepared!.Value.Id : "");
+    }
 
     /// <summary>
     /// What is due for this pair of slots. A current slot that is empty, has expired or is not valid yet (the clock was wrong when it was
@@ -43,11 +68,25 @@ public sealed record RotationRule(double PrepareFraction, TimeSpan PrepareCap, d
             return remaining <= Threshold(active, PrepareFraction, PrepareCap) ? RotationStep.Prepare : RotationStep.Wait;
         }
 
-        return remaining <= Threshold(active, ActivateFraction, ActivateCap) && successor.Covers(now) ? RotationStep.Activate : RotationStep.Wait;
+        return IsEnding(active, now) && successor.Covers(now) ? RotationStep.Activate : RotationStep.Wait;
     }
+
+    /// <summary>Whether so little is left that the successor should be in use by now.</summary>
+    public bool IsEnding(Validity validity, DateTimeOffset now) => validity.Remaining(now) <= Threshold(validity, ActivateFraction, ActivateCap);
 
     /// <summary>The longest lifetime that something signed under such an authority can always be given, whatever the moment.</summary>
     public TimeSpan GuaranteedLifetime(TimeSpan authorityLifetime) => Min(authorityLifetime * ActivateFraction, ActivateCap);
+
+    private static Slot? Last(IEnumerable<Slot> slots, SlotState state)
+    {
+        Slot? last = null;
+        foreach (var slot in slots)
+        {
+            last = slot.State == state ? slot : last;
+        }
+
+        return last;
+    }
 
     private static TimeSpan Threshold(Validity validity, double fraction, TimeSpan cap) => Min(validity.Lifetime * fraction, cap);
 

@@ -15,6 +15,8 @@ public static class Pem
 
     private const string CertificateLabel = "CERTIFICATE";
     private const string KeyLabel = "PRIVATE KEY";
+    private const string EncryptedKeyLabel = "ENCRYPTED PRIVATE KEY";
+    private const int PassphraseRounds = 600_000;
     private const string Boundary = "-----BEGIN ";
 
     /// <summary>The certificates one after the other, each ending in a line break; empty text for none.</summary>
@@ -91,6 +93,43 @@ public static class Pem
         return certificates.Count > 0;
     }
 
+    /// <summary>PKCS#8 under a passphrase: PBES2 with AES-256 and PBKDF2 over HMAC-SHA-256 (RFC 8018).</summary>
+    public static string EncodePrivateKey(AsymmetricAlgorithm key, string passphrase) =>
+        key.ExportEncryptedPkcs8PrivateKeyPem(passphrase, new PbeParameters(PbeEncryptionAlgorithm.Aes256Cbc, HashAlgorithmName.SHA256, PassphraseRounds)) + "\n";
+
+    /// <summary>Reads the one private key of a text that <see cref="EncodePrivateKey(AsymmetricAlgorithm, string)"/> wrote, or any encrypted PKCS#8 key. Never throws.</summary>
+    public static bool TryReadPrivateKey(string text, string passphrase, [NotNullWhen(true)] out AsymmetricAlgorithm? key, out string problem)
+    {
+        key = null;
+        if (!TryReadBlocks(text, label => label == EncryptedKeyLabel, out var blocks, out problem))
+        {
+            return false;
+        }
+
+        if (blocks.Count != 1)
+        {
+            problem = $"the text has {blocks.Count} encrypted private keys; one was expected";
+            return false;
+        }
+
+        foreach (AsymmetricAlgorithm empty in new AsymmetricAlgorithm[] { ECDsa.Create(), RSA.Create() })
+        {
+            try
+            {
+                empty.ImportEncryptedPkcs8PrivateKey(passphrase, blocks[0].Der, out _);
+                key = empty;
+                return true;
+            }
+            catch (CryptographicException)
+            {
+                empty.Dispose();
+            }
+        }
+
+        problem = "the private key does not open: is the passphrase right?";
+        return false;
+    }
+
     /// <summary>Reads the one private key of a text: PKCS#8, SEC 1 or PKCS#1, unencrypted. Blocks that hold no key are passed over.</summary>
     public static bool TryReadPrivateKey(string text, [NotNullWhen(true)] out AsymmetricAlgorithm? key, out string problem)
     {
@@ -117,7 +156,7 @@ public static class Pem
                     return KeyPair.TryImport(ECDsa.Create(), (ECDsa k, ReadOnlySpan<byte> bytes, out int read) => k.ImportECPrivateKey(bytes, out read), der, out key, out problem);
                 case "RSA PRIVATE KEY":
                     return KeyPair.TryImport(RSA.Create(), (RSA k, ReadOnlySpan<byte> bytes, out int read) => k.ImportRSAPrivateKey(bytes, out read), der, out key, out problem);
-                case "ENCRYPTED PRIVATE KEY":
+                case EncryptedKeyLabel:
                     problem = "the private key is encrypted; store it unencrypted with mode 0600";
                     return false;
                 default:

@@ -62,7 +62,7 @@ public static class SvidVerifier
     /// <param name="bundles">Whom this side believes.</param>
     /// <param name="usage">What the peer is to this side.</param>
     /// <param name="now">The time at which the answer is wanted.</param>
-    /// <param name="crls">Revocation lists; an issuer that has one here must have a current one. Null or none: revocation is not looked at.</param>
+    /// <param name="crls">Revocation lists; an issuer that has one here must have a current one. Null: those of <paramref name="bundles"/>. None: revocation is not looked at.</param>
     public static PeerVerdict Verify(
         IReadOnlyList<Certificate> presented, TrustBundles bundles, CertificateUsage usage, DateTimeOffset now, IReadOnlyList<CertificateRevocationList>? crls = null)
     {
@@ -95,7 +95,7 @@ public static class SvidVerifier
             At = now,
             Profile = PathProfile.Spiffe,
             Usage = usage,
-            Crls = crls ?? [],
+            Crls = crls ?? bundles.Crls,
             RevocationScope = RevocationScope.WherePublished,
         });
         return verdict.IsValid

@@ -1,4 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+using System.Text;
 using Signet.Identity.Jose;
 using Signet.Identity.Spiffe;
 
@@ -12,6 +14,8 @@ public sealed class X509Bundle : IEquatable<X509Bundle>
 {
     /// <summary>How many authorities a bundle may have.</summary>
     public const int MaxAuthorities = 1000;
+
+    private string? _digest;
 
     private X509Bundle(TrustDomain trustDomain, IReadOnlyList<Certificate> authorities, ulong? sequence, TimeSpan? refreshHint)
     {
@@ -78,6 +82,13 @@ public sealed class X509Bundle : IEquatable<X509Bundle>
     public override bool Equals(object? obj) => Equals(obj as X509Bundle);
 
     public override int GetHashCode() => HashCode.Combine(TrustDomain, Authorities.Count, Sequence);
+
+    /// <summary>
+    /// The same for every bundle with these authorities, in whatever order, and for no other: SHA-256 in lower-case hex over the sorted fingerprints,
+    /// each followed by a newline.
+    /// </summary>
+    public string Digest => _digest ??= Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(
+        string.Concat(Authorities.Select(authority => authority.Fingerprint + "\n").Order(StringComparer.Ordinal)))));
 
     public override string ToString() => $"{TrustDomain} ({Authorities.Count} authorities)";
 

@@ -29,6 +29,9 @@ public sealed class X509Svid
 
     public Certificate Leaf => Chain[0];
 
+    /// <summary>The certificate that signed the leaf, or null when a root did.</summary>
+    public Certificate? Issuer => Chain.Count > 1 ? Chain[1] : null;
+
     /// <summary>The leaf's private key.</summary>
     public AsymmetricAlgorithm Key { get; }
 

@@ -100,6 +100,21 @@ public static class SpireMapping
         return true;
     }
 
+    /// <inheritdoc cref="ToWire(X509Bundle, JwtBundle)"/>
+    public static Bundle ToWire(this SpiffeBundle bundle) => bundle.X509.ToWire(bundle.Jwt);
+
+    /// <summary>Both halves of a trust domain's bundle. A sequence number of 0 is none.</summary>
+    public static bool TryReadWhole(Bundle? wire, [NotNullWhen(true)] out SpiffeBundle? bundle, out string problem)
+    {
+        bundle = TryRead(wire, out X509Bundle? x509, out problem) && TryRead(wire!, x509.TrustDomain, out var jwt, out problem) ? SpiffeBundle.Of(x509, jwt) : null;
+        if (bundle?.X509.Authorities.FirstOrDefault(authority => !authority.IsAuthority) is { } leaf)
+        {
+            (bundle, problem) = (null, $"the bundle holds {leaf}, which is not an authority (cA=true is missing)");
+        }
+
+        return bundle is not null;
+    }
+
     /// <summary>Both halves of a trust domain's bundle.</summary>
     public static Bundle ToWire(this X509Bundle bundle, JwtBundle jwt)
     {
@@ -157,7 +172,7 @@ public static class SpireMapping
             return false;
         }
 
-        bundle = X509Bundle.Create(trustDomain, authorities, wire.SequenceNumber, Span(wire.RefreshHint));
+        bundle = X509Bundle.Create(trustDomain, authorities, wire.SequenceNumber > 0 ? wire.SequenceNumber : null, Span(wire.RefreshHint));
         return true;
     }
 
@@ -187,7 +202,7 @@ public static class SpireMapping
         return wire;
     }
 
-    private static bool TryReadSelectors(IEnumerable<Spire.Types.Selector> wire, out ImmutableArray<Selector> selectors, out string problem)
+    public static bool TryReadSelectors(IEnumerable<Spire.Types.Selector> wire, out ImmutableArray<Selector> selectors, out string problem)
     {
         var read = ImmutableArray.CreateBuilder<Selector>();
         selectors = [];
@@ -206,7 +221,7 @@ public static class SpireMapping
         return true;
     }
 
-    private static bool TryReadDomains(IEnumerable<string> wire, out ImmutableArray<TrustDomain> domains, out string problem)
+    public static bool TryReadDomains(IEnumerable<string> wire, out ImmutableArray<TrustDomain> domains, out string problem)
     {
         var read = ImmutableArray.CreateBuilder<TrustDomain>();
         domains = [];

@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Numerics;
+using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Signet.Authority.Issuance;
@@ -7,73 +10,101 @@ using Signet.Identity.X509;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Spire.Server.Agent;
 using Signet.Rpc.Wire.Spire.Types;
+using Signet.Server.Access;
 using Signet.Server.Attestation;
-using Signet.Server.Registration;
-using Selector = Signet.Identity.Registration.Selector;
 using Status = Grpc.Core.Status;
+using WireAgent = Signet.Rpc.Wire.Spire.Types.Agent;
 using WireToken = Signet.Rpc.Wire.Spire.Types.JoinToken;
 
 namespace Signet.Server.Api;
 
-/// <summary>spire.api.server.agent.v1.Agent: how nodes join and stay.</summary>
+/// <summary>spire.api.server.agent.v1.Agent: how nodes join and stay, and how operators see and end them.</summary>
 internal sealed class AgentService(
-    TrustDomain trustDomain, JoinTokens tokens, AgentDirectory agents, EntryDirectory entries, SvidIssuer issuer, TimeSpan agentTtl, TimeProvider time, ILogger<AgentService> log)
+    TrustDomain trustDomain, NodeAdmission admission, JoinTokens tokens, AgentDirectory agents, SvidIssuer issuer, TimeSpan agentTtl, ILogger<AgentService> log)
     : Signet.Rpc.Wire.Spire.Server.Agent.Agent.AgentBase
 {
-    private const int MaxPage = 2000;
-    private static readonly TimeSpan FirstMessageTimeout = TimeSpan.FromSeconds(10);
-
-    public override async Task AttestAgent(
-        IAsyncStreamReader<AttestAgentRequest> requestStream, IServerStreamWriter<AttestAgentResponse> responseStream, ServerCallContext context)
-    {
-        var joining = await FirstMessageAsync(requestStream, context.CancellationToken).ConfigureAwait(false);
-
-        if (joining.Data?.Type != JoinTokens.Attestor)
-        {
-            throw Rpcs.Invalid($"attestor \"{Printable.Of(joining.Data?.Type ?? "")}\" is not supported; use {JoinTokens.Attestor}");
-        }
-
-        if (!SigningRequest.TryParse(joining.Params_?.Csr.Memory ?? default, out var csr, out var problem))
-        {
-            throw Rpcs.Invalid($"CSR: {problem}");
-        }
-
-        var result = await Rpcs.GuardAsync(() => JoinAsync(joining.Data.Payload.ToStringUtf8(), csr, context)).ConfigureAwait(false);
-        await responseStream.WriteAsync(new AttestAgentResponse { Result = result }, context.CancellationToken).ConfigureAwait(false);
-    }
+    public override Task AttestAgent(
+        IAsyncStreamReader<AttestAgentRequest> requestStream, IServerStreamWriter<AttestAgentResponse> responseStream, ServerCallContext context) =>
+        admission.AttestAsync(requestStream, responseStream, context);
 
     public override Task<RenewAgentResponse> RenewAgent(RenewAgentRequest request, ServerCallContext context) =>
         Rpcs.GuardAsync(async () =>
         {
             var id = CallerOf.Agent(context);
+            var known = agents.Find(id) ?? throw Rpcs.Denied(PermissionDeniedDetails.Types.Reason.AgentNotAttested, $"{id} is not attested");
+            if (known.CanReattest)
+            {
+                throw Rpcs.Denied(PermissionDeniedDetails.Types.Reason.AgentMustReattest, "agent must reattest instead of renew");
+            }
+
             if (!SigningRequest.TryParse(request.Params?.Csr.Memory ?? default, out var csr, out var problem))
             {
                 throw Rpcs.Invalid($"CSR: {problem}");
             }
 
-            var known = agents.Find(id) ?? throw Rpcs.Denied($"{id} is not attested");
             var svid = await IssueAsync(id, csr, context.CancellationToken).ConfigureAwait(false);
-            await agents.SaveAsync(known with { PendingHex = svid.Leaf.SerialHex, NotAfter = svid.Leaf.NotAfter }, context.CancellationToken).ConfigureAwait(false);
+            await agents.ChangeAsync(id, agent => agent with { PendingHex = svid.Leaf.SerialHex, NotAfter = svid.Leaf.NotAfter }, context.CancellationToken).ConfigureAwait(false);
+            CallOf.Of(context).About($"serial {svid.Leaf.SerialHex} until {svid.Leaf.NotAfter:u}");
             return new RenewAgentResponse { Svid = SpireMapping.ToWire(svid.Chain, id) };
         });
 
+    public override Task<PostStatusResponse> PostStatus(PostStatusRequest request, ServerCallContext context)
+    {
+        CallerOf.Agent(context);
+        return Task.FromResult(new PostStatusResponse());
+    }
+
+    public override Task<CountAgentsResponse> CountAgents(CountAgentsRequest request, ServerCallContext context)
+    {
+        var filter = request.Filter;
+        var found = Find(context, filter?.ByAttestationType, filter?.BySelectorMatch, filter?.ByBanned, filter?.ByCanReattest, filter?.ByExpiresBefore);
+        return Task.FromResult(new CountAgentsResponse { Count = found.Count() });
+    }
+
     public override Task<ListAgentsResponse> ListAgents(ListAgentsRequest request, ServerCallContext context)
     {
-        if (request.Filter is not null)
-        {
-            throw new RpcException(new Status(StatusCode.Unimplemented, "filters are not supported"));
-        }
-
-        var size = request.PageSize is > 0 and <= MaxPage ? request.PageSize : MaxPage;
-        var page = agents.Agents
-            .OrderBy(agent => agent.SpiffeId.Uri, StringComparer.Ordinal)
-            .SkipWhile(agent => string.CompareOrdinal(agent.SpiffeId.Uri, request.PageToken) <= 0)
-            .Take(size + 1)
-            .ToArray();
-        var response = new ListAgentsResponse { NextPageToken = page.Length > size ? page[size - 1].SpiffeId.Uri : "" };
-        response.Agents.AddRange(page.Take(size).Select(ToWire));
+        var filter = request.Filter;
+        var found = Find(context, filter?.ByAttestationType, filter?.BySelectorMatch, filter?.ByBanned, filter?.ByCanReattest, filter?.ByExpiresBefore);
+        var (page, next) = Pages.Take(found, agent => agent.SpiffeId.Uri, request.PageSize, request.PageToken);
+        var response = new ListAgentsResponse { NextPageToken = next };
+        response.Agents.AddRange(page.Select(agent => ToWire(agent, request.OutputMask)));
         return Task.FromResult(response);
     }
+
+    public override Task<WireAgent> GetAgent(GetAgentRequest request, ServerCallContext context)
+    {
+        var id = Read(request.Id);
+        CallOf.Of(context).Demand(AccessAction.AgentRead, id);
+        return Task.FromResult(ToWire(agents.Find(id) ?? throw NotFound(id), request.OutputMask));
+    }
+
+    public override Task<Empty> DeleteAgent(DeleteAgentRequest request, ServerCallContext context) =>
+        Rpcs.GuardAsync(async () =>
+        {
+            var id = Read(request.Id);
+            CallOf.Of(context).Demand(AccessAction.AgentWrite, id);
+            if (!await agents.ForgetAsync(id, context.CancellationToken).ConfigureAwait(false))
+            {
+                throw NotFound(id);
+            }
+
+            log.AgentEvicted(id.Uri, CallerOf.Name(context));
+            return new Empty();
+        });
+
+    public override Task<Empty> BanAgent(BanAgentRequest request, ServerCallContext context) =>
+        Rpcs.GuardAsync(async () =>
+        {
+            var id = Read(request.Id);
+            CallOf.Of(context).Demand(AccessAction.AgentWrite, id);
+            if (!await agents.BanAsync(id, context.CancellationToken).ConfigureAwait(false))
+            {
+                throw NotFound(id);
+            }
+
+            log.AgentBanned(id.Uri, CallerOf.Name(context));
+            return new Empty();
+        });
 
     public override Task<WireToken> CreateJoinToken(CreateJoinTokenRequest request, ServerCallContext context) =>
         Rpcs.GuardAsync(async () =>
@@ -89,7 +120,7 @@ internal sealed class AgentService(
                 throw Rpcs.Invalid($"agent_id {alias} is not a free ID of trust domain {trustDomain} with a path");
             }
 
-            var ttl = request.Ttl > 0 ? TimeSpan.FromSeconds(request.Ttl) : JoinTokens.DefaultTtl;
+            var ttl = request.Ttl > 0 ? TimeSpan.FromSeconds(request.Ttl) : throw Rpcs.Invalid("ttl is required, in seconds");
             if (ttl > JoinTokens.MaxTtl)
             {
                 throw Rpcs.Invalid($"ttl is {ttl.TotalSeconds} s; the limit is {JoinTokens.MaxTtl.TotalSeconds} s");
@@ -105,87 +136,54 @@ internal sealed class AgentService(
                 throw Rpcs.Invalid("token must be one segment of an ID: letters, digits, '.', '-' and '_'");
             }
 
+            // What a token is worth is the ID that its agent can be addressed by.
+            var call = CallOf.Of(context);
+            call.Demand(
+                alias is null ? call.Caller.Rights.JudgeEverywhere(AccessAction.TokenCreate) : call.Caller.Rights.Judge(AccessAction.TokenCreate, alias),
+                alias is null ? "join token" : $"join token for {alias}");
             var token = await tokens.CreateAsync(request.Token, ttl, alias, context.CancellationToken).ConfigureAwait(false)
                 ?? throw new RpcException(new Status(StatusCode.AlreadyExists, "the token exists already"));
             log.JoinTokenCreated(CallerOf.Name(context), token.ExpiresAt);
             return new WireToken { Value = token.Token, ExpiresAt = token.ExpiresAt.ToUnixTimeSeconds() };
         });
 
-    // Whoever connects without a certificate gets little time to say why.
-    private async Task<AttestAgentRequest.Types.Params> FirstMessageAsync(IAsyncStreamReader<AttestAgentRequest> stream, CancellationToken cancellationToken)
+    private IEnumerable<AttestedAgent> Find(ServerCallContext context, string? attestor, SelectorMatch? selectors, bool? banned, bool? canReattest, string? expiresBefore)
     {
-        using var patience = new CancellationTokenSource(FirstMessageTimeout, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
-        try
-        {
-            return await stream.MoveNext(either.Token).ConfigureAwait(false) && stream.Current.Params is { } joining
-                ? joining
-                : throw Rpcs.Invalid("the first message must hold params");
-        }
-        catch (Exception) when (patience.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
-        {
-            throw new RpcException(new Status(StatusCode.DeadlineExceeded, "no attestation data came in time"));
-        }
+        var rights = CallOf.Of(context).Caller.Rights;
+        var (hasSelectors, before) = (Matching.Selectors(selectors), Matching.Before(expiresBefore ?? ""));
+        return agents.Agents.Where(agent =>
+            (string.IsNullOrEmpty(attestor) || agent.Attestor == attestor)
+            && hasSelectors(agent.Selectors)
+            && (banned is null || agent.Banned == banned)
+            && (canReattest is null || agent.CanReattest == canReattest)
+            && (before is null || agent.NotAfter < before)
+            && rights.Judge(AccessAction.AgentRead, agent.SpiffeId).IsAllowed);
     }
 
-    private async Task<AttestAgentResponse.Types.Result> JoinAsync(string token, SigningRequest csr, ServerCallContext context)
-    {
-        if (await tokens.FindAsync(token, context.CancellationToken).ConfigureAwait(false) is not { } found)
-        {
-            throw Refused(context);
-        }
+    private SpiffeId Read(SPIFFEID? wire) =>
+        !SpireMapping.TryRead(wire, "id", out var id, out var problem) ? throw Rpcs.Invalid($"invalid agent ID: {problem}")
+        : id.IsMemberOf(trustDomain) && ReservedIds.IsAgent(id) ? id
+        : throw Rpcs.Invalid($"invalid agent ID: {id} is not an agent of trust domain {trustDomain}");
 
-        // The token is used up only together with the agent's record, once there is a certificate to hand out.
-        var id = found.AgentId;
-        var svid = await IssueAsync(id, csr, context.CancellationToken).ConfigureAwait(false);
-        var selector = new Selector(JoinTokens.Attestor, id.Path[(id.Path.LastIndexOf('/') + 1)..]);
-        var agent = new AttestedAgent(id, JoinTokens.Attestor, [selector], svid.Leaf.SerialHex, PendingHex: null, svid.Leaf.NotAfter, time.GetUtcNow(), Banned: false);
-        if (!await tokens.RedeemAsync(found, agent).ConfigureAwait(false))
-        {
-            throw Refused(context);
-        }
-
-        agents.Adopt(agent);
-        log.AgentAttested(id.Uri, svid.Leaf.SerialHex, svid.Leaf.NotAfter);
-        if (found.Alias is { } alias)
-        {
-            await RegisterAliasAsync(alias, id).ConfigureAwait(false);
-        }
-
-        return new AttestAgentResponse.Types.Result { Svid = SpireMapping.ToWire(svid.Chain, id), Reattestable = false };
-    }
-
-    // The alias is an entry like any other: whoever is this agent may also be addressed by that ID.
-    private async Task RegisterAliasAsync(SpiffeId alias, SpiffeId id)
-    {
-        var entry = new RegistrationEntry { Id = "", SpiffeId = alias, ParentId = id, Selectors = [new Selector("spiffe_id", id.Uri)] };
-        var result = (await entries.CreateAsync([entry], CancellationToken.None).ConfigureAwait(false))[0];
-        if (result.Outcome is EntryOutcome.Invalid or EntryOutcome.NotFound)
-        {
-            log.AliasNotRegistered(alias.Uri, id.Uri, result.Reason);
-        }
-    }
-
-    private RpcException Refused(ServerCallContext context)
-    {
-        log.JoinTokenRefused(CallerOf.Name(context));
-        return Rpcs.Denied("join token is unknown, used or expired; make a new one: signet token create");
-    }
+    private static RpcException NotFound(SpiffeId id) => Rpcs.NotFound($"there is no agent {id}");
 
     private async Task<IssuedSvid> IssueAsync(SpiffeId id, SigningRequest csr, CancellationToken cancellationToken) =>
         (await issuer.IssueAsync([new SvidRequest(id, csr.SubjectPublicKeyInfo, agentTtl, [], id.Uri)], cancellationToken).ConfigureAwait(false))[0];
 
-    private static Signet.Rpc.Wire.Spire.Types.Agent ToWire(AttestedAgent agent)
+    private static WireAgent ToWire(AttestedAgent agent, AgentMask? mask)
     {
-        var wire = new Signet.Rpc.Wire.Spire.Types.Agent
+        var wire = new WireAgent
         {
             Id = agent.SpiffeId.ToWire(),
             AttestationType = agent.Attestor,
-            X509SvidSerialNumber = agent.SerialHex,
+
+            // This API writes serial numbers in decimal.
+            X509SvidSerialNumber = BigInteger.Parse("0" + agent.SerialHex, NumberStyles.HexNumber, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture),
             X509SvidExpiresAt = agent.NotAfter.ToUnixTimeSeconds(),
             Banned = agent.Banned,
+            CanReattest = agent.CanReattest,
         };
-        wire.Selectors.AddRange(agent.Selectors.Select(selector => new Signet.Rpc.Wire.Spire.Types.Selector { Type = selector.Type, Value = selector.Value }));
-        return wire;
+        wire.Selectors.AddRange(agent.Selectors.Select(selector => new Rpc.Wire.Spire.Types.Selector { Type = selector.Type, Value = selector.Value }));
+        return Masks.Apply(wire, mask);
     }
 }

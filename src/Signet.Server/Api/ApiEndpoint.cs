@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Signet.Hosting;
 using Signet.Hosting.Daemons;
 using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
@@ -15,8 +16,6 @@ namespace Signet.Server.Api;
 /// <summary>The server's gRPC on its two doors: TLS for agents, a Unix socket for operators on this machine.</summary>
 internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
 {
-    private const int MaxConnections = 20_000;
-
     private readonly ServerConfig _config;
     private readonly WebApplication _app;
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -31,7 +30,8 @@ internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
         builder.WebHost.UseKestrelCore().UseSockets(sockets => sockets.CreateBoundListenSocket = Bind).ConfigureKestrel(kestrel =>
         {
             kestrel.UseGrpcDefaults();
-            kestrel.Limits.MaxConcurrentConnections = MaxConnections;
+            kestrel.Limits.MaxConcurrentConnections = config.Limits.Connections;
+            kestrel.Limits.Http2.MaxStreamsPerConnection = config.Limits.CallsPerConnection;
             kestrel.Listen(config.Listen, listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
@@ -45,7 +45,7 @@ internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
         });
         _app = builder.Build();
         _app.UseRouting();
-        _app.MapGrpc(time, new GrpcServerOptions(), addServices);
+        _app.MapGrpc(time, new GrpcServerOptions { MaxReceiveMessageLength = config.Limits.RequestSize }, addServices);
     }
 
     public string Name => $"gRPC {LocalEndPoint} and {_config.AdminSocket}";
@@ -80,7 +80,7 @@ internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
         if (endPoint is UnixDomainSocketEndPoint)
         {
             // Other users can only be let in by letting all connect; the gate then looks at who it is.
-            return UnixSocketPath.Bind(_config.AdminSocket, _config.AdminUids.Count > 0 ? UnixSocketPath.EverybodyConnects : UnixSocketPath.OwnerConnects);
+            return UnixSocketPath.Bind(_config.AdminSocket, _config.Access.NamesOtherUsers(NativeUser.EffectiveId()) ? UnixSocketPath.EverybodyConnects : UnixSocketPath.OwnerConnects);
         }
 
         var socket = Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets.SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);

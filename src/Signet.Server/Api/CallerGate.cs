@@ -7,101 +7,105 @@ using Signet.Hosting.PeerCredentials;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
+using Signet.Server.Access;
 using Signet.Server.Attestation;
+using Signet.Server.Limits;
+using Signet.Server.Registration;
 using Signet.Server.Telemetry;
 using Reason = Signet.Rpc.Wire.Spire.Types.PermissionDeniedDetails.Types.Reason;
 
 namespace Signet.Server.Api;
 
-/// <summary>Finds out who is calling, from what the connection proved, and whether the method is open to that caller.</summary>
-internal sealed class CallerGate(AgentDirectory agents, IReadOnlySet<uint> adminUids, ServerMetrics metrics, TimeProvider time, ILogger<CallerGate> log)
+/// <summary>
+/// Stands before every method: finds out who is calling from what the connection proved, whether it is that caller's turn, asks the table whether
+/// the method is open to that caller, and has the answer recorded before anything is done.
+/// </summary>
+internal sealed class CallerGate(
+    AgentDirectory agents, EntryDirectory entries, AccessRules rules, uint ownUid, CallLimits limits, CallAudit audit, ServerMetrics metrics, TimeProvider time, ILogger<CallerGate> log)
 {
     /// <summary>The filter of every service.</summary>
     public async ValueTask CheckAsync(ServerCallContext context)
     {
-        var caller = await IdentifyAsync(context).ConfigureAwait(false);
-        if (!AccessTable.Allows(context.Method, caller))
+        var (caller, refusal) = await IdentifyAsync(context).ConfigureAwait(false);
+        if (limits.TakeCall(context.Method, caller) is { } limit)
+        {
+            metrics.Limited(limit.Name);
+            refusal = Rpcs.Limited(limit);
+        }
+
+        var verdict = refusal is null ? MethodTable.Judge(context.Method, caller) : AccessVerdict.Deny(refusal.Status.Detail);
+        var call = await audit.BeginAsync(context, caller, verdict).ConfigureAwait(false);
+        if (!verdict.IsAllowed)
         {
             metrics.Refused();
-            log.CallRefused(Printable.Of(context.Method), caller.Name);
-            throw Rpcs.Denied("this call is not open to you");
+            log.CallRefused(Printable.Of(context.Method), caller.Name, verdict.Reason);
+            throw refusal ?? Rpcs.Denied(caller switch
+            {
+                Caller.Local { Rights.Grants.IsEmpty: true } local => $"user {local.Uid} has no role here; give it one under admin.grants in server.yaml",
+                { Rights.Grants.IsEmpty: true } => "this call is not open to you",
+                _ => $"this call is not open to you: {verdict.Reason}",
+            });
         }
 
-        context.GetHttpContext().Items[CallerOf.Key] = caller;
+        CallOf.Set(context, call);
     }
 
-    private async ValueTask<Caller> IdentifyAsync(ServerCallContext context)
+    private async ValueTask<(Caller Caller, RpcException? Refusal)> IdentifyAsync(ServerCallContext context)
     {
         var http = context.GetHttpContext();
-        if (http.Connection.RemoteIpAddress is { } address)
+        if (http.Connection.RemoteIpAddress is not { } address)
         {
-            // Where anybody may call, an agent whose record is gone may too: that is how it joins again.
-            return PeerVerdictOf(http) is { Id: { } id } verdict && !AccessTable.IsOpenToAnyone(context.Method)
-                ? await IdentifyAgentAsync(id, verdict, context.CancellationToken).ConfigureAwait(false)
-                : new Caller.Anonymous(address);
+            var peer = context.PeerCredential();
+            return (new Caller.Local(peer.Uid, peer.Pid, rules.Of(peer.Uid, ownUid)), null);
         }
 
-        var peer = context.PeerCredential();
-        return adminUids.Contains(peer.Uid)
-            ? new Caller.Local(peer.Uid, peer.Pid)
-            : throw Rpcs.Denied($"uid {peer.Uid} may not use the admin socket; add it under admin.uids");
+        // Where anybody may call, an agent whose record is gone may too: that is how it joins again.
+        if (PeerVerdictOf(http) is not { Id: { } id } verdict || MethodTable.IsOpenToAnyone(context.Method))
+        {
+            return (new Caller.Anonymous(address), null);
+        }
+
+        var refused = new Caller.Anonymous(address, id);
+        if (time.GetUtcNow() > verdict.ExpiresAt)
+        {
+            return (refused, Rpcs.Denied(Reason.AgentExpired, "the certificate has expired"));
+        }
+
+        return ReservedIds.IsAgent(id) && await RefuseAgentAsync(id, verdict, context.CancellationToken).ConfigureAwait(false) is { } problem ? (refused, problem)
+            : ReservedIds.IsAgent(id) ? (new Caller.Agent(id, verdict.ExpiresAt), null)
+            : (WorkloadOf(id), null);
     }
 
-    private async ValueTask<Caller> IdentifyAgentAsync(SpiffeId id, PeerVerdict verdict, CancellationToken cancellationToken)
+    private Caller.Workload WorkloadOf(SpiffeId id)
     {
         var now = time.GetUtcNow();
-        if (now > verdict.ExpiresAt)
-        {
-            throw Denied(Reason.AgentExpired, "the agent's certificate has expired");
-        }
+        var own = entries.Entries.Values.Where(entry => entry.SpiffeId == id && !entry.HasExpired(now)).OrderBy(entry => entry.CreatedAt).ToArray();
+        return new Caller.Workload(id, rules.Of(id, own.FirstOrDefault(entry => entry.Admin)?.Id), own.FirstOrDefault(entry => entry.Downstream)?.Id);
+    }
 
-        if (!ReservedIds.IsAgent(id) || agents.Find(id) is not { } agent)
+    private async ValueTask<RpcException?> RefuseAgentAsync(SpiffeId id, PeerVerdict verdict, CancellationToken cancellationToken)
+    {
+        if (agents.Find(id) is not { } agent)
         {
-            throw Denied(Reason.AgentNotAttested, "the agent is not attested here; join again");
+            return Rpcs.Denied(Reason.AgentNotAttested, "the agent is not attested here; join again");
         }
 
         if (agent.Banned)
         {
-            throw Denied(Reason.AgentBanned, "the agent is banned");
+            return Rpcs.Denied(Reason.AgentBanned, "the agent is banned");
         }
 
         var serial = verdict.Leaf!.SerialHex;
         if (serial == agent.PendingHex)
         {
             // Its first use ends the life of the one before: a copy of that is worth nothing from now on.
-            await agents.SaveAsync(agent with { SerialHex = serial, PendingHex = null }, cancellationToken).ConfigureAwait(false);
-        }
-        else if (serial != agent.SerialHex)
-        {
-            throw Denied(Reason.AgentNotActive, "the agent has a newer certificate than this one; was its data folder copied?");
+            await Rpcs.GuardAsync(() => agents.ChangeAsync(id, now => now.PendingHex == serial ? now with { SerialHex = serial, PendingHex = null } : null, cancellationToken)).ConfigureAwait(false);
+            return null;
         }
 
-        return new Caller.Agent(id, verdict.ExpiresAt);
-    }
-
-    private static RpcException Denied(Reason reason, string message)
-    {
-        var details = new Rpc.Wire.GoogleRpc.Status { Code = (int)StatusCode.PermissionDenied, Message = message };
-        details.Details.Add(Google.Protobuf.WellKnownTypes.Any.Pack(new Rpc.Wire.Spire.Types.PermissionDeniedDetails { Reason = reason }));
-        return new RpcException(
-            new Status(StatusCode.PermissionDenied, message), new Metadata { { "grpc-status-details-bin", Google.Protobuf.MessageExtensions.ToByteArray(details) } });
+        return serial == agent.SerialHex ? null : Rpcs.Denied(Reason.AgentNotActive, "the agent has a newer certificate than this one; was its data folder copied?");
     }
 
     private static PeerVerdict? PeerVerdictOf(HttpContext http) =>
         http.Features.Get<IConnectionItemsFeature>()?.Items.TryGetValue(ServerTls.PeerKey, out var verdict) is true ? (PeerVerdict?)verdict : null;
-}
-
-/// <summary>The caller that the gate let through.</summary>
-internal static class CallerOf
-{
-    internal static readonly object Key = new();
-
-    public static string Name(ServerCallContext context) => ((Caller)context.GetHttpContext().Items[Key]!).Name;
-
-    /// <summary>The agent's ID; methods for agents only are reached by agents only.</summary>
-    public static SpiffeId Agent(ServerCallContext context) => Attested(context).Id;
-
-    /// <summary>The agent, with the moment its certificate expires.</summary>
-    public static Caller.Agent Attested(ServerCallContext context) =>
-        context.GetHttpContext().Items[Key] as Caller.Agent ?? throw Rpcs.Denied("only an agent may call this");
 }

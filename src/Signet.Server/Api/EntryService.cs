@@ -1,49 +1,60 @@
+using System.Diagnostics.CodeAnalysis;
 using Grpc.Core;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Spire.Server.Entry;
 using Signet.Rpc.Wire.Spire.Types;
+using Signet.Server.Access;
 using Signet.Server.Registration;
+using WireEntry = Signet.Rpc.Wire.Spire.Types.Entry;
 using WireStatus = Signet.Rpc.Wire.Spire.Types.Status;
 
 namespace Signet.Server.Api;
 
 /// <summary>spire.api.server.entry.v1.Entry.</summary>
-internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries authorized) : Signet.Rpc.Wire.Spire.Server.Entry.Entry.EntryBase
+internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries authorized, TimeProvider time) : Signet.Rpc.Wire.Spire.Server.Entry.Entry.EntryBase
 {
     private const int MaxBatch = 500;
-    private const int DefaultPage = 500;
-    private const int MaxPage = 2000;
+
+    /// <summary>How many entries one message of a synchronisation holds.</summary>
+    private const int SyncPage = 500;
+
+    /// <summary>How long an agent that synchronises may think.</summary>
+    private static readonly TimeSpan SyncPatience = TimeSpan.FromMinutes(1);
+
+    public override Task<CountEntriesResponse> CountEntries(CountEntriesRequest request, ServerCallContext context)
+    {
+        var filter = request.Filter;
+        var found = Find(context, filter?.BySpiffeId, filter?.ByParentId, filter?.BySelectors, filter?.ByFederatesWith, filter?.ByHint, filter?.ByDownstream);
+        return Task.FromResult(new CountEntriesResponse { Count = found.Count() });
+    }
 
     public override Task<ListEntriesResponse> ListEntries(ListEntriesRequest request, ServerCallContext context)
     {
         var filter = request.Filter;
-        var found = directory.Entries.Values
-            .Where(entry => filter?.BySpiffeId is not { } id || entry.SpiffeId.ToWire().Equals(id))
-            .Where(entry => filter?.ByParentId is not { } parent || entry.ParentId.ToWire().Equals(parent))
-            .Where(entry => filter?.ByHint is not { } hint || entry.Hint == hint)
-            .Where(entry => filter?.ByDownstream is not { } downstream || entry.Downstream == downstream);
-        if (filter?.BySelectors is not null || filter?.ByFederatesWith is not null)
-        {
-            throw new RpcException(new Grpc.Core.Status(StatusCode.Unimplemented, "filtering by selectors or federation is not supported"));
-        }
-
-        var size = request.PageSize is > 0 and <= MaxPage ? request.PageSize : DefaultPage;
-        var page = found
-            .OrderBy(entry => entry.Id, StringComparer.Ordinal)
-            .SkipWhile(entry => string.CompareOrdinal(entry.Id, request.PageToken) <= 0)
-            .Take(size + 1)
-            .ToArray();
-        var response = new ListEntriesResponse { NextPageToken = page.Length > size ? page[size - 1].Id : "" };
-        response.Entries.AddRange(page.Take(size).Select(entry => entry.ToWire()));
+        var found = Find(context, filter?.BySpiffeId, filter?.ByParentId, filter?.BySelectors, filter?.ByFederatesWith, filter?.ByHint, filter?.ByDownstream);
+        var (page, next) = Pages.Take(found, entry => entry.Id, request.PageSize, request.PageToken);
+        var response = new ListEntriesResponse { NextPageToken = next };
+        response.Entries.AddRange(page.Select(entry => ToWire(entry, request.OutputMask)));
         return Task.FromResult(response);
     }
 
-    public override Task<Rpc.Wire.Spire.Types.Entry> GetEntry(GetEntryRequest request, ServerCallContext context) =>
-        directory.Entries.TryGetValue(request.Id, out var entry)
-            ? Task.FromResult(entry.ToWire())
-            : throw Rpcs.NotFound($"there is no entry \"{Printable.Of(request.Id)}\"");
+    public override Task<WireEntry> GetEntry(GetEntryRequest request, ServerCallContext context)
+    {
+        if (request.Id.Length == 0)
+        {
+            throw Rpcs.Invalid("missing ID");
+        }
+
+        if (!directory.Entries.TryGetValue(request.Id, out var entry))
+        {
+            throw Rpcs.NotFound($"there is no entry \"{Printable.Of(request.Id)}\"");
+        }
+
+        CallOf.Of(context).Demand(AccessAction.EntryRead, entry.SpiffeId);
+        return Task.FromResult(ToWire(entry, request.OutputMask));
+    }
 
     public override Task<BatchCreateEntryResponse> BatchCreateEntry(BatchCreateEntryRequest request, ServerCallContext context) =>
         Rpcs.GuardAsync(async () =>
@@ -53,12 +64,32 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
                 .Select(wire => SpireMapping.TryRead(wire, out var entry, out var problem) ? (Entry: entry, Problem: "") : (Entry: null, Problem: problem))
                 .ToArray();
             var created = new Queue<EntryResult>(await directory.CreateAsync(
-                [.. read.Where(one => one.Entry is not null).Select(one => one.Entry!)], context.CancellationToken).ConfigureAwait(false));
+                [.. read.Where(one => one.Entry is not null).Select(one => one.Entry!)], JudgeOf(context), context.CancellationToken).ConfigureAwait(false));
             var response = new BatchCreateEntryResponse();
             foreach (var (entry, problem) in read)
             {
                 var result = entry is null ? new EntryResult(EntryOutcome.Invalid, null, problem) : created.Dequeue();
-                response.Results.Add(new BatchCreateEntryResponse.Types.Result { Status = ToWire(result), Entry = result.Entry?.ToWire() });
+                Tell(context, result, entry?.Id ?? "", entry);
+                response.Results.Add(new BatchCreateEntryResponse.Types.Result { Status = ToWire(result), Entry = result.Entry is { } made ? ToWire(made, request.OutputMask) : null });
+            }
+
+            return response;
+        });
+
+    public override Task<BatchUpdateEntryResponse> BatchUpdateEntry(BatchUpdateEntryRequest request, ServerCallContext context) =>
+        Rpcs.GuardAsync(async () =>
+        {
+            CheckBatch(request.Entries.Count);
+            var results = await directory.UpdateAsync([.. request.Entries.Select(wire => new EntryUpdate(wire.Id, Edit(wire, request.InputMask)))], JudgeOf(context), context.CancellationToken).ConfigureAwait(false);
+            var response = new BatchUpdateEntryResponse();
+            foreach (var (wire, result) in request.Entries.Zip(results))
+            {
+                Tell(context, result, wire.Id, result.Entry);
+                response.Results.Add(new BatchUpdateEntryResponse.Types.Result
+                {
+                    Status = ToWire(result),
+                    Entry = result is { Outcome: EntryOutcome.Done, Entry: { } entry } ? ToWire(entry, request.OutputMask) : null,
+                });
             }
 
             return response;
@@ -68,17 +99,111 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
         Rpcs.GuardAsync(async () =>
         {
             CheckBatch(request.Ids.Count);
-            var results = await directory.DeleteAsync([.. request.Ids], context.CancellationToken).ConfigureAwait(false);
+            var results = await directory.DeleteAsync([.. request.Ids], JudgeOf(context), context.CancellationToken).ConfigureAwait(false);
             var response = new BatchDeleteEntryResponse();
-            response.Results.AddRange(request.Ids.Zip(results, (id, result) => new BatchDeleteEntryResponse.Types.Result { Id = id, Status = ToWire(result) }));
+            foreach (var (id, result) in request.Ids.Zip(results))
+            {
+                Tell(context, result, id, result.Entry);
+                response.Results.Add(new BatchDeleteEntryResponse.Types.Result { Id = id, Status = ToWire(result) });
+            }
+
             return response;
         });
 
     public override Task<GetAuthorizedEntriesResponse> GetAuthorizedEntries(GetAuthorizedEntriesRequest request, ServerCallContext context)
     {
         var response = new GetAuthorizedEntriesResponse();
-        response.Entries.AddRange(authorized.For(CallerOf.Agent(context)).InOrder.Select(entry => entry.ToWire()));
+        response.Entries.AddRange(authorized.For(CallerOf.Agent(context)).InOrder.Select(entry => ToWire(entry, request.OutputMask)));
         return Task.FromResult(response);
+    }
+
+    /// <summary>A few entries are sent at once. Of many, first what there is of them, then those that the agent asks for.</summary>
+    public override async Task SyncAuthorizedEntries(
+        IAsyncStreamReader<SyncAuthorizedEntriesRequest> requestStream, IServerStreamWriter<SyncAuthorizedEntriesResponse> responseStream, ServerCallContext context)
+    {
+        if (!await NextAsync(requestStream, context.CancellationToken).ConfigureAwait(false))
+        {
+            return;
+        }
+
+        var mask = requestStream.Current.OutputMask;
+        if (requestStream.Current.Ids.Count > 0)
+        {
+            throw Rpcs.Invalid("specifying IDs on initial request is not supported");
+        }
+
+        if (mask is { RevisionNumber: false })
+        {
+            throw Rpcs.Invalid("revision number cannot be masked");
+        }
+
+        var entries = authorized.For(CallerOf.Agent(context)).ById;
+        if (entries.Count <= SyncPage)
+        {
+            var all = new SyncAuthorizedEntriesResponse();
+            all.Entries.AddRange(entries.Values.Select(entry => ToWire(entry, mask)));
+            await responseStream.WriteAsync(all, context.CancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        foreach (var (page, more) in InPages([.. entries.Values]))
+        {
+            var revisions = new SyncAuthorizedEntriesResponse { More = more };
+            revisions.EntryRevisions.AddRange(page.Select(entry => new EntryRevision { Id = entry.Id, RevisionNumber = entry.Revision, CreatedAt = entry.CreatedAt.ToUnixTimeSeconds() }));
+            await responseStream.WriteAsync(revisions, context.CancellationToken).ConfigureAwait(false);
+        }
+
+        while (await NextAsync(requestStream, context.CancellationToken).ConfigureAwait(false))
+        {
+            foreach (var (page, more) in InPages([.. requestStream.Current.Ids.Where(entries.ContainsKey).Distinct(StringComparer.Ordinal).Select(id => entries[id])]))
+            {
+                var full = new SyncAuthorizedEntriesResponse { More = more };
+                full.Entries.AddRange(page.Select(entry => ToWire(entry, mask)));
+                await responseStream.WriteAsync(full, context.CancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private IEnumerable<RegistrationEntry> Find(
+        ServerCallContext context, SPIFFEID? id, SPIFFEID? parent, SelectorMatch? selectors, FederatesWithMatch? federatesWith, string? hint, bool? downstream)
+    {
+        var rights = CallOf.Of(context).Caller.Rights;
+        var (isId, isParent, hasSelectors, federates) = (Matching.Id(id, "by_spiffe_id"), Matching.Id(parent, "by_parent_id"), Matching.Selectors(selectors), Matching.FederatesWith(federatesWith));
+        return directory.Entries.Values.Where(entry =>
+            isId(entry.SpiffeId) && isParent(entry.ParentId) && hasSelectors(entry.Selectors) && federates(entry)
+            && (hint is null || entry.Hint == hint) && (downstream is null || entry.Downstream == downstream)
+            && rights.Judge(AccessAction.EntryRead, entry.SpiffeId).IsAllowed);
+    }
+
+    private async Task<bool> NextAsync(IAsyncStreamReader<SyncAuthorizedEntriesRequest> stream, CancellationToken cancellationToken)
+    {
+        using var patience = new CancellationTokenSource(SyncPatience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
+        try
+        {
+            return await stream.MoveNext(either.Token).ConfigureAwait(false);
+        }
+        catch (Exception) when (patience.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new RpcException(new Grpc.Core.Status(StatusCode.DeadlineExceeded, "the agent neither asked nor ended"));
+        }
+    }
+
+    // An empty list is one empty page: it says that nothing follows.
+    private static IEnumerable<(RegistrationEntry[] Page, bool More)> InPages(ICollection<RegistrationEntry> entries) =>
+        entries.Count == 0 ? [([], false)] : entries.Chunk(SyncPage).Select((page, index) => (page, (index + 1) * SyncPage < entries.Count));
+
+    private static EntryEdit Edit(WireEntry wire, EntryMask? mask) => (RegistrationEntry current, [NotNullWhen(true)] out RegistrationEntry? changed, out string problem) =>
+        SpireMapping.TryRead(Masks.Overlay(current.ToWire(), wire, mask), out changed, out problem);
+
+    private static EntryJudge JudgeOf(ServerCallContext context) => CallOf.Of(context).Caller.Rights.JudgeChange;
+
+    // Each entry's outcome is its own, so the audit trail must have each.
+    private static void Tell(ServerCallContext context, EntryResult result, string id, RegistrationEntry? about)
+    {
+        var name = result.Entry?.Id ?? id;
+        CallOf.Of(context).About(
+            $"entry{(name.Length > 0 ? $" {Printable.Of(name)}" : "")}{(about is null ? "" : $" {about.SpiffeId}")}: {(result.Outcome == EntryOutcome.Done ? "OK" : $"{result.Outcome}: {result.Reason}")}");
     }
 
     private static void CheckBatch(int count)
@@ -89,6 +214,8 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
         }
     }
 
+    private static WireEntry ToWire(RegistrationEntry entry, EntryMask? mask) => Masks.Apply(entry.ToWire(), mask);
+
     private static WireStatus ToWire(EntryResult result) => new()
     {
         Code = (int)(result.Outcome switch
@@ -96,6 +223,7 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
             EntryOutcome.Done => StatusCode.OK,
             EntryOutcome.AlreadyExists => StatusCode.AlreadyExists,
             EntryOutcome.NotFound => StatusCode.NotFound,
+            EntryOutcome.Denied => StatusCode.PermissionDenied,
             _ => StatusCode.InvalidArgument,
         }),
         Message = result.Reason,

@@ -1,12 +1,16 @@
+using Google.Protobuf;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Signet.Authority.Rotation;
 using Signet.Hosting;
 using Signet.Identity.Spiffe;
+using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Node;
 using Signet.Server.Attestation;
+using Signet.Server.Federation;
 using Signet.Server.Registration;
 using Signet.Server.Telemetry;
+using Signet.Server.Upkeep;
 
 namespace Signet.Server.Api;
 
@@ -19,7 +23,9 @@ internal sealed class NodeService(
     EntryDirectory entries,
     AgentDirectory agents,
     AuthorityRotation authorities,
+    FederatedBundles federated,
     ChangeSignal bundleChanges,
+    Acknowledgements acknowledgements,
     ServerMetrics metrics,
     TimeProvider time,
     ILogger<NodeService> log)
@@ -66,7 +72,8 @@ internal sealed class NodeService(
             // 1. What is there now. Versions are read before what they guard.
             var (entriesSeen, bundlesSeen) = ((watch.Changes, watch.Changes.Version), (bundleChanges, bundleChanges.Version));
             var mine = Follow(agent, watch);
-            var image = new NodeImage(mine.ById, [BundleService.Of(authorities.Current)]);
+            var current = authorities.Current;
+            var image = new NodeImage(mine.ById, [BundleService.Of(current), .. federated.For(mine.ById.Values).Select(bundle => bundle.ToWire())]) { Authorities = NoticeOf(current) };
 
             // 2. What of it the agent has not been told; all of it when it could not make use of what came before.
             if (refusals.Version != refused)
@@ -115,6 +122,7 @@ internal sealed class NodeService(
         {
             while (await requestStream.MoveNext(stop.Token).ConfigureAwait(false))
             {
+                acknowledgements.Record(agent, requestStream.Current);
                 if (requestStream.Current.Problem.Length > 0)
                 {
                     log.AgentRefusedUpdate(agent.Uri, requestStream.Current.AcknowledgedRevision, Printable.Of(requestStream.Current.Problem));
@@ -126,6 +134,14 @@ internal sealed class NodeService(
         {
             await stop.CancelAsync().ConfigureAwait(false);
         }
+    }
+
+    private static AuthorityNotice NoticeOf(AuthoritySnapshot authorities)
+    {
+        var notice = new AuthorityNotice();
+        notice.Superseded.AddRange(authorities.Superseded.Order(StringComparer.Ordinal));
+        notice.Crls.AddRange(authorities.Crls.Select(list => ByteString.CopyFrom(list.Der.Span)));
+        return notice;
     }
 
     // Grows across restarts too, because it never falls behind the clock.

@@ -9,7 +9,11 @@ namespace Signet.Server.Api;
 /// <summary>What an agent is to know at one moment. Immutable.</summary>
 /// <param name="Entries">The entries it may serve, by ID.</param>
 /// <param name="Bundles">The bundles it may hand out, one of each trust domain.</param>
-internal sealed record NodeImage(IReadOnlyDictionary<string, RegistrationEntry> Entries, IReadOnlyList<Bundle> Bundles);
+internal sealed record NodeImage(IReadOnlyDictionary<string, RegistrationEntry> Entries, IReadOnlyList<Bundle> Bundles)
+{
+    /// <summary>What is being replaced and what is revoked among the authorities.</summary>
+    public AuthorityNotice Authorities { get; init; } = new();
+}
 
 /// <summary>What lies between two images, in messages of bounded size.</summary>
 internal static class NodeUpdates
@@ -61,6 +65,11 @@ internal static class NodeUpdates
         foreach (var name in told.Bundles.Select(bundle => bundle.TrustDomain).Except(now.Bundles.Select(bundle => bundle.TrustDomain)))
         {
             yield return (page => page.RemovedBundles.Add(name), name.Length);
+        }
+
+        if (!now.Authorities.Equals(told.Authorities))
+        {
+            yield return (page => page.Authorities = now.Authorities, now.Authorities.CalculateSize());
         }
 
         // An entry that did not change is the same object in both.

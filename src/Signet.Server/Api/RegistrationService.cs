@@ -19,7 +19,9 @@ internal sealed class RegistrationService(EntryDirectory directory, AuthorizedEn
         Rpcs.GuardAsync(async () =>
         {
             var (owner, mode, wanted) = await ReadAsync(requestStream, context.CancellationToken).ConfigureAwait(false);
-            var applied = await directory.ApplyAsync(owner, wanted, mode, context.CancellationToken).ConfigureAwait(false);
+            var call = CallOf.Of(context);
+            call.About($"entries of {owner}");
+            var applied = await directory.ApplyAsync(owner, wanted, mode, call.Caller.Rights.JudgeChange, context.CancellationToken).ConfigureAwait(false);
             var first = new ApplyResponse();
             first.Problems.AddRange(applied.Problems);
             await responseStream.WriteAsync(first, context.CancellationToken).ConfigureAwait(false);

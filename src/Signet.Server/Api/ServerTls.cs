@@ -38,7 +38,7 @@ internal sealed class ServerTls(ServerIdentity identity, AuthorityRotation autho
             return true;
         }
 
-        var verdict = SvidVerifier.Verify(presented, TrustBundles.Of(authorities.Current.Bundle), CertificateUsage.Client, time.GetUtcNow());
+        var verdict = SvidVerifier.Verify(presented, authorities.Current.Trust, CertificateUsage.Client, time.GetUtcNow());
         if (problem.Length > 0 || !verdict.IsTrusted)
         {
             log.HandshakeRefused(connection.RemoteEndPoint?.ToString() ?? "unknown", problem.Length > 0 ? problem : verdict.Reason);

@@ -1,12 +1,16 @@
+using Google.Protobuf;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Signet.Authority.Issuance;
+using Signet.Authority.Rotation;
 using Signet.Identity.Jose;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Spire.Server.SVID;
+using Signet.Server.Access;
+using Signet.Server.Limits;
 using Signet.Server.Registration;
 using Signet.Server.Telemetry;
 using JWTSVID = Signet.Rpc.Wire.Spire.Types.JWTSVID;
@@ -16,7 +20,16 @@ namespace Signet.Server.Api;
 
 /// <summary>spire.api.server.svid.v1.SVID: agents ask for their entries' identities, operators mint by hand.</summary>
 internal sealed class SvidService(
-    ServerConfig config, SvidIssuer issuer, JwtIssuer jwtIssuer, AuthorizedEntries authorized, SigningRate rate, ServerMetrics metrics, TimeProvider time, ILogger<SvidService> log)
+    ServerConfig config,
+    AuthorityRotation authorities,
+    SvidIssuer issuer,
+    JwtIssuer jwtIssuer,
+    DownstreamIssuer downstream,
+    AuthorizedEntries authorized,
+    CallLimits limits,
+    ServerMetrics metrics,
+    TimeProvider time,
+    ILogger<SvidService> log)
     : SVID.SVIDBase
 {
     private const int MaxBatch = 500;
@@ -29,13 +42,18 @@ internal sealed class SvidService(
                 throw Rpcs.Invalid($"{request.Params.Count} requests in one call; the limit is {MaxBatch}");
             }
 
+            if (request.Params.Count == 0)
+            {
+                throw Rpcs.Invalid("missing parameters");
+            }
+
             var agent = CallerOf.Agent(context);
             TakeTurn(agent, request.Params.Count);
             var mine = authorized.For(agent).ById;
             var checks = request.Params.Select(one => Check(one, mine, agent)).ToArray();
             var issued = new Queue<IssuedSvid>(await IssueAsync(
                 [.. checks.Where(check => check.Request is not null).Select(check => check.Request!)], context.CancellationToken).ConfigureAwait(false));
-            var response = new BatchNewX509SVIDResponse();
+            var (call, response) = (CallOf.Of(context), new BatchNewX509SVIDResponse());
             foreach (var check in checks)
             {
                 var result = new BatchNewX509SVIDResponse.Types.Result { Status = new WireStatus { Code = (int)check.Code, Message = check.Problem } };
@@ -43,6 +61,11 @@ internal sealed class SvidService(
                 {
                     var svid = issued.Dequeue();
                     result.Svid = SpireMapping.ToWire(svid.Chain, svid.SpiffeId);
+                    call.About($"{svid.SpiffeId}, serial {svid.Leaf.SerialHex}");
+                }
+                else
+                {
+                    call.About($"{check.Code}: {check.Problem}");
                 }
 
                 response.Results.Add(result);
@@ -79,9 +102,12 @@ internal sealed class SvidService(
                 throw Rpcs.Invalid($"CSR: \"{Printable.Of(bad)}\" is not a DNS name");
             }
 
+            var call = CallOf.Of(context);
+            call.Demand(call.Caller.Rights.JudgeMint(id, csr.DnsNames), id.Uri);
             var ttl = request.Ttl > 0 ? TimeSpan.FromSeconds(request.Ttl) : config.X509Ttl;
             var wanted = new SvidRequest(id, csr.SubjectPublicKeyInfo, ttl, csr.DnsNames, CallerOf.Name(context));
             var issued = await IssueAsync([wanted], context.CancellationToken).ConfigureAwait(false);
+            call.About($"serial {issued[0].Leaf.SerialHex}");
             return new MintX509SVIDResponse { Svid = SpireMapping.ToWire(issued[0].Chain, id) };
         });
 
@@ -92,6 +118,7 @@ internal sealed class SvidService(
             TakeTurn(agent, 1);
             var entry = authorized.For(agent).ById.GetValueOrDefault(request.EntryId)
                 ?? throw Rpcs.NotFound($"entry \"{Printable.Of(request.EntryId)}\" is not one that {agent} may serve");
+            CallOf.Of(context).About($"{entry.SpiffeId} for {string.Join(", ", request.Audience.Take(8))}");
             return Task.FromResult(new NewJWTSVIDResponse { Svid = SignToken(entry.SpiffeId, request.Audience, TtlOf(entry, entry.JwtTtl ?? config.JwtTtl)) });
         });
 
@@ -108,9 +135,32 @@ internal sealed class SvidService(
                 throw Rpcs.Invalid($"{id} is not a workload of trust domain {config.TrustDomain}");
             }
 
+            CallOf.Of(context).Demand(AccessAction.SvidMint, id);
             var svid = SignToken(id, request.Audience, request.Ttl > 0 ? TimeSpan.FromSeconds(request.Ttl) : config.JwtTtl);
             log.TokenMinted(id.Uri, string.Join(", ", request.Audience.Select(audience => Printable.Of(audience))), CallerOf.Name(context));
             return Task.FromResult(new MintJWTSVIDResponse { Svid = svid });
+        });
+
+    /// <summary>An authority for a server below this one; the gate has made sure that the caller has a downstream entry.</summary>
+    public override Task<NewDownstreamX509CAResponse> NewDownstreamX509CA(NewDownstreamX509CARequest request, ServerCallContext context) =>
+        Rpcs.GuardAsync(async () =>
+        {
+            if (!SigningRequest.TryParse(request.Csr.Memory, out var csr, out var problem))
+            {
+                throw Rpcs.Invalid($"CSR: {problem}");
+            }
+
+            var call = CallOf.Of(context);
+            var caller = call.Caller as Caller.Workload ?? throw Rpcs.Denied("only a server below this one may call this");
+            TakeTurn(caller.Id, 1);
+            var ttl = request.PreferredTtl > 0 ? TimeSpan.FromSeconds(request.PreferredTtl) : config.Authority.IssuingTtl;
+            var signed = await downstream.IssueAsync(csr.SubjectPublicKeyInfo, ttl, caller.Id.Uri, context.CancellationToken).ConfigureAwait(false);
+            call.About($"authority {signed.SerialHex} until {signed.NotAfter:u}");
+            log.DownstreamAuthoritySigned(signed.SerialHex, signed.NotAfter, caller.Id.Uri);
+            var response = new NewDownstreamX509CAResponse();
+            response.CaCertChain.Add(ByteString.CopyFrom(signed.Der.Span));
+            response.X509Authorities.AddRange(authorities.Current.Bundle.Authorities.Select(anchor => ByteString.CopyFrom(anchor.Der.Span)));
+            return response;
         });
 
     private JWTSVID SignToken(SpiffeId id, IReadOnlyList<string> audiences, TimeSpan ttl)
@@ -133,11 +183,12 @@ internal sealed class SvidService(
 
     private bool IsWorkload(SpiffeId id) => id.IsMemberOf(config.TrustDomain) && id.HasPath && !ReservedIds.IsReserved(id);
 
-    private void TakeTurn(SpiffeId agent, int count)
+    private void TakeTurn(SpiffeId caller, int count)
     {
-        if (!rate.TryTake(agent, count))
+        if (limits.TakeSignatures(caller, count) is { } limit)
         {
-            throw new RpcException(new Grpc.Core.Status(StatusCode.ResourceExhausted, $"more than {SigningRate.PerSecond} signatures a second; slow down"));
+            metrics.Limited(limit.Name);
+            throw Rpcs.Limited(limit);
         }
     }
 

@@ -13,6 +13,7 @@ namespace Signet.Server.Attestation;
 /// <param name="NotAfter">When the newest of the two expires.</param>
 /// <param name="AttestedAt">When it joined.</param>
 /// <param name="Banned">Whether it was shut out.</param>
+/// <param name="CanReattest">Whether it proves itself anew instead of renewing. What could be proved once only is never forgotten by itself.</param>
 public sealed record AttestedAgent(
     SpiffeId SpiffeId,
     string Attestor,
@@ -21,7 +22,8 @@ public sealed record AttestedAgent(
     string? PendingHex,
     DateTimeOffset NotAfter,
     DateTimeOffset AttestedAt,
-    bool Banned);
+    bool Banned,
+    bool CanReattest = false);
 
 /// <summary>Keeps attested agents. Durable before a task completes.</summary>
 public interface IAgentStore
@@ -30,6 +32,9 @@ public interface IAgentStore
 
     /// <summary>Adds the agent or replaces the one with the same ID.</summary>
     Task SaveAsync(AttestedAgent agent, CancellationToken cancellationToken);
+
+    /// <summary>Forgets agents.</summary>
+    Task DeleteAsync(IReadOnlyList<SpiffeId> ids, CancellationToken cancellationToken);
 }
 
 /// <summary>A token that lets one agent join once.</summary>

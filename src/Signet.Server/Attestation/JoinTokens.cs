@@ -12,6 +12,10 @@ public sealed record IssuedJoinToken(string Token, SpiffeId AgentId, SpiffeId? A
 public sealed class JoinTokens(TrustDomain trustDomain, IJoinTokenStore store, TimeProvider time)
 {
     public const string Attestor = "join_token";
+
+    /// <summary>What whoever comes too late or without a token is told.</summary>
+    public const string Refusal = "join token is unknown, used or expired; make a new one: signet token create";
+
     public static readonly TimeSpan DefaultTtl = TimeSpan.FromMinutes(10);
     public static readonly TimeSpan MaxTtl = TimeSpan.FromDays(7);
 

@@ -19,7 +19,14 @@ public sealed class DiskKeyManager : IKeyManager
         _folder = folder;
     }
 
-    public Task<AsymmetricAlgorithm> GenerateAsync(string name, KeyType type, CancellationToken cancellationToken)
+    public async Task<AsymmetricAlgorithm> GenerateAsync(string name, KeyType type, CancellationToken cancellationToken)
+    {
+        var key = KeyPair.Generate(type);
+        await ImportAsync(name, key, cancellationToken).ConfigureAwait(false);
+        return key;
+    }
+
+    public Task ImportAsync(string name, AsymmetricAlgorithm key, CancellationToken cancellationToken)
     {
         var path = PathOf(name);
         if (File.Exists(path))
@@ -27,7 +34,6 @@ public sealed class DiskKeyManager : IKeyManager
             throw new KeyManagerException($"key file {path} exists already");
         }
 
-        var key = KeyPair.Generate(type);
         try
         {
             PrivateFile.WriteAtomically(path, System.Text.Encoding.ASCII.GetBytes(Pem.EncodePrivateKey(key)));
@@ -38,7 +44,7 @@ public sealed class DiskKeyManager : IKeyManager
         }
 
         _loaded[name] = key;
-        return Task.FromResult(key);
+        return Task.CompletedTask;
     }
 
     public async Task<AsymmetricAlgorithm?> FindAsync(string name, CancellationToken cancellationToken)

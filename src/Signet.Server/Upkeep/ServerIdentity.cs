@@ -1,4 +1,5 @@
 using Signet.Authority.Issuance;
+using Signet.Authority.Rotation;
 using Signet.Client.Tls;
 using Signet.Identity.Registration;
 using Signet.Identity.Rotation;
@@ -7,8 +8,8 @@ using Signet.Identity.X509;
 
 namespace Signet.Server.Upkeep;
 
-/// <summary>The server's own SVID, which it signs itself and renews at half of its life. One owner renews; any number read.</summary>
-public sealed class ServerIdentity(TrustDomain trustDomain, SvidIssuer issuer, TimeSpan ttl, TimeProvider time, Func<double> chance)
+/// <summary>The server's own SVID, which it signs itself and renews at half of its life, or at once when its issuer is superseded. One owner renews; any number read.</summary>
+public sealed class ServerIdentity(TrustDomain trustDomain, AuthorityRotation authorities, SvidIssuer issuer, TimeSpan ttl, TimeProvider time, Func<double> chance)
 {
     private TlsCredential? _current;
     private DateTimeOffset _dueAt = DateTimeOffset.MinValue;
@@ -25,7 +26,7 @@ public sealed class ServerIdentity(TrustDomain trustDomain, SvidIssuer issuer, T
     public async Task<bool> RenewIfDueAsync(CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
-        if (now < _dueAt && IsValid(now))
+        if (now < _dueAt && IsValid(now) && !IsSuperseded(Current.Svid))
         {
             return false;
         }
@@ -42,4 +43,6 @@ public sealed class ServerIdentity(TrustDomain trustDomain, SvidIssuer issuer, T
         _dueAt = SvidRenewal.DueAt(svid.Validity, now, chance());
         return true;
     }
+
+    private bool IsSuperseded(X509Svid svid) => svid.Issuer is { } own && authorities.Current.Superseded.Contains(own.SerialHex);
 }

@@ -17,17 +17,24 @@ internal sealed class ServerUpkeep(
     ServerConfig config,
     AuthorityRotation authorities,
     ServerIdentity identity,
+    AuthorityCare care,
     ChangeSignal bundleChanges,
     Func<DateTimeOffset, CancellationToken, Task> prune,
     ReadinessBoard readiness,
     GrpcHealthService health,
+    bool isClockPlausible,
     TimeProvider time,
     ILogger<ServerUpkeep> log)
 {
     private const string Condition = "authority";
+
+    private static readonly (AuthorityTier Tier, string Duty)[] Rotations =
+        [(AuthorityTier.Issuing, "rotation of the issuing authority"), (AuthorityTier.Jwt, "rotation of the JWT key"), (AuthorityTier.Anchor, "forgetting of expired anchors")];
+
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PruneEvery = TimeSpan.FromMinutes(10);
 
+    private readonly ClockWatch _clock = new(time, isClockPlausible);
     private readonly Dictionary<string, string> _failing = new(StringComparer.Ordinal);
     private DateTimeOffset _pruneAt = DateTimeOffset.MinValue;
 
@@ -38,10 +45,21 @@ internal sealed class ServerUpkeep(
         using var timer = new PeriodicTimer(Tick, time);
         do
         {
-            await TryAsync("authority rotation", stop => TurnAsync(authorities.TurnAsync, "", stop), cancellationToken).ConfigureAwait(false);
-            await TryAsync("JWT key rotation", stop => TurnAsync(authorities.TurnJwtAsync, "JWT ", stop), cancellationToken).ConfigureAwait(false);
+            LookAtClock();
+            if (care.Upstream is { } upstream)
+            {
+                await TryAsync("taking over the issuing authority from its files", upstream.TurnAsync, cancellationToken).ConfigureAwait(false);
+            }
+
+            foreach (var (tier, duty) in Rotations)
+            {
+                await TryAsync(duty, stop => TurnAsync(tier, stop), cancellationToken).ConfigureAwait(false);
+            }
+
+            await TryAsync("rotation of the anchor", care.Anchor.TurnAsync, cancellationToken).ConfigureAwait(false);
             await TryAsync("renewal of the server's own identity", RenewAsync, cancellationToken).ConfigureAwait(false);
             await TryAsync("pruning of the store", PruneAsync, cancellationToken).ConfigureAwait(false);
+            care.Expiry.Look(time.GetUtcNow());
             ShowReadiness();
         }
         while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false));
@@ -64,21 +82,43 @@ internal sealed class ServerUpkeep(
         }
     }
 
-    private async Task TurnAsync(Func<CancellationToken, Task<RotationTurn>> turnAsync, string kind, CancellationToken cancellationToken)
+    private void LookAtClock()
     {
-        var before = authorities.Current.JwtBundle;
-        var turn = await turnAsync(cancellationToken).ConfigureAwait(false);
-        if (turn is { Step: not RotationStep.Wait, Authority: { } authority })
+        var jump = _clock.Look();
+        if (jump != TimeSpan.Zero)
         {
-            log.AuthorityTurned(turn.Step == RotationStep.Prepare ? "prepared" : "activated", kind + authority.Id, authority.Validity.NotAfter);
-            bundleChanges.Raise();
-        }
-        else if (!authorities.Current.JwtBundle.Equals(before))
-        {
-            // A key that has expired is no longer published.
-            bundleChanges.Raise();
+            log.ClockJumped(jump, ClockWatch.Settling);
         }
     }
+
+    private async Task TurnAsync(AuthorityTier tier, CancellationToken cancellationToken)
+    {
+        var before = authorities.Current.Bundle.Sequence;
+        try
+        {
+            var turn = await authorities.TurnAsync(tier, _clock.IsSettled, cancellationToken).ConfigureAwait(false);
+            if (turn.Authority is { } authority)
+            {
+                log.AuthorityTurned(Past(turn.Step), authority.Tier, authority.Id, authority.Validity.NotAfter);
+            }
+        }
+        finally
+        {
+            // A turn that failed may have changed something before.
+            if (authorities.Current.Bundle.Sequence != before)
+            {
+                care.Acknowledgements.Published();
+                bundleChanges.Raise();
+            }
+        }
+    }
+
+    private static string Past(RotationStep step) => step switch
+    {
+        RotationStep.Prepare => "prepared",
+        RotationStep.Activate => "activated",
+        _ => "expired and forgotten",
+    };
 
     private async Task RenewAsync(CancellationToken cancellationToken)
     {
@@ -92,6 +132,7 @@ internal sealed class ServerUpkeep(
     {
         if (time.GetUtcNow() >= _pruneAt)
         {
+            care.Acknowledgements.Prune();
             await prune(time.GetUtcNow(), cancellationToken).ConfigureAwait(false);
             _pruneAt = time.GetUtcNow() + PruneEvery;
         }
@@ -110,7 +151,7 @@ internal sealed class ServerUpkeep(
 
     private void WarnAboutLifetimes()
     {
-        if (config.X509Ttl > config.Authority.GuaranteedSvidTtl)
+        if (!config.Authority.IsExternal && config.X509Ttl > config.Authority.GuaranteedSvidTtl)
         {
             var advice = config.X509Ttl / config.Authority.Rule.ActivateFraction;
             log.SvidTtlAboveGuarantee(DurationText.Format(config.X509Ttl), DurationText.Format(config.Authority.GuaranteedSvidTtl), DurationText.Format(advice));

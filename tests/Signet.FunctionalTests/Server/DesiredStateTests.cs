@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using Signet.Cli;
 using Signet.Cli.Commands;
-using Signet.Identity.Registration;
+using Signet.Server.Registration.Desired;
 using Signet.Testing;
 
 namespace Signet.FunctionalTests.Server;
@@ -81,7 +81,7 @@ public sealed class DesiredStateTests
     {
         using var folder = new TestFolder();
         await File.WriteAllTextAsync(folder.File("entries.yaml"), "entries: []\n", _patience);
-        await using var domain = await TestTrustDomain.StartAsync(entries: folder.Path);
+        await using var domain = await TestTrustDomain.StartAsync(configure: config => config with { DesiredFolder = new DesiredFolderConfig(folder.Path, DesiredScope.DefaultCluster, MayDeleteMost: false) });
         await WriteAsync(folder, domain, "/web", "/db");
         await Eventually.IsTrueAsync(async () => (await PathsAsync(domain)).SequenceEqual(["/db", "/web"]), "both entries");
 

@@ -22,8 +22,7 @@ public sealed class PushTests
             ["entries:", .. Enumerable.Range(0, 1201).Select(i => $"- {{spiffeId: spiffe://example.org/w/{i}, parentId: {domain.AgentId}, selectors: [unix:uid:{100_000 + i}]}}")],
             _patience);
         var entries = Signet.Server.Registration.Desired.DesiredEntries.Read([("many", await File.ReadAllTextAsync(file, _patience))], new(TestTrustDomain.Name, "c")).Entries;
-        using var client = new Signet.Cli.Clients.RegistrationClient(domain.ServerSocket, TimeProvider.System);
-        await client.ApplyAsync("test", entries, Signet.Server.Registration.ApplyMode.Carefully, _patience);
+        await admin.ApplyAsync("test", entries, Signet.Server.Registration.ApplyMode.Carefully, _patience);
         await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Length == 1201, "1201 entries at the agent");
 
         var one = (await admin.EntriesAsync(SpiffeId.Parse("spiffe://example.org/w/7"), null, _patience)).Single();

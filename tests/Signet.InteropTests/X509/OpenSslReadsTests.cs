@@ -50,6 +50,33 @@ public sealed class OpenSslReadsTests : IDisposable
         Assert.Equal(fromLeaf, fromKey);
     }
 
+    [Theory]
+    [InlineData(KeyType.EcP256)]
+    [InlineData(KeyType.Rsa2048)]
+    public async Task Openssl_heeds_the_revocation_list_that_Signet_signed(KeyType keyType)
+    {
+        using var rootKey = KeyPair.Generate(keyType);
+        var root = CertificateTemplate.Authority(Domain, KeyPair.ExportPublicKey(rootKey), Now.AddDays(-1), Now.AddDays(365), "root").SignSelf(rootKey);
+        var (bad, good) = (Below("bad"), Below("good"));
+        var list = CertificateRevocationList.Sign(root, rootKey, Now.AddMinutes(-1), Now.AddDays(2), 4711, [bad]);
+        await WriteAsync("root.pem", Pem.Encode(root));
+        await WriteAsync("list.pem", list.ToPem());
+        await WriteAsync("bad.pem", Pem.Encode(bad));
+        await WriteAsync("good.pem", Pem.Encode(good));
+        string[] verify = ["verify", "-x509_strict", "-crl_check", "-attime", $"{Now.ToUnixTimeSeconds()}", "-CAfile", At("root.pem"), "-CRLfile", At("list.pem")];
+        var (isGood, output) = await OpenSsl.RunAsync([.. verify, At("good.pem")]);
+        Assert.True(isGood, output);
+        var (isBad, refusal) = await OpenSsl.RunAsync([.. verify, At("bad.pem")]);
+        Assert.False(isBad);
+        Assert.Contains("revoked", refusal, StringComparison.Ordinal);
+
+        Certificate Below(string name)
+        {
+            using var key = KeyPair.Generate(KeyType.EcP256);
+            return CertificateTemplate.Authority(Domain, KeyPair.ExportPublicKey(key), Now.AddDays(-1), Now.AddDays(30), name, 0).Sign(root, rootKey);
+        }
+    }
+
     [Fact]
     public async Task Openssl_verifies_the_request_that_Signet_wrote()
     {

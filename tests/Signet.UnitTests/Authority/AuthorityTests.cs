@@ -68,17 +68,17 @@ public sealed class AuthorityTests
         var firstKey = _journal.Records.Single(r => r.Tier == AuthorityTier.Issuing).KeyName;
 
         _time.Advance(TimeSpan.FromHours(12));
-        Assert.Equal(RotationStep.Prepare, (await rotation.TurnAsync(CancellationToken.None)).Step);
-        Assert.Equal(first, rotation.Current.Issuing);
-        Assert.Equal(RotationStep.Wait, (await rotation.TurnAsync(CancellationToken.None)).Step);
+        Assert.Equal(RotationStep.Prepare, (await TurnAsync(rotation)).Step);
+        Assert.Equal(first.Certificate, rotation.Current.Issuing.Certificate);
+        Assert.Equal(RotationStep.Wait, (await TurnAsync(rotation)).Step);
 
         _time.Advance(TimeSpan.FromHours(8));
-        Assert.Equal(RotationStep.Activate, (await rotation.TurnAsync(CancellationToken.None)).Step);
+        Assert.Equal(RotationStep.Activate, (await TurnAsync(rotation)).Step);
         Assert.NotEqual(first.Certificate, rotation.Current.Issuing.Certificate);
         Assert.Equal(2, _journal.Records.Count(r => r.Tier == AuthorityTier.Issuing));
 
         _time.Advance(TimeSpan.FromHours(5));
-        await rotation.TurnAsync(CancellationToken.None);
+        await TurnAsync(rotation);
         Assert.Null(await _keys.FindAsync(firstKey, CancellationToken.None));
         Assert.DoesNotContain(_journal.Records, r => r.KeyName == firstKey);
     }
@@ -89,10 +89,10 @@ public sealed class AuthorityTests
         _time.Advance(TimeSpan.Zero);
         var rotation = await ResumeAsync();
         _time.Advance(TimeSpan.FromHours(13));
-        var prepared = (X509AuthorityRecord)(await rotation.TurnAsync(CancellationToken.None)).Authority!;
+        var prepared = (X509AuthorityRecord)(await TurnAsync(rotation)).Authority!;
         _time.Advance(TimeSpan.FromHours(8));
         var resumed = await ResumeAsync();
-        await resumed.TurnAsync(CancellationToken.None);
+        await TurnAsync(resumed);
         Assert.Equal(prepared.Certificate, resumed.Current.Issuing.Certificate);
     }
 
@@ -105,13 +105,13 @@ public sealed class AuthorityTests
         if (withPrepared)
         {
             _time.Advance(TimeSpan.FromHours(13));
-            await before.TurnAsync(CancellationToken.None);
+            await TurnAsync(before);
         }
 
         _time.Advance(withPrepared ? TimeSpan.FromHours(15) : TimeSpan.FromDays(9));
         var resumed = await ResumeAsync();
         Assert.True(resumed.Current.Issuing.Certificate.NotAfter > _time.GetUtcNow());
-        Assert.Equal(before.Current.Bundle, resumed.Current.Bundle);
+        Assert.Equal(before.Current.Bundle.Authorities, resumed.Current.Bundle.Authorities);
         await IssueAsync(resumed, TimeSpan.FromHours(1));
     }
 
@@ -120,12 +120,12 @@ public sealed class AuthorityTests
     {
         var rotation = await ResumeAsync();
         _time.Advance(TimeSpan.FromHours(13));
-        var prepared = (await rotation.TurnAsync(CancellationToken.None)).Authority!;
+        var prepared = (await TurnAsync(rotation)).Authority!;
         await _keys.DeleteAsync(prepared.KeyName, CancellationToken.None);
         _time.Advance(TimeSpan.FromHours(8));
-        await Assert.ThrowsAsync<KeyManagerException>(() => rotation.TurnAsync(CancellationToken.None));
-        Assert.Equal(RotationStep.Prepare, (await rotation.TurnAsync(CancellationToken.None)).Step);
-        Assert.Equal(RotationStep.Activate, (await rotation.TurnAsync(CancellationToken.None)).Step);
+        await Assert.ThrowsAsync<KeyManagerException>(() => TurnAsync(rotation));
+        Assert.Equal(RotationStep.Prepare, (await TurnAsync(rotation)).Step);
+        Assert.Equal(RotationStep.Activate, (await TurnAsync(rotation)).Step);
     }
 
     [Fact]
@@ -134,6 +134,45 @@ public sealed class AuthorityTests
         _journal.Broken = true;
         await Assert.ThrowsAsync<IOException>(ResumeAsync);
         Assert.Empty(_keys.Names);
+    }
+
+    [Fact]
+    public async Task Nothing_is_forgotten_while_the_clock_is_not_to_be_believed()
+    {
+        var rotation = await ResumeAsync();
+        var first = rotation.Current.Jwt.KeyId;
+        _time.Advance(TimeSpan.FromHours(12));
+        await TurnJwtAsync(rotation);
+        _time.Advance(TimeSpan.FromHours(8));
+        await TurnJwtAsync(rotation);
+        _time.Advance(TimeSpan.FromDays(3650));
+        Assert.Equal(RotationStep.Prepare, (await rotation.TurnAsync(AuthorityTier.Jwt, mayForget: false, CancellationToken.None)).Step);
+        Assert.Contains(first, rotation.Current.JwtBundle.Authorities.Select(authority => authority.KeyId));
+        Assert.Equal(RotationStep.Forget, (await TurnJwtAsync(rotation)).Step);
+        Assert.DoesNotContain(first, rotation.Current.JwtBundle.Authorities.Select(authority => authority.KeyId));
+    }
+
+    [Fact]
+    public async Task The_bundles_number_grows_with_each_change_of_what_is_published_and_with_nothing_else()
+    {
+        var rotation = await ResumeAsync();
+        var first = rotation.Current.Bundle.Sequence;
+        Assert.Equal(first, (await ResumeAsync()).Current.Bundle.Sequence);
+
+        _time.Advance(TimeSpan.FromHours(12));
+        await TurnAsync(rotation);
+        Assert.Equal(first, rotation.Current.Bundle.Sequence);
+        await TurnJwtAsync(rotation);
+        Assert.Equal(first + 1, rotation.Current.Bundle.Sequence);
+
+        _time.Advance(TimeSpan.FromHours(8));
+        await TurnJwtAsync(rotation);
+        Assert.Equal(first + 1, rotation.Current.Bundle.Sequence);
+
+        _time.Advance(TimeSpan.FromHours(5));
+        await TurnJwtAsync(rotation);
+        Assert.Equal(first + 2, rotation.Current.Bundle.Sequence);
+        Assert.Equal(first + 2, (await ResumeAsync()).Current.Bundle.Sequence);
     }
 
     [Fact]
@@ -195,8 +234,8 @@ public sealed class AuthorityTests
             for (var hour = 0; hour < 24; hour++)
             {
                 _time.Advance(TimeSpan.FromHours(1));
-                await rotation.TurnAsync(CancellationToken.None);
-                await rotation.TurnJwtAsync(CancellationToken.None);
+                await TurnAsync(rotation);
+                await TurnJwtAsync(rotation);
                 Assert.True(rotation.Current.Issuing.Certificate.NotAfter > _time.GetUtcNow());
                 Assert.True(rotation.Current.Jwt.Validity.Covers(_time.GetUtcNow()));
             }
@@ -213,20 +252,20 @@ public sealed class AuthorityTests
         Assert.Equal([first.KeyId], Published());
 
         _time.Advance(TimeSpan.FromHours(12));
-        var prepared = await rotation.TurnJwtAsync(CancellationToken.None);
+        var prepared = await TurnJwtAsync(rotation);
         Assert.Equal(RotationStep.Prepare, prepared.Step);
         Assert.Equal([first.KeyId, prepared.Authority!.Id], Published());
         Assert.Equal(first.KeyId, rotation.Current.Jwt.KeyId);
         var old = IssueToken(rotation, TimeSpan.FromHours(12));
 
         _time.Advance(TimeSpan.FromHours(8));
-        Assert.Equal(RotationStep.Activate, (await rotation.TurnJwtAsync(CancellationToken.None)).Step);
+        Assert.Equal(RotationStep.Activate, (await TurnJwtAsync(rotation)).Step);
         Assert.Equal(prepared.Authority.Id, rotation.Current.Jwt.KeyId);
         Assert.Equal([first.KeyId, prepared.Authority.Id], Published());
         Assert.True(Believed(old));
 
         _time.Advance(TimeSpan.FromHours(5));
-        await rotation.TurnJwtAsync(CancellationToken.None);
+        await TurnJwtAsync(rotation);
         Assert.DoesNotContain(first.KeyId, Published());
         Assert.False(Believed(old));
 
@@ -243,7 +282,7 @@ public sealed class AuthorityTests
         await _keys.DeleteAsync(_journal.Records.Single(record => record.Tier == AuthorityTier.Jwt).KeyName, CancellationToken.None);
         var after = (await ResumeAsync()).Current;
         Assert.NotEqual(before.Jwt.KeyId, after.Jwt.KeyId);
-        Assert.Equal(before.Bundle, after.Bundle);
+        Assert.Equal(before.Bundle.Authorities, after.Bundle.Authorities);
         Assert.Equal(before.Issuing.Certificate, after.Issuing.Certificate);
     }
 
@@ -277,6 +316,90 @@ public sealed class AuthorityTests
         Assert.Contains("the server's clock says", Assert.Throws<IssuanceException>(() => IssueToken(rotation, TimeSpan.FromMinutes(5))).Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(AuthorityTier.Issuing)]
+    [InlineData(AuthorityTier.Jwt)]
+    public async Task By_hand_the_next_one_is_prepared_activated_and_only_what_is_old_tainted_and_only_what_is_tainted_revoked(AuthorityTier tier)
+    {
+        using var rotation = await ResumeAsync();
+        var first = Active();
+        await Assert.ThrowsAsync<AuthorityException>(() => rotation.TaintAsync(tier, first, CancellationToken.None));
+        await Assert.ThrowsAsync<AuthorityException>(() => rotation.ActivateAsync(tier, first, CancellationToken.None));
+        await Assert.ThrowsAsync<AuthorityException>(() => rotation.ActivateAsync(tier, "nobody", CancellationToken.None));
+        var unused = await rotation.PrepareAsync(tier, CancellationToken.None);
+        var next = await rotation.PrepareAsync(tier, CancellationToken.None);
+        Assert.Null(_journal.Ledger.Find(unused.Id));
+        await rotation.ActivateAsync(tier, next.Id, CancellationToken.None);
+        Assert.Equal(next.Id, Active());
+        Assert.Empty(rotation.Current.Superseded);
+
+        await Assert.ThrowsAsync<AuthorityException>(() => rotation.RevokeAsync(tier, first, CancellationToken.None));
+        await rotation.TaintAsync(tier, first, CancellationToken.None);
+        Assert.Equal([first], rotation.Current.Superseded);
+        await Assert.ThrowsAsync<AuthorityException>(() => rotation.TaintAsync(tier, first, CancellationToken.None));
+        var sequence = rotation.Current.Bundle.Sequence;
+        await rotation.RevokeAsync(tier, first, CancellationToken.None);
+        Assert.True(rotation.Current.Bundle.Sequence > sequence);
+
+        string Active() => rotation.Current.Records.Single(record => record.Tier == tier && record.State == SlotState.Active).Id;
+    }
+
+    [Fact]
+    public async Task What_a_revoked_issuing_authority_signed_is_believed_by_nobody_any_more_and_its_key_is_gone()
+    {
+        var rotation = await ResumeAsync();
+        var early = await IssueAsync(rotation, TimeSpan.FromHours(1));
+        var first = rotation.Current.Records.Single(record => record.Tier == AuthorityTier.Issuing);
+        var next = await rotation.PrepareAsync(AuthorityTier.Issuing, CancellationToken.None);
+        await rotation.ActivateAsync(AuthorityTier.Issuing, next.Id, CancellationToken.None);
+        await rotation.TaintAsync(AuthorityTier.Issuing, first.Id, CancellationToken.None);
+        Assert.True(Believed(early));
+        await rotation.RevokeAsync(AuthorityTier.Issuing, first.Id, CancellationToken.None);
+        Assert.False(Believed(early));
+        Assert.True(Believed(await IssueAsync(rotation, TimeSpan.FromHours(1))));
+        Assert.DoesNotContain(first.KeyName, _keys.Names);
+
+        // So it stays over a restart, until the authority has expired and its list has nothing left to say.
+        rotation = await ResumeAsync();
+        Assert.False(Believed(early));
+        _time.Advance(TimeSpan.FromHours(25));
+        await TurnAsync(rotation);
+        Assert.Empty(rotation.Current.Crls);
+        Assert.True(Believed(await IssueAsync(await ResumeAsync(), TimeSpan.FromHours(1))));
+
+        bool Believed(IssuedSvid svid) => SvidVerifier.Verify(svid.Chain, rotation.Current.Trust, CertificateUsage.Server, _time.GetUtcNow()).IsTrusted;
+    }
+
+    [Fact]
+    public async Task A_token_of_a_revoked_key_is_believed_by_nobody_any_more()
+    {
+        var rotation = await ResumeAsync();
+        var token = IssueToken(rotation, TimeSpan.FromMinutes(5));
+        var first = rotation.Current.Jwt.KeyId;
+        var next = await rotation.PrepareAsync(AuthorityTier.Jwt, CancellationToken.None);
+        await rotation.ActivateAsync(AuthorityTier.Jwt, next.Id, CancellationToken.None);
+        await rotation.TaintAsync(AuthorityTier.Jwt, first, CancellationToken.None);
+        Assert.True(Believed());
+        await rotation.RevokeAsync(AuthorityTier.Jwt, first, CancellationToken.None);
+        Assert.False(Believed());
+
+        bool Believed() => JwtSvidVerifier.Verify(token.Token, _ => rotation.Current.JwtBundle, "billing", _time.GetUtcNow()).IsTrusted;
+    }
+
+    [Fact]
+    public async Task No_two_authorities_share_a_name()
+    {
+        using var rotation = await ResumeAsync();
+        await rotation.PrepareAsync(AuthorityTier.Issuing, CancellationToken.None);
+        await rotation.AnnounceAnchorAsync("uid 0", CancellationToken.None);
+        var names = rotation.Current.Records.OfType<X509AuthorityRecord>().Select(record => record.Certificate.Subject).ToArray();
+        Assert.Equal(4, names.Distinct().Count());
+    }
+
+    private static Task<RotationTurn> TurnAsync(AuthorityRotation rotation) => rotation.TurnAsync(AuthorityTier.Issuing, mayForget: true, CancellationToken.None);
+
+    private static Task<RotationTurn> TurnJwtAsync(AuthorityRotation rotation) => rotation.TurnAsync(AuthorityTier.Jwt, mayForget: true, CancellationToken.None);
+
     private IssuedJwt IssueToken(AuthorityRotation rotation, TimeSpan ttl) => new JwtIssuer(rotation, _time).Issue(Web, ["billing"], ttl);
 
     private Task<AuthorityRotation> ResumeAsync() => AuthorityRotation.ResumeAsync(Plan, _keys, _journal, _time, CancellationToken.None);
@@ -286,56 +409,5 @@ public sealed class AuthorityTests
         var key = KeyPair.Generate(KeyType.EcP256);
         var issuer = new SvidIssuer(rotation, _journal, _time);
         return (await issuer.IssueAsync([new SvidRequest(Web, KeyPair.ExportPublicKey(key), ttl, [], "test")], CancellationToken.None))[0];
-    }
-
-    private sealed class MemoryJournal : IAuthorityJournal, IIssuanceLog
-    {
-        public List<AuthorityRecord> Records { get; } = [];
-
-        public List<IssuedCertificate> Issued { get; } = [];
-
-        public bool Broken { get; set; }
-
-        public Task<IReadOnlyList<AuthorityRecord>> LoadAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<AuthorityRecord>>([.. Records]);
-
-        public Task SaveAsync(IReadOnlyList<AuthorityRecord> records, CancellationToken cancellationToken)
-        {
-            if (Broken)
-            {
-                throw new IOException("no space left");
-            }
-
-            foreach (var record in records)
-            {
-                var at = Records.FindIndex(known => known.Id == record.Id);
-                if (at < 0)
-                {
-                    Records.Add(record);
-                }
-                else
-                {
-                    Records[at] = record;
-                }
-            }
-
-            return Task.CompletedTask;
-        }
-
-        public Task DeleteAsync(string id, CancellationToken cancellationToken)
-        {
-            Records.RemoveAll(record => record.Id == id);
-            return Task.CompletedTask;
-        }
-
-        public Task AppendAsync(IReadOnlyList<IssuedCertificate> issued, CancellationToken cancellationToken)
-        {
-            if (Broken)
-            {
-                throw new IOException("no space left");
-            }
-
-            Issued.AddRange(issued);
-            return Task.CompletedTask;
-        }
     }
 }

@@ -37,7 +37,7 @@ internal static class JwtCommand
         };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            using var admin = new AdminClient(CliContext.ServerSocket(parsed.GetValue(server)), context.Time);
+            using var admin = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var minted = await admin.MintTokenAsync(parsed.GetValue(id)!, parsed.GetValue(audience)!, parsed.GetValue(ttl), cancellationToken).ConfigureAwait(false);
             Answer.To(parsed, output).Write(
                 () => new JsonObject { ["spiffeId"] = minted.Id.Uri, ["token"] = minted.Token, ["expiresAt"] = HumanTime.Stamp(minted.ExpiresAt) },

@@ -59,11 +59,13 @@ internal sealed class CallServer(TimeProvider time, ILogger logger, Cancellation
         {
             await FinishAsync(context, OutOfTime, []);
             await EndingAsync(handling, context, deadline.Token);
+            await TellAsync(context, OutOfTime);
             return;
         }
 
-        // 5. Tell how it ended.
+        // 5. Tell how it ended: the filter that asked to know, then the caller.
         var (status, trailers) = await EndingAsync(handling, context, deadline.Token);
+        await TellAsync(context, status);
         await FinishAsync(context, status, trailers);
     }
 
@@ -87,6 +89,19 @@ internal sealed class CallServer(TimeProvider time, ILogger logger, Cancellation
         }
 
         await method.Run(context);
+    }
+
+    private async Task TellAsync(HttpServerCallContext context, Status status)
+    {
+        try
+        {
+            await (context.Ended?.Invoke(status) ?? ValueTask.CompletedTask);
+        }
+        catch (Exception e)
+        {
+            // The call has ended as it has; who only listens can't change that.
+            logger.HandlerFailed(e, context.Method, context.Peer, context.Http.TraceIdentifier);
+        }
     }
 
     private async Task<(Status Status, Metadata Trailers)> EndingAsync(

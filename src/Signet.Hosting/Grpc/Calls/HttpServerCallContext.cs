@@ -19,6 +19,9 @@ internal sealed class HttpServerCallContext(
 
     public HttpContext Http { get; } = http;
 
+    /// <summary>Hears how the call ended, before the caller does.</summary>
+    public Func<Status, ValueTask>? Ended { get; set; }
+
     public override string Method { get; } = method;
 
     public override string Peer { get; } = PeerOf(http.Connection);

@@ -16,6 +16,9 @@ public sealed class CertificateRevocationList
     /// <summary>How many certificates a list may revoke.</summary>
     public const int MaxEntries = 1_000_000;
 
+    /// <summary>What PEM calls a list (RFC 7468 §7).</summary>
+    public const string PemLabel = "X509 CRL";
+
     private readonly Dictionary<string, DateTimeOffset> _revoked;
 
     private CertificateRevocationList(
@@ -93,7 +96,7 @@ public sealed class CertificateRevocationList
     public static bool TryReadPem(string text, out IReadOnlyList<CertificateRevocationList> lists, out string problem)
     {
         lists = [];
-        if (!Pem.TryReadBlocks(text, label => label == "X509 CRL", out var blocks, out problem))
+        if (!Pem.TryReadBlocks(text, label => label == PemLabel, out var blocks, out problem))
         {
             return false;
         }
@@ -109,16 +112,84 @@ public sealed class CertificateRevocationList
             found.Add(list);
         }
 
-        problem = found.Count == 0 ? "the text has no PEM block \"X509 CRL\"" : "";
+        problem = found.Count == 0 ? $"the text has no PEM block \"{PemLabel}\"" : "";
         lists = found;
         return found.Count > 0;
+    }
+
+    /// <summary>A complete list (RFC 5280 §5.1), signed by an authority.</summary>
+    /// <param name="issuer">Who signs.</param>
+    /// <param name="issuerKey">With its key.</param>
+    /// <param name="thisUpdate">From when on it holds; whole seconds count.</param>
+    /// <param name="nextUpdate">Until when.</param>
+    /// <param name="number">Higher than that of any list of this issuer before (§5.2.3).</param>
+    /// <param name="revoked">What the issuer signed and no longer stands by.</param>
+    /// <exception cref="CryptographicException">The key refused, or is of another kind than the issuer's.</exception>
+    public static CertificateRevocationList Sign(
+        Certificate issuer, AsymmetricAlgorithm issuerKey, DateTimeOffset thisUpdate, DateTimeOffset nextUpdate, ulong number, IEnumerable<Certificate> revoked)
+    {
+        var algorithm = SignatureAlgorithm.For(issuer.PublicKey);
+        var signedPart = EncodeSignedPart(issuer, algorithm, thisUpdate, nextUpdate, number, revoked);
+        var writer = new AsnWriter(AsnEncodingRules.DER);
+        using (writer.PushSequence())
+        {
+            writer.WriteEncodedValue(signedPart);
+            writer.WriteEncodedValue(algorithm.Der.Span);
+            writer.WriteBitString(algorithm.Sign(signedPart, issuerKey));
+        }
+
+        return Read(writer.Encode());
     }
 
     /// <summary>Whether the serial number, in lower-case hex, is on the list.</summary>
     public bool Contains(string serialHex, out DateTimeOffset since) => _revoked.TryGetValue(serialHex, out since);
 
+    public string ToPem() => PemEncoding.WriteString(PemLabel, Der.Span) + "\n";
+
     /// <summary>Whether the issuer's key made the list's signature.</summary>
     public bool IsSignedBy(Certificate issuer) => issuer.PublicKey.Verifies(SignedPart.Span, Signature.Span, SignatureAlgorithm);
+
+    private static byte[] EncodeSignedPart(
+        Certificate issuer, SignatureAlgorithm algorithm, DateTimeOffset thisUpdate, DateTimeOffset nextUpdate, ulong number, IEnumerable<Certificate> revoked)
+    {
+        var writer = new AsnWriter(AsnEncodingRules.DER, 512);
+        using (writer.PushSequence())
+        {
+            writer.WriteInteger(1);
+            writer.WriteEncodedValue(algorithm.Der.Span);
+            writer.WriteEncodedValue(issuer.SubjectDer.Span);
+            DerTime.Write(writer, thisUpdate);
+            DerTime.Write(writer, nextUpdate);
+            var entries = revoked.ToArray();
+            if (entries.Length > 0)
+            {
+                using (writer.PushSequence())
+                {
+                    foreach (var entry in entries)
+                    {
+                        using (writer.PushSequence())
+                        {
+                            writer.WriteInteger(entry.Serial.Span);
+                            DerTime.Write(writer, thisUpdate);
+                        }
+                    }
+                }
+            }
+
+            using (writer.PushSequence(new Asn1Tag(TagClass.ContextSpecific, 0)))
+            using (writer.PushSequence())
+            {
+                if (!issuer.SubjectKeyIdentifier.IsEmpty)
+                {
+                    ExtensionWriter.WriteAuthorityKeyIdentifier(writer, issuer.SubjectKeyIdentifier.Span);
+                }
+
+                ExtensionWriter.Write(writer, Oids.CrlNumber, isCritical: false, w => w.WriteInteger(number));
+            }
+        }
+
+        return writer.Encode();
+    }
 
     private static CertificateRevocationList Read(ReadOnlyMemory<byte> der)
     {

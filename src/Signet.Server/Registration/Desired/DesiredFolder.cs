@@ -81,7 +81,7 @@ internal sealed class DesiredFolder : IAsyncDisposable
 
         try
         {
-            var applied = await _entries.ApplyAsync(Owner, desired.Entries, _config.MayDeleteMost ? ApplyMode.EvenDeleteMost : ApplyMode.Carefully, cancellationToken).ConfigureAwait(false);
+            var applied = await _entries.ApplyAsync(Owner, desired.Entries, _config.MayDeleteMost ? ApplyMode.EvenDeleteMost : ApplyMode.Carefully, EntryDirectory.OwnWish, cancellationToken).ConfigureAwait(false);
             if (applied.Problems.Count > 0)
             {
                 Tell(string.Join("; ", applied.Problems) + (applied.Plan is null ? "" : $"; if that is meant, run: signet entry apply --owner {Owner} --delete-most {_config.Folder}"));

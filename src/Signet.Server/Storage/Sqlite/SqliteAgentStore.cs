@@ -20,11 +20,23 @@ internal sealed class SqliteAgentStore(SqliteDatabase database) : IAgentStore, I
                     row.OptionalText("pending"),
                     row.Time("not_after"),
                     row.Time("attested_at"),
-                    row.Flag("banned"))),
+                    row.Flag("banned"),
+                    row.Flag("can_reattest"))),
             cancellationToken).ConfigureAwait(false);
 
     public Task SaveAsync(AttestedAgent agent, CancellationToken cancellationToken) =>
         database.RunAsync((connection, transaction) => Save(connection, transaction, agent), cancellationToken);
+
+    public Task DeleteAsync(IReadOnlyList<SpiffeId> ids, CancellationToken cancellationToken) =>
+        database.RunAsync(
+            (connection, transaction) =>
+            {
+                foreach (var id in ids)
+                {
+                    connection.Execute(transaction, "DELETE FROM agents WHERE spiffe_id = $spiffe_id", ("$spiffe_id", id.Uri));
+                }
+            },
+            cancellationToken);
 
     public Task<bool> AddAsync(JoinToken token, CancellationToken cancellationToken) =>
         database.RunAsync(
@@ -67,8 +79,10 @@ internal sealed class SqliteAgentStore(SqliteDatabase database) : IAgentStore, I
         connection.Execute(
             transaction,
             """
-            INSERT OR REPLACE INTO agents (spiffe_id, attestor, selectors, serial, pending, not_after, attested_at, banned)
-            VALUES ($spiffe_id, $attestor, $selectors, $serial, $pending, $not_after, $attested_at, $banned)
+            INSERT INTO agents (spiffe_id, attestor, selectors, serial, pending, not_after, attested_at, banned, can_reattest)
+            VALUES ($spiffe_id, $attestor, $selectors, $serial, $pending, $not_after, $attested_at, $banned, $can_reattest)
+            ON CONFLICT (spiffe_id) DO UPDATE SET attestor = excluded.attestor, selectors = excluded.selectors, serial = excluded.serial, pending = excluded.pending,
+              not_after = excluded.not_after, attested_at = excluded.attested_at, banned = max(banned, excluded.banned), can_reattest = excluded.can_reattest
             """,
             ("$spiffe_id", agent.SpiffeId.Uri),
             ("$attestor", agent.Attestor),
@@ -77,5 +91,6 @@ internal sealed class SqliteAgentStore(SqliteDatabase database) : IAgentStore, I
             ("$pending", agent.PendingHex),
             ("$not_after", Millis(agent.NotAfter)),
             ("$attested_at", Millis(agent.AttestedAt)),
-            ("$banned", agent.Banned));
+            ("$banned", agent.Banned),
+            ("$can_reattest", agent.CanReattest));
 }

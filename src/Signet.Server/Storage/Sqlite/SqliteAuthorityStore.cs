@@ -1,51 +1,69 @@
+using System.Collections.Immutable;
 using Microsoft.Data.Sqlite;
 using Signet.Authority.Issuance;
 using Signet.Authority.Rotation;
 using Signet.Identity.Jose;
+using Signet.Identity.Rotation;
 using Signet.Identity.X509;
 using static Signet.Server.Storage.Sqlite.SqliteCommands;
 
 namespace Signet.Server.Storage.Sqlite;
 
 /// <summary>What the authority must remember: its own generations, and every certificate it signed.</summary>
-internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthorityJournal, IIssuanceLog
+internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthorityJournal, IIssuanceLog, ILiveCertificates
 {
-    public async Task<IReadOnlyList<AuthorityRecord>> LoadAsync(CancellationToken cancellationToken) =>
-        await database.RunAsync(
-            (connection, transaction) => connection.Query(
-                transaction,
-                "SELECT * FROM authorities ORDER BY seq",
-                ReadRecord),
-            cancellationToken).ConfigureAwait(false);
+    public Task<AuthorityLedger> LoadAsync(CancellationToken cancellationToken) =>
+        database.RunAsync(
+            (connection, transaction) => new AuthorityLedger(
+                [.. connection.Query(transaction, "SELECT * FROM authorities ORDER BY seq", ReadRecord)],
+                connection.Query(transaction, "SELECT * FROM anchor_rotation", ReadRotation).SingleOrDefault()),
+            cancellationToken);
 
-    public Task SaveAsync(IReadOnlyList<AuthorityRecord> records, CancellationToken cancellationToken) =>
+    public Task<ulong> CommitAsync(AuthorityChange change, string content, CancellationToken cancellationToken) =>
         database.RunAsync(
             (connection, transaction) =>
             {
-                foreach (var record in records)
+                foreach (var record in change.Saved)
                 {
-                    connection.Execute(
-                        transaction,
-                        """
-                        INSERT INTO authorities (id, tier, state, certificate, public_key, not_before, not_after, key_name)
-                        VALUES ($id, $tier, $state, $certificate, $public_key, $not_before, $not_after, $key_name)
-                        ON CONFLICT (id) DO UPDATE SET state = excluded.state
-                        """,
-                        ("$id", record.Id),
-                        ("$tier", record.Tier.ToString().ToLowerInvariant()),
-                        ("$state", record.State.ToString().ToLowerInvariant()),
-                        ("$certificate", (record as X509AuthorityRecord)?.Certificate.Der.ToArray()),
-                        ("$public_key", (record as JwtAuthorityRecord)?.Authority.Key.SubjectPublicKeyInfo.ToArray()),
-                        ("$not_before", record is JwtAuthorityRecord ? Millis(record.Validity.NotBefore) : null),
-                        ("$not_after", record is JwtAuthorityRecord ? Millis(record.Validity.NotAfter) : null),
-                        ("$key_name", record.KeyName));
+                    Save(connection, transaction, record);
                 }
+
+                foreach (var id in change.Forgotten)
+                {
+                    connection.Execute(transaction, "DELETE FROM authorities WHERE id = $id", ("$id", id));
+                }
+
+                if (change.Rotation is { } rotation)
+                {
+                    Save(connection, transaction, rotation);
+                }
+
+                return Count(connection, transaction, content);
             },
             cancellationToken);
 
-    public Task DeleteAsync(string id, CancellationToken cancellationToken) =>
+    /// <summary>Certificates that an authority signed for one caller and that have not expired.</summary>
+    public async Task<IReadOnlyList<LiveCertificates>> LiveAsync(IReadOnlyCollection<string> authorityIds, DateTimeOffset now, CancellationToken cancellationToken) =>
+        await database.RunAsync(
+            (connection, transaction) => connection.Query(
+                transaction,
+                """
+                SELECT requested_by, COUNT(*) AS certificates, MAX(not_after) AS last
+                FROM issued_certificates
+                WHERE not_after >= $now AND authority_id IN (SELECT value FROM json_each($authorities))
+                GROUP BY requested_by ORDER BY requested_by
+                """,
+                row => new LiveCertificates(row.Text("requested_by"), row.GetInt32(1), row.Time("last")),
+                ("$now", Millis(now)),
+                ("$authorities", JsonList.Write(authorityIds))),
+            cancellationToken).ConfigureAwait(false);
+
+    /// <summary>
+    /// When the last of all certificates ends; null when there is none. A server that starts after that was off for long, or its clock is wrong.
+    /// </summary>
+    public Task<DateTimeOffset?> LastNotAfterAsync(CancellationToken cancellationToken) =>
         database.RunAsync(
-            (connection, transaction) => { connection.Execute(transaction, "DELETE FROM authorities WHERE id = $id", ("$id", id)); }, cancellationToken);
+            (connection, transaction) => connection.Query(transaction, "SELECT MAX(not_after) AS last FROM issued_certificates", row => row.OptionalTime("last")).Single(), cancellationToken);
 
     /// <summary>Forgets certificates that expired before a moment.</summary>
     public Task PruneIssuedAsync(DateTimeOffset before, CancellationToken cancellationToken) =>
@@ -73,17 +91,73 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
             },
             cancellationToken);
 
+    private static void Save(SqliteConnection connection, SqliteTransaction transaction, AuthorityRecord record) =>
+        connection.Execute(
+            transaction,
+            """
+            INSERT INTO authorities (id, tier, state, certificate, above, public_key, not_before, not_after, key_name)
+            VALUES ($id, $tier, $state, $certificate, $above, $public_key, $not_before, $not_after, $key_name)
+            ON CONFLICT (id) DO UPDATE SET state = excluded.state
+            """,
+            ("$id", record.Id),
+            ("$tier", Word(record.Tier)),
+            ("$state", Word(record.State)),
+            ("$certificate", (record as X509AuthorityRecord)?.Certificate.Der.ToArray()),
+            ("$above", record is X509AuthorityRecord { Above.IsEmpty: false } issuing ? CertificateList.Encode(issuing.Above) : null),
+            ("$public_key", (record as JwtAuthorityRecord)?.Authority.Key.SubjectPublicKeyInfo.ToArray()),
+            ("$not_before", record is JwtAuthorityRecord ? Millis(record.Validity.NotBefore) : null),
+            ("$not_after", record is JwtAuthorityRecord ? Millis(record.Validity.NotAfter) : null),
+            ("$key_name", record.KeyName));
+
+    private static void Save(SqliteConnection connection, SqliteTransaction transaction, AnchorRotation rotation) =>
+        connection.Execute(
+            transaction,
+            "INSERT OR REPLACE INTO anchor_rotation VALUES (1, $successor, $stage, $started_at, $started_by, $stage_since, $forced_because)",
+            ("$successor", rotation.Successor),
+            ("$stage", Word(rotation.Stage)),
+            ("$started_at", Millis(rotation.StartedAt)),
+            ("$started_by", rotation.StartedBy),
+            ("$stage_since", Millis(rotation.StageSince)),
+            ("$forced_because", rotation.ForcedBecause));
+
+    private static ulong Count(SqliteConnection connection, SqliteTransaction transaction, string content)
+    {
+        connection.Execute(
+            transaction,
+            """
+            INSERT INTO published_bundle VALUES (1, 1, $content)
+            ON CONFLICT (one) DO UPDATE SET sequence = sequence + (content <> excluded.content), content = excluded.content
+            """,
+            ("$content", content));
+        return (ulong)connection.Query(transaction, "SELECT sequence FROM published_bundle", row => row.GetInt64(0)).Single();
+    }
+
     private static AuthorityRecord ReadRecord(SqliteDataReader row)
     {
         var tier = Enum.Parse<AuthorityTier>(row.Text("tier"), ignoreCase: true);
-        var state = Enum.Parse<AuthorityState>(row.Text("state"), ignoreCase: true);
+        var state = Enum.Parse<SlotState>(row.Text("state"), ignoreCase: true);
         if (tier != AuthorityTier.Jwt)
         {
-            return new X509AuthorityRecord(row.Text("id"), tier, state, Certificate.Parse(row.Bytes("certificate")), row.Text("key_name"));
+            return new X509AuthorityRecord(row.Text("id"), tier, state, Certificate.Parse(row.Bytes("certificate")), row.Text("key_name")) { Above = ReadAbove(row) };
         }
 
         return JwtAuthority.TryCreate(row.Text("id"), row.Bytes("public_key"), row.Time("not_after"), out var authority, out var problem)
             ? new JwtAuthorityRecord(state, authority, row.Time("not_before"), row.Text("key_name"))
             : throw new StoreException(StoreProblem.WrongSchema, $"stored {problem}");
     }
+
+    private static ImmutableArray<Certificate> ReadAbove(SqliteDataReader row) =>
+        row.IsDBNull(row.GetOrdinal("above")) ? []
+        : CertificateList.TryParse(row.Bytes("above"), out var above, out var problem) ? [.. above]
+        : throw new StoreException(StoreProblem.WrongSchema, $"stored {problem}");
+
+    private static AnchorRotation ReadRotation(SqliteDataReader row) => new(
+        row.Text("successor"),
+        Enum.Parse<AnchorStage>(row.Text("stage"), ignoreCase: true),
+        row.Time("started_at"),
+        row.Text("started_by"),
+        row.Time("stage_since"),
+        row.OptionalText("forced_because"));
+
+    private static string Word(Enum value) => value.ToString().ToLowerInvariant();
 }

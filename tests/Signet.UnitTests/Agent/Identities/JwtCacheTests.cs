@@ -20,15 +20,29 @@ public sealed class JwtCacheTests
 
     private readonly ManualTimeProvider _time = new();
     private readonly JwtCache _cache;
+    private readonly HashSet<string> _superseded = [];
     private int _signed;
     private bool _isDown;
 
     public JwtCacheTests() => _cache = new JwtCache(
         (entry, _, _) => _isDown
             ? Task.FromException<HeldJwt>(new RpcException(new Status(StatusCode.Unavailable, "down")))
-            : Task.FromResult(new HeldJwt(entry, $"token {++_signed}", _time.GetUtcNow(), _time.GetUtcNow().AddMinutes(5))),
+            : Task.FromResult(new HeldJwt(entry, $"token {++_signed}", $"key {_signed}", _time.GetUtcNow(), _time.GetUtcNow().AddMinutes(5))),
+        () => _superseded,
         _time,
         NullLogger<JwtCache>.Instance);
+
+    [Fact]
+    public async Task A_token_of_a_superseded_key_is_replaced_at_once_but_serves_while_nothing_can_be_signed()
+    {
+        Assert.Equal("token 1", await TokenAsync("a"));
+        _superseded.Add("key 1");
+        _isDown = true;
+        Assert.Equal("token 1", await TokenAsync("a"));
+        _isDown = false;
+        Assert.Equal("token 2", await TokenAsync("a"));
+        Assert.Equal("token 2", await TokenAsync("a"));
+    }
 
     [Fact]
     public async Task A_token_serves_until_half_of_its_life()
@@ -83,7 +97,7 @@ public sealed class JwtCacheTests
 
     [Fact]
     public void A_held_token_does_not_show_itself() =>
-        Assert.DoesNotContain("secret", new HeldJwt(Entry, "secret", _time.GetUtcNow(), _time.GetUtcNow()).ToString(), StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", new HeldJwt(Entry, "secret", "key", _time.GetUtcNow(), _time.GetUtcNow()).ToString(), StringComparison.Ordinal);
 
     private async Task<string> TokenAsync(params string[] audiences) => (await _cache.GetAsync(Entry, audiences, CancellationToken.None)).Token;
 }

@@ -3,6 +3,7 @@ using Signet.Agent.Identities;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
+using Signet.Testing;
 
 namespace Signet.UnitTests.Agent.Identities;
 
@@ -78,8 +79,34 @@ public sealed class SvidPlanTests
     public void The_end_of_an_entry_wakes_the_agent_when_it_comes_first() =>
         Assert.Equal(Now.AddMinutes(5), Plan([Web with { ExpiresAt = Now.AddMinutes(5) }], [Held(Web)]).NextAt);
 
-    private static SvidPlan Plan(ImmutableArray<RegistrationEntry> entries, IEnumerable<HeldSvid> held) =>
-        SvidPlan.Of(NodeView.Nothing with { Revision = 1, Entries = entries }, held.ToImmutableDictionary(one => one.Entry.Id), Now);
+    [Fact]
+    public void What_a_superseded_authority_signed_is_renewed_soon_and_goes_on_being_served()
+    {
+        var (authority, other) = (new TestAuthority(Now), new TestAuthority(Now));
+        var (web, api) = (new HeldSvid(Web, authority.Svid("/web"), Now.AddMinutes(30)), new HeldSvid(Api, other.Svid("/api"), Now.AddMinutes(30)));
+        var plan = Plan([Web, Api], [web, api], superseded: authority.Issuing.SerialHex);
+        Assert.Equal(2, plan.Keep.Count);
+        Assert.InRange(plan.Keep["web"].RenewAt, Now, Now + SvidPlan.ReplaceWithin);
+        Assert.Equal(api.RenewAt, plan.Keep["api"].RenewAt);
+
+        // The moment is chosen once: to be asked again must not put it off.
+        var again = SvidPlan.Of(View([Web, Api], authority.Issuing.SerialHex), plan.Keep, plan.Keep["web"].RenewAt);
+        Assert.Equal(["web"], again.Due.Select(entry => entry.Id));
+    }
+
+    [Fact]
+    public void A_renewal_that_is_due_sooner_anyhow_stays_where_it_is()
+    {
+        var authority = new TestAuthority(Now);
+        var plan = Plan([Web], [new HeldSvid(Web, authority.Svid("/web"), Now.AddSeconds(1))], superseded: authority.Issuing.SerialHex);
+        Assert.Equal(Now.AddSeconds(1), plan.Keep["web"].RenewAt);
+    }
+
+    private static NodeView View(ImmutableArray<RegistrationEntry> entries, params string[] superseded) =>
+        NodeView.Nothing with { Revision = 1, Entries = entries, Superseded = [.. superseded] };
+
+    private static SvidPlan Plan(ImmutableArray<RegistrationEntry> entries, IEnumerable<HeldSvid> held, params string[] superseded) =>
+        SvidPlan.Of(View(entries, superseded), held.ToImmutableDictionary(one => one.Entry.Id), Now);
 
     private static HeldSvid Held(RegistrationEntry entry, TimeSpan? renewIn = null, TimeSpan? from = null, TimeSpan? validFor = null)
     {

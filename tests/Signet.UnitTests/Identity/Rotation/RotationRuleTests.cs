@@ -89,6 +89,30 @@ public sealed class RotationRuleTests
                 return true;
             }).QuickCheckThrowOnFailure();
 
+    [Fact]
+    public void A_row_of_slots_is_judged_by_its_newest_prepared_and_active_ones()
+    {
+        Slot[] slots = [new("old", SlotState.Old, Day(-20)), new("active", SlotState.Active, Day(0)), new("dead", SlotState.Prepared, Day(-40)), new("next", SlotState.Prepared, Day(12))];
+        Assert.Equal(new SlotAction(RotationStep.Wait), Rule.Next(slots, Start.AddHours(13), mayForget: false));
+        Assert.Equal(new SlotAction(RotationStep.Activate, "next"), Rule.Next(slots, Start.AddHours(20), mayForget: false));
+        Assert.Equal(new SlotAction(RotationStep.Prepare), Rule.Next(slots[..2], Start.AddHours(13), mayForget: false));
+    }
+
+    [Theory]
+    [InlineData(SlotState.Old)]
+    [InlineData(SlotState.Tainted)]
+    [InlineData(SlotState.Prepared)]
+    public void What_has_expired_and_is_not_in_use_goes_first_but_only_under_a_clock_that_can_be_believed(SlotState state)
+    {
+        Slot[] slots = [new("gone", state, Day(-30)), new("active", SlotState.Active, Day(0))];
+        Assert.Equal(new SlotAction(RotationStep.Forget, "gone"), Rule.Next(slots, Start.AddHours(1), mayForget: true));
+        Assert.Equal(new SlotAction(RotationStep.Wait), Rule.Next(slots, Start.AddHours(1), mayForget: false));
+    }
+
+    [Fact]
+    public void What_is_in_use_is_never_forgotten_however_long_ago_it_expired() =>
+        Assert.Equal(new SlotAction(RotationStep.Prepare), Rule.Next([new("active", SlotState.Active, Day(0))], Start.AddYears(9), mayForget: true));
+
     private static Validity Day(double fromHour) => new(Start.AddHours(fromHour), Start.AddHours(fromHour + 24));
 }
 

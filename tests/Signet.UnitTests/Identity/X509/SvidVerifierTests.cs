@@ -1,10 +1,41 @@
+using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
+using Signet.Identity.X509.Revocation;
 using Signet.Testing.X509;
 
 namespace Signet.UnitTests.Identity.X509;
 
 public sealed class SvidVerifierTests
 {
+    [Fact]
+    public void What_the_bundles_say_is_revoked_is_refused_and_nothing_else()
+    {
+        var now = new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero);
+        using var anchorKey = KeyPair.Generate(KeyType.EcP256);
+        var domain = TrustDomain.Parse("example.org");
+        var anchor = CertificateTemplate.Authority(domain, KeyPair.ExportPublicKey(anchorKey), now.AddDays(-1), now.AddDays(9), "anchor").SignSelf(anchorKey);
+        var (bad, badSvid) = Below("bad");
+        var (_, goodSvid) = Below("good");
+        var list = CertificateRevocationList.Sign(anchor, anchorKey, now.AddSeconds(-10), now.AddDays(2), 7, [bad]);
+        Assert.True(list.IsSignedBy(anchor));
+        Assert.Equal("07", list.NumberHex);
+        var bundles = TrustBundles.Of(X509Bundle.Create(domain, [anchor])).WithCrls([list]);
+
+        Assert.Equal(PeerProblem.Revoked, SvidVerifier.Verify(badSvid, bundles, CertificateUsage.Server, now).Problem);
+        Assert.True(SvidVerifier.Verify(goodSvid, bundles, CertificateUsage.Server, now).IsTrusted);
+        Assert.True(SvidVerifier.Verify(badSvid, bundles.WithCrls([]), CertificateUsage.Server, now).IsTrusted);
+        Assert.NotEqual(bundles, bundles.WithCrls([]));
+        Assert.Equal(bundles, bundles.With(X509Bundle.Create(domain, [anchor])));
+
+        (Certificate Issuing, Certificate[] Chain) Below(string name)
+        {
+            using var key = KeyPair.Generate(KeyType.EcP256);
+            var issuing = CertificateTemplate.Authority(domain, KeyPair.ExportPublicKey(key), now.AddHours(-1), now.AddDays(1), name, 0).Sign(anchor, anchorKey);
+            var leaf = CertificateTemplate.Leaf(SpiffeId.Of(domain, "/web"), KeyPair.ExportPublicKey(key), now.AddHours(-1), now.AddHours(1)).Sign(issuing, key);
+            return (issuing, [leaf, issuing]);
+        }
+    }
+
     private static readonly DateTimeOffset Now = TestPki.Now;
     private readonly TestPki _pki = TestPki.Shared;
 

@@ -5,6 +5,8 @@ using Signet.Agent.Identities;
 using Signet.Agent.Wire;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
+using Signet.Identity.X509.Revocation;
 using Signet.Rpc.Wire.Node;
 using Signet.Rpc.Wire.Spire.Types;
 using Signet.Server.Api;
@@ -52,6 +54,42 @@ public sealed class NodeUpdatesTests
         Assert.Equal("1", Assert.Single(update.RemovedEntries));
         Assert.Equal(Foreign, Assert.Single(update.Bundles));
     }
+
+    [Fact]
+    public void What_is_superseded_and_what_is_revoked_is_said_once_and_stays_until_it_is_said_anew()
+    {
+        var now = new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero);
+        using var key = KeyPair.Generate(KeyType.EcP256);
+        var anchor = CertificateTemplate.Authority(Domain, KeyPair.ExportPublicKey(key), now.AddDays(-1), now.AddDays(1), "anchor").SignSelf(key);
+        var list = CertificateRevocationList.Sign(anchor, key, now, now.AddDays(1), 1, [anchor]);
+        var before = Image("1");
+        var after = before with { Authorities = new AuthorityNotice { Superseded = { "aa" }, Crls = { ByteString.CopyFrom(list.Der.Span) } } };
+        var reader = new NodeUpdateReader(Domain);
+        var quiet = Assert.Single(NodeUpdates.Between(null, before, 1));
+        Assert.Null(quiet.Authorities);
+        Assert.Empty(View(reader.Read(quiet)).Superseded);
+
+        var view = View(reader.Read(Assert.Single(NodeUpdates.Between(before, after, 2))));
+        Assert.Equal(["aa"], view.Superseded);
+        Assert.Equal(list.NumberHex, Assert.Single(view.Bundles.Crls).NumberHex);
+        Assert.Equal(view.Bundles.Find(Domain), view.Own);
+        Assert.Empty(NodeUpdates.Between(after, after with { Authorities = after.Authorities.Clone() }, 3));
+
+        var later = View(reader.Read(Assert.Single(NodeUpdates.Between(after, after with { Bundles = [Own, Foreign] }, 3))));
+        Assert.Equal(["aa"], later.Superseded);
+        Assert.Single(later.Bundles.Crls);
+        Assert.Empty(View(reader.Read(Assert.Single(NodeUpdates.Between(null, before, 4)))).Bundles.Crls);
+    }
+
+    [Fact]
+    public void A_revocation_list_that_is_none_refuses_the_whole_revision()
+    {
+        var reader = new NodeUpdateReader(Domain);
+        var image = Image("1") with { Authorities = new AuthorityNotice { Crls = { ByteString.CopyFromUtf8("nonsense") } } };
+        Assert.IsType<NodeReading.Refused>(reader.Read(Assert.Single(NodeUpdates.Between(null, image, 1))));
+    }
+
+    private static NodeView View(NodeReading reading) => Assert.IsType<NodeReading.Complete>(reading).View;
 
     [Fact]
     public void Many_entries_go_in_several_messages_none_of_which_counts_alone()

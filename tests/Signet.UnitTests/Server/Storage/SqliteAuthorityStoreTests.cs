@@ -1,9 +1,11 @@
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Data.Sqlite;
+using Signet.Authority.Issuance;
 using Signet.Authority.Keys;
 using Signet.Authority.Rotation;
 using Signet.Identity.Jose;
+using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server.Storage;
@@ -32,7 +34,7 @@ public sealed class SqliteAuthorityStoreTests : IDisposable
         }
 
         await using var again = Open();
-        Assert.Equal(made, await new SqliteAuthorityStore(again).LoadAsync(CancellationToken.None));
+        Assert.Equal(made, (await new SqliteAuthorityStore(again).LoadAsync(CancellationToken.None)).Records);
         Assert.Equal([AuthorityTier.Anchor, AuthorityTier.Issuing, AuthorityTier.Jwt], made.Select(record => record.Tier));
     }
 
@@ -44,12 +46,59 @@ public sealed class SqliteAuthorityStoreTests : IDisposable
 
         await using var database = Open();
         var store = new SqliteAuthorityStore(database);
-        Assert.Equal(new X509AuthorityRecord("a1", AuthorityTier.Anchor, AuthorityState.Active, anchor, "k1"), Assert.Single(await store.LoadAsync(CancellationToken.None)));
+        Assert.Equal(new X509AuthorityRecord("a1", AuthorityTier.Anchor, SlotState.Active, anchor, "k1"), Assert.Single((await store.LoadAsync(CancellationToken.None)).Records));
 
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         Assert.True(JwtAuthority.TryCreate("j1", key.ExportSubjectPublicKeyInfo(), _time.GetUtcNow().AddHours(1), out var authority, out var problem), problem);
-        await store.SaveAsync([new JwtAuthorityRecord(AuthorityState.Active, authority, _time.GetUtcNow(), "k2")], CancellationToken.None);
-        Assert.Equal(["a1", "j1"], (await store.LoadAsync(CancellationToken.None)).Select(record => record.Id));
+        var added = new AuthorityChange { Saved = [new JwtAuthorityRecord(SlotState.Active, authority, _time.GetUtcNow(), "k2")] };
+        Assert.Equal(2UL, await store.CommitAsync(added, "first content that is counted", CancellationToken.None));
+        Assert.Equal(["a1", "j1"], (await store.LoadAsync(CancellationToken.None)).Records.Select(record => record.Id));
+    }
+
+    [Fact]
+    public async Task A_change_is_taken_whole_and_counted_only_when_the_content_is_another()
+    {
+        var anchor = new X509AuthorityRecord("a1", AuthorityTier.Anchor, SlotState.Active, Certificate.Parse(TestAuthorityDer()), "k1");
+        var second = new X509AuthorityRecord("a2", AuthorityTier.Anchor, SlotState.Prepared, Certificate.Parse(TestAuthorityDer()), "k2");
+        var since = DateTimeOffset.FromUnixTimeMilliseconds(_time.GetUtcNow().ToUnixTimeMilliseconds());
+        var rotation = new AnchorRotation("a2", AnchorStage.Replacing, since, "uid 0", since.AddSeconds(1), "drill");
+        await using (var database = Open())
+        {
+            var store = new SqliteAuthorityStore(database);
+            Assert.Equal(1UL, await store.CommitAsync(new AuthorityChange { Saved = [anchor] }, "one", CancellationToken.None));
+            Assert.Equal(1UL, await store.CommitAsync(AuthorityChange.None, "one", CancellationToken.None));
+            Assert.Equal(2UL, await store.CommitAsync(new AuthorityChange { Saved = [second, anchor with { State = SlotState.Tainted }], Rotation = rotation }, "two", CancellationToken.None));
+            Assert.Equal(3UL, await store.CommitAsync(AuthorityChange.None, "one", CancellationToken.None));
+        }
+
+        await using var again = Open();
+        var resumed = new SqliteAuthorityStore(again);
+        var ledger = await resumed.LoadAsync(CancellationToken.None);
+        Assert.Equal([anchor with { State = SlotState.Tainted }, second], ledger.Records);
+        Assert.Equal(rotation, ledger.Rotation);
+        Assert.Equal(3UL, await resumed.CommitAsync(new AuthorityChange { Forgotten = ["a1"] }, "one", CancellationToken.None));
+        Assert.Equal([second], (await resumed.LoadAsync(CancellationToken.None)).Records);
+    }
+
+    [Fact]
+    public async Task Live_certificates_are_counted_by_who_asked_for_them_and_under_the_given_authorities_only()
+    {
+        await using var database = Open();
+        var store = new SqliteAuthorityStore(database);
+        using var rotation = await AuthorityRotation.ResumeAsync(Plan, new MemoryKeyManager(), store, _time, CancellationToken.None);
+        var issuer = new SvidIssuer(rotation, store, _time);
+        var key = KeyPair.ExportPublicKey(KeyPair.Generate(KeyType.EcP256));
+        SvidRequest Request(string by, TimeSpan ttl) => new(SpiffeId.Parse("spiffe://example.org/web"), key, ttl, [], by);
+        await issuer.IssueAsync([Request("a", TimeSpan.FromHours(1)), Request("a", TimeSpan.FromHours(2)), Request("b", TimeSpan.FromMinutes(1))], CancellationToken.None);
+        string[] issuing = [rotation.Current.Issuing.Id];
+        var now = _time.GetUtcNow();
+
+        var live = await store.LiveAsync(issuing, now, CancellationToken.None);
+        Assert.Equal([("a", 2), ("b", 1)], live.Select(one => (one.RequestedBy, one.Count)));
+        Assert.Equal(now.AddHours(2).ToUnixTimeSeconds(), live[0].LastNotAfter.ToUnixTimeSeconds());
+        Assert.Equal(["a"], (await store.LiveAsync(issuing, now.AddMinutes(30), CancellationToken.None)).Select(one => one.RequestedBy));
+        Assert.Empty(await store.LiveAsync(issuing, now.AddHours(3), CancellationToken.None));
+        Assert.Empty(await store.LiveAsync(["another"], now, CancellationToken.None));
     }
 
     [Fact]

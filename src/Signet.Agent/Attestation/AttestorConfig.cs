@@ -1,0 +1,77 @@
+using System.Net;
+using Signet.Hosting.Configuration;
+using Signet.Identity.Spiffe;
+using Signet.Rpc.Wire.Attestation;
+
+namespace Signet.Agent.Attestation;
+
+/// <summary>How this node proves itself to the server.</summary>
+public abstract record AttestorConfig
+{
+    /// <summary>By a token that an operator made; not needed any more once the node has joined.</summary>
+    public sealed record JoinToken(Secret? Token) : AttestorConfig;
+
+    /// <summary>By a certificate and its key.</summary>
+    /// <param name="Certificate">PEM file; intermediates may follow in it.</param>
+    /// <param name="Key">PEM file.</param>
+    /// <param name="Intermediates">PEM file with further certificates; null for none.</param>
+    public sealed record X509Pop(string Certificate, string Key, string? Intermediates) : AttestorConfig;
+
+    /// <summary>By the service account token of the pod that the agent runs in.</summary>
+    /// <param name="Cluster">As the server knows it.</param>
+    /// <param name="TokenFile">Where the token is projected.</param>
+    public sealed record K8sPsat(string Cluster, string TokenFile) : AttestorConfig;
+
+    /// <summary>By answering on a port of its own host name.</summary>
+    /// <param name="HostName">The name by which the server finds this node.</param>
+    /// <param name="AgentName">A word in the address, so that several agents can be told apart.</param>
+    /// <param name="Listen">Where to answer; port 0 takes a free one.</param>
+    /// <param name="AdvertisedPort">The port on which the server arrives there; null for the same.</param>
+    public sealed record HttpChallenge(string HostName, string AgentName, IPEndPoint Listen, int? AdvertisedPort) : AttestorConfig;
+
+    /// <summary>Reads the key <c>joinToken</c> and the section <c>attestor</c>, of which one may stand there.</summary>
+    public static AttestorConfig Read(ConfigSection root)
+    {
+        var token = root.Secret("joinToken");
+        var section = root.Section("attestor");
+        if (!section.IsPresent)
+        {
+            return new JoinToken(token);
+        }
+
+        if (token is not null)
+        {
+            root.Problem("joinToken", "stands beside attestor, and a node has one way to prove itself; leave one of them out");
+        }
+
+        return section.Choice<Func<ConfigSection, AttestorConfig>>("type", ReadJoinToken, ("joinToken", ReadJoinToken), ("x509pop", ReadX509Pop), ("k8sPsat", ReadK8sPsat), ("httpChallenge", ReadHttpChallenge))(section);
+    }
+
+    internal INodeAttestor Build() => this switch
+    {
+        JoinToken byToken => new JoinTokenAttestor(byToken.Token),
+        X509Pop byCertificate => new X509PopAttestor(byCertificate),
+        K8sPsat byPod => new K8sPsatAttestor(byPod),
+        HttpChallenge byHost => new HttpChallengeAttestor(byHost),
+        _ => throw new InvalidOperationException($"unexpected {this}"),
+    };
+
+    private static JoinToken ReadJoinToken(ConfigSection section) => new(section.RequiredSecret("token"));
+
+    private static X509Pop ReadX509Pop(ConfigSection section) =>
+        new(section.RequiredFilePath("certificate"), section.RequiredFilePath("key"), section.FilePath("intermediates"));
+
+    private static K8sPsat ReadK8sPsat(ConfigSection section) =>
+        new(section.RequiredText("cluster"), section.FilePath("tokenFile", "/var/run/secrets/tokens/spire-agent"));
+
+    private static HttpChallenge ReadHttpChallenge(ConfigSection section)
+    {
+        var agentName = section.Text("agentName", "default");
+        if (!HttpChallengeWire.IsAgentName(agentName))
+        {
+            section.Problem("agentName", $"\"{Printable.Of(agentName)}\" is not a word of at most {HttpChallengeWire.MaxAgentNameLength} letters, digits and hyphens that begins with a letter");
+        }
+
+        return new HttpChallenge(section.RequiredText("hostName"), agentName, section.ListenEndPoint("listen", "0.0.0.0:80"), section.Integer("advertisedPort", 1, 65535));
+    }
+}

@@ -1,0 +1,119 @@
+using System.Collections.Immutable;
+using Signet.Agent.Identities;
+using Signet.Hosting;
+using Signet.Identity.X509;
+
+namespace Signet.Agent.WorkloadApi;
+
+/// <summary>What a client on the agent's socket uses, as far as the agent knows.</summary>
+/// <param name="Sequence">The bundle it was told, when the agent goes by that.</param>
+/// <param name="Digest">The bundle it says it uses; null when the agent goes by what it was told.</param>
+/// <param name="Issuers">The serial numbers of the certificates that signed its SVIDs.</param>
+internal sealed record ClientUse(ulong Sequence, string? Digest, ImmutableArray<string> Issuers);
+
+/// <summary>How a node stands: what the agent tells its server in each acknowledgement. Equal when the content is.</summary>
+/// <param name="Sequence">The newest bundle that the agent and every client have applied.</param>
+/// <param name="Lagging">The clients that are behind.</param>
+/// <param name="Issuers">The serial numbers of the certificates that signed what the agent and its clients use, sorted.</param>
+internal sealed record NodeStanding(ulong Sequence, ImmutableArray<string> Lagging, ImmutableArray<string> Issuers)
+{
+    public bool Equals(NodeStanding? other) =>
+        other is not null && Sequence == other.Sequence && Lagging.SequenceEqual(other.Lagging, StringComparer.Ordinal) && Issuers.SequenceEqual(other.Issuers, StringComparer.Ordinal);
+
+    public override int GetHashCode() => HashCode.Combine(Sequence, Lagging.Length, Issuers.Length);
+}
+
+/// <summary>
+/// Who on this node uses which bundle and whose signatures. A client built on Signet says itself what it has applied; any other counts as told once
+/// a message was written to its stream (or, with SDS, acknowledged), because its protocol has no answer. Thread-safe.
+/// </summary>
+internal sealed class ClientLedger
+{
+    private readonly Lock _gate = new();
+    private readonly HashSet<ClientSeat> _seats = [];
+
+    /// <summary>Raised when a client came, went, or uses something else.</summary>
+    public ChangeSignal Changes { get; } = new();
+
+    /// <summary>Keeps a seat for a stream. The caller disposes it when the stream ends.</summary>
+    /// <param name="pid">The client's process.</param>
+    /// <param name="name">What to call it.</param>
+    /// <param name="reports">Whether it says itself what it uses; then what the other streams of its process were told does not count.</param>
+    public ClientSeat Open(int pid, string name, bool reports)
+    {
+        var seat = new ClientSeat(this, pid, name, reports);
+        lock (_gate)
+        {
+            _seats.Add(seat);
+        }
+
+        return seat;
+    }
+
+    /// <summary>How the node stands.</summary>
+    /// <param name="snapshot">What the agent serves.</param>
+    /// <param name="own">The agent's own SVID.</param>
+    public NodeStanding Standing(IdentitySnapshot snapshot, X509Svid? own)
+    {
+        (string Name, ClientUse Use)[] clients;
+        lock (_gate)
+        {
+            var reporting = _seats.Where(seat => seat.Reports).Select(seat => seat.Pid).ToHashSet();
+            clients = [.. _seats.Where(seat => seat.Use is not null && (seat.Reports || !reporting.Contains(seat.Pid))).Select(seat => (seat.Name, seat.Use!))];
+        }
+
+        var (sequence, digest) = (snapshot.View.Own?.Sequence ?? 0, snapshot.View.Own?.Digest);
+        var behind = clients.Where(client => client.Use.Digest is { } uses ? uses != digest : client.Use.Sequence < sequence).ToArray();
+        return new NodeStanding(
+            behind.Select(client => client.Use.Sequence).Append(sequence).Min(),
+            [.. behind.Select(client => client.Name).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)],
+            [
+                .. snapshot.Held.Values.Select(held => held.Svid).Append(own).Select(svid => svid?.Issuer?.SerialHex).OfType<string>()
+                    .Concat(clients.SelectMany(client => client.Use.Issuers)).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal),
+            ]);
+    }
+
+    internal void Close(ClientSeat seat)
+    {
+        lock (_gate)
+        {
+            _seats.Remove(seat);
+        }
+
+        Changes.Raise();
+    }
+}
+
+/// <summary>One stream of a client. One caller.</summary>
+internal sealed class ClientSeat(ClientLedger ledger, int pid, string name, bool reports) : IDisposable
+{
+    private ClientUse? _use;
+
+    public int Pid => pid;
+
+    public string Name => name;
+
+    public bool Reports => reports;
+
+    /// <summary>What the client uses; null before it has anything.</summary>
+    public ClientUse? Use => Volatile.Read(ref _use);
+
+    /// <summary>The client was told what it may have at this moment.</summary>
+    public void Told(Entitlement entitlement) => Set(new ClientUse(
+        entitlement.Snapshot.View.Own?.Sequence ?? 0, null, [.. entitlement.Svids.Select(held => held.Svid.Issuer?.SerialHex).OfType<string>().Distinct(StringComparer.Ordinal)]));
+
+    /// <summary>The client says what it has applied.</summary>
+    public void Says(string digest, IEnumerable<string> issuers) => Set(new ClientUse(0, digest, [.. issuers]));
+
+    public void Dispose() => ledger.Close(this);
+
+    private void Set(ClientUse use)
+    {
+        var before = Use;
+        if (before is null || before.Sequence != use.Sequence || before.Digest != use.Digest || !before.Issuers.SequenceEqual(use.Issuers, StringComparer.Ordinal))
+        {
+            Volatile.Write(ref _use, use);
+            ledger.Changes.Raise();
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using System.Text;
+using Signet.Identity.Rotation;
+
+namespace Signet.Authority.Rotation;
+
+/// <summary>
+/// Every authority that is not gone, in the order of their making, and the newest rotation of the anchor. Immutable: a step is an
+/// <see cref="AuthorityChange"/>, which the journal takes as a whole before anybody acts on it.
+/// </summary>
+public sealed record AuthorityLedger(ImmutableArray<AuthorityRecord> Records, AnchorRotation? Rotation)
+{
+    public static readonly AuthorityLedger Empty = new([], null);
+
+    public IEnumerable<X509AuthorityRecord> Anchors => Records.OfType<X509AuthorityRecord>().Where(record => record.Tier == AuthorityTier.Anchor);
+
+    public IEnumerable<X509AuthorityRecord> Issuing => Records.OfType<X509AuthorityRecord>().Where(record => record.Tier == AuthorityTier.Issuing);
+
+    public IEnumerable<JwtAuthorityRecord> Jwt => Records.OfType<JwtAuthorityRecord>();
+
+    /// <summary>The anchor that signs issuing authorities.</summary>
+    public X509AuthorityRecord ActiveAnchor => Anchors.Last(record => record.State == SlotState.Active);
+
+    /// <summary>Issuing authorities that nobody accepts any more, until they expire.</summary>
+    public IEnumerable<X509AuthorityRecord> Revoked => Issuing.Where(issuing => issuing.State == SlotState.Revoked);
+
+    /// <summary>Issuing authorities below an anchor that no longer signs.</summary>
+    public IEnumerable<X509AuthorityRecord> IssuingBelowOldAnchors =>
+        Issuing.Where(issuing => Anchors.Any(anchor => anchor.State is SlotState.Old or SlotState.Tainted && issuing.IsBelow(anchor)));
+
+    /// <summary>The IDs of authorities whose signatures are to be replaced: those that are tainted or revoked, and those below an anchor that no longer signs.</summary>
+    public IEnumerable<string> Superseded =>
+        Records.Where(record => record is { Tier: not AuthorityTier.Anchor, State: SlotState.Tainted or SlotState.Revoked }).Concat(IssuingBelowOldAnchors).Select(record => record.Id).Distinct(StringComparer.Ordinal);
+
+    /// <summary>A digest of what relying parties are told: the trust bundle, and what is on the way out or revoked.</summary>
+    public string Content => Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Join(
+        '\n', Anchors.Select(anchor => anchor.Certificate.Fingerprint).Concat(Jwt.Select(key => $"{key.Id} {key.Validity.NotAfter.ToUnixTimeSeconds()}")).Append("superseded").Concat(Superseded).Append("revoked").Concat(Revoked.Select(issuing => issuing.Id))))));
+
+    public AuthorityRecord? Find(string id) => Records.FirstOrDefault(record => record.Id == id);
+
+    public IReadOnlyCollection<Slot> Slots(AuthorityTier tier) =>
+        [.. Records.Where(record => record.Tier == tier).Select(record => new Slot(record.Id, record.State, record.Validity))];
+
+    /// <summary>The ledger once the change has been made.</summary>
+    public AuthorityLedger After(AuthorityChange change)
+    {
+        var saved = change.Saved.ToDictionary(record => record.Id, StringComparer.Ordinal);
+        var records = Records
+            .Where(record => !change.Forgotten.Contains(record.Id))
+            .Select(record => saved.Remove(record.Id, out var changed) ? changed : record)
+            .ToList();
+        return new AuthorityLedger([.. records, .. change.Saved.Where(record => saved.ContainsKey(record.Id))], change.Rotation ?? Rotation);
+    }
+
+    /// <summary>A prepared authority becomes active; the one of its tier that was active becomes old.</summary>
+    public AuthorityChange Activating(AuthorityRecord next) => new()
+    {
+        Saved = [.. Records.Where(record => record.Tier == next.Tier && record.State == SlotState.Active).Select(record => record with { State = SlotState.Old }), next with { State = SlotState.Active }],
+    };
+}
+
+/// <summary>One step in the life of the authorities: all of it becomes durable together, or nothing.</summary>
+public sealed record AuthorityChange
+{
+    public static readonly AuthorityChange None = new();
+
+    /// <summary>Records that are new, or that replace those with the same ID.</summary>
+    public ImmutableArray<AuthorityRecord> Saved { get; init; } = [];
+
+    /// <summary>The IDs of records that go.</summary>
+    public ImmutableArray<string> Forgotten { get; init; } = [];
+
+    /// <summary>The rotation of the anchor as it stands afterwards; null leaves it as it was.</summary>
+    public AnchorRotation? Rotation { get; init; }
+}

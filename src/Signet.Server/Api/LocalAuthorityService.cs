@@ -1,0 +1,75 @@
+using Grpc.Core;
+using Signet.Authority.Rotation;
+using Signet.Identity.Rotation;
+using Signet.Rpc.Wire.Spire.Server.LocalAuthority;
+using Signet.Server.Upkeep;
+
+namespace Signet.Server.Api;
+
+/// <summary>
+/// spire.api.server.localauthority.v1.LocalAuthority. Its X.509 authorities are the issuing ones; the anchor has a service of its own. As with SPIRE
+/// only what is old can be tainted, and only what is tainted revoked.
+/// </summary>
+internal sealed class LocalAuthorityService(AuthorityRotation authorities, AuthorityOrders orders) : LocalAuthority.LocalAuthorityBase
+{
+    public override Task<GetX509AuthorityStateResponse> GetX509AuthorityState(GetX509AuthorityStateRequest request, ServerCallContext context)
+    {
+        var (active, prepared, old) = States(AuthorityTier.Issuing);
+        return Task.FromResult(new GetX509AuthorityStateResponse { Active = active, Prepared = prepared, Old = old });
+    }
+
+    public override Task<PrepareX509AuthorityResponse> PrepareX509Authority(PrepareX509AuthorityRequest request, ServerCallContext context) =>
+        DoAsync(context, (by, stop) => orders.PrepareAsync(AuthorityTier.Issuing, by, stop), state => new PrepareX509AuthorityResponse { PreparedAuthority = state });
+
+    public override Task<ActivateX509AuthorityResponse> ActivateX509Authority(ActivateX509AuthorityRequest request, ServerCallContext context) =>
+        DoAsync(context, (by, stop) => orders.ActivateAsync(AuthorityTier.Issuing, request.AuthorityId, by, stop), state => new ActivateX509AuthorityResponse { ActivatedAuthority = state });
+
+    public override Task<TaintX509AuthorityResponse> TaintX509Authority(TaintX509AuthorityRequest request, ServerCallContext context) =>
+        DoAsync(context, (by, stop) => orders.TaintAsync(AuthorityTier.Issuing, request.AuthorityId, by, stop), state => new TaintX509AuthorityResponse { TaintedAuthority = state });
+
+    public override Task<RevokeX509AuthorityResponse> RevokeX509Authority(RevokeX509AuthorityRequest request, ServerCallContext context) =>
+        DoAsync(context, (by, stop) => orders.RevokeAsync(AuthorityTier.Issuing, request.AuthorityId, by, stop), state => new RevokeX509AuthorityResponse { RevokedAuthority = state });
+
+    public override Task<TaintX509UpstreamAuthorityResponse> TaintX509UpstreamAuthority(TaintX509UpstreamAuthorityRequest request, ServerCallContext context) => throw NoUpstream();
+
+    public override Task<RevokeX509UpstreamAuthorityResponse> RevokeX509UpstreamAuthority(RevokeX509UpstreamAuthorityRequest request, ServerCallContext context) => throw NoUpstream();
+
+    public override Task<GetJWTAuthorityStateResponse> GetJWTAuthorityState(GetJWTAuthorityStateRequest request, ServerCallContext context)
+    {
+        var (active, prepared, old) = States(AuthorityTier.Jwt);
+        return Task.FromResult(new GetJWTAuthorityStateResponse { Active = active, Prepared = prepared, Old = old });
+    }
+
+    public override Task<PrepareJWTAuthorityResponse> PrepareJWTAuthority(PrepareJWTAuthorityRequest request, ServerCallContext context) =>
+        DoAsync(context, (by, stop) => orders.PrepareAsync(AuthorityTier.Jwt, by, stop), state => new PrepareJWTAuthorityResponse { PreparedAuthority = state });
+
+    public override Task<ActivateJWTAuthorityResponse> ActivateJWTAuthority(ActivateJWTAuthorityRequest request, ServerCallContext context) =>
+        DoAsync(context, (by, stop) => orders.ActivateAsync(AuthorityTier.Jwt, request.AuthorityId, by, stop), state => new ActivateJWTAuthorityResponse { ActivatedAuthority = state });
+
+    public override Task<TaintJWTAuthorityResponse> TaintJWTAuthority(TaintJWTAuthorityRequest request, ServerCallContext context) =>
+        DoAsync(context, (by, stop) => orders.TaintAsync(AuthorityTier.Jwt, request.AuthorityId, by, stop), state => new TaintJWTAuthorityResponse { TaintedAuthority = state });
+
+    public override Task<RevokeJWTAuthorityResponse> RevokeJWTAuthority(RevokeJWTAuthorityRequest request, ServerCallContext context) =>
+        DoAsync(context, (by, stop) => orders.RevokeAsync(AuthorityTier.Jwt, request.AuthorityId, by, stop), state => new RevokeJWTAuthorityResponse { RevokedAuthority = state });
+
+    private Task<T> DoAsync<T>(ServerCallContext context, Func<string, CancellationToken, Task<AuthorityRecord>> order, Func<AuthorityState, T> answer) =>
+        Rpcs.GuardAsync(async () => answer(ToWire(await order(CallerOf.Name(context), context.CancellationToken).ConfigureAwait(false))));
+
+    private (AuthorityState? Active, AuthorityState? Prepared, AuthorityState? Old) States(AuthorityTier tier)
+    {
+        var records = authorities.Current.Records.Where(record => record.Tier == tier).ToArray();
+        return (Newest(SlotState.Active), Newest(SlotState.Prepared), Newest(SlotState.Old, SlotState.Tainted));
+
+        AuthorityState? Newest(params SlotState[] states) => records.LastOrDefault(record => states.Contains(record.State)) is { } newest ? ToWire(newest) : null;
+    }
+
+    private AuthorityState ToWire(AuthorityRecord record) => new()
+    {
+        AuthorityId = record.Id,
+        ExpiresAt = record.Validity.NotAfter.ToUnixTimeSeconds(),
+        UpstreamAuthoritySubjectKeyId = record is X509AuthorityRecord issuing ? Convert.ToHexStringLower(issuing.Certificate.AuthorityKeyId.Span) : "",
+    };
+
+    private static RpcException NoUpstream() => new(new Status(
+        StatusCode.FailedPrecondition, "this server's own anchor stands above its authorities; to replace it, run: signet authority rotate --anchor"));
+}

@@ -1,0 +1,185 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Signet.Hosting;
+using Signet.Hosting.Configuration;
+using Signet.Hosting.Logging;
+using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
+using Signet.Server;
+using Signet.Server.Access;
+
+namespace Signet.UnitTests.Server.Spire;
+
+public sealed class SpireServerConfTests
+{
+    /// <summary>What SPIRE's own examples and charts hold.</summary>
+    private const string Sample =
+        """
+        server {
+            bind_address = "0.0.0.0"
+            bind_port = "8081"
+            socket_path = "/tmp/spire-server/private/api.sock"
+            trust_domain = "example.org"
+            data_dir = "/run/spire/data"
+            log_level = "DEBUG"
+            ca_key_type = "rsa-2048"
+            ca_ttl = "24h"
+            default_x509_svid_ttl = "2h"
+            default_jwt_svid_ttl = "10m"
+            admin_ids = ["spiffe://example.org/admin"]
+            ca_subject = {
+                country = ["US"],
+                organization = ["SPIFFE"],
+                common_name = "Example CA",
+            }
+        }
+
+        plugins {
+            DataStore "sql" {
+                plugin_data {
+                    database_type = "sqlite3"
+                    connection_string = "/run/spire/data/datastore.sqlite3"
+                }
+            }
+            NodeAttestor "k8s_sat" {
+                plugin_data {
+                    clusters = {
+                        "demo-cluster" = {
+                            use_token_review_api_validation = true
+                            service_account_allow_list = ["spire:spire-agent"]
+                        }
+                    }
+                }
+            }
+            NodeAttestor "join_token" {
+                plugin_data {}
+            }
+            KeyManager "disk" {
+                plugin_data {
+                    keys_path = "/run/spire/data/keys.json"
+                }
+            }
+            UpstreamAuthority "disk" {
+                plugin_data {
+                    ttl = "12h"
+                    key_file_path = "/run/spire/secrets/bootstrap.key"
+                    cert_file_path = "/run/spire/secrets/bootstrap.crt"
+                }
+            }
+            Notifier "k8sbundle" {
+                plugin_data {
+                    namespace = "spire"
+                }
+            }
+        }
+
+        telemetry {
+            Prometheus { host = "localhost" port = 9988 }
+            Statsd = [ { address = "localhost:8125" }, ]
+        }
+
+        health_checks {
+            listener_enabled = true
+            bind_address = "0.0.0.0"
+            bind_port = "8080"
+            live_path = "/live"
+            ready_path = "/ready"
+        }
+        """;
+
+    [Fact]
+    public void A_file_of_SPIREs_becomes_a_configuration_of_ours()
+    {
+        var config = Read(Sample);
+        Assert.Equal("example.org", config.TrustDomain.Name);
+        Assert.Equal(new IPEndPoint(IPAddress.Any, 8081), config.Listen);
+        Assert.Equal("/tmp/spire-server/private/api.sock", config.AdminSocket);
+        Assert.Equal("/run/spire/data", config.DataDir);
+        Assert.Equal("/run/spire/data/signet.db", config.StorePath);
+        Assert.Equal((TimeSpan.FromHours(24), KeyType.Rsa2048), (config.Authority.IssuingTtl, config.Authority.KeyType));
+        Assert.Equal((TimeSpan.FromHours(2), TimeSpan.FromMinutes(10)), (config.X509Ttl, config.JwtTtl));
+        Assert.Equal(("US", "SPIFFE", "Example CA"), (config.Authority.Subject.Country, config.Authority.Subject.Organization, config.Authority.Subject.CommonName));
+        Assert.Equal(new IPEndPoint(IPAddress.Loopback, 9988), config.Metrics);
+        Assert.True(config.Access.Of(SpiffeId.Parse("spiffe://example.org/admin"), null).JudgeEverywhere(AccessAction.EntryWrite).IsAllowed);
+        Assert.Equal(LogLevel.Debug, ConfigDocument.Read("server.conf", Sample, new Dictionary<string, string>(), root => (Log: ServerConfig.ReadLog(root), Config: ServerConfig.Read(root, Places()))).Log.Level);
+    }
+
+    [Theory]
+    [InlineData("DataStore.sql.plugin_data.connection_string: SPIRE's database is not taken over")]
+    [InlineData("NodeAttestor.k8s_sat: NodeAttestor \"k8s_sat\" has no effect: agents can't attest like this here")]
+    [InlineData("KeyManager.disk: KeyManager \"disk\" has no effect: SPIRE's keys are not taken over")]
+    [InlineData("UpstreamAuthority.disk: UpstreamAuthority \"disk\" has no effect: this server signs with a trust anchor of its own")]
+    [InlineData("Notifier.k8sbundle: Notifier \"k8sbundle\" has no effect")]
+    [InlineData("telemetry.Statsd: Statsd has no effect")]
+    [InlineData("health_checks.bind_port: health is at 127.0.0.1:9988")]
+    public void Whatever_has_no_effect_is_told_with_what_happens_instead(string warning) =>
+        Assert.Contains(Read(Sample).Warnings, one => one.ToString().Contains(warning, StringComparison.Ordinal) && one.Line > 0);
+
+    [Fact]
+    public void The_defaults_are_SPIREs_where_others_rely_on_them()
+    {
+        var config = Read("server { trust_domain = \"example.org\" data_dir = \"/d\" }");
+        Assert.Equal(new IPEndPoint(IPAddress.Any, 8081), config.Listen);
+        Assert.Equal("/tmp/spire-server/private/api.sock", config.AdminSocket);
+        Assert.Equal((TimeSpan.FromHours(1), TimeSpan.FromMinutes(5), TimeSpan.FromHours(24)), (config.X509Ttl, config.JwtTtl, config.Authority.IssuingTtl));
+        Assert.Empty(config.Warnings);
+    }
+
+    [Fact]
+    public void The_older_name_of_a_lifetime_counts_unless_the_newer_is_there()
+    {
+        Assert.Equal(TimeSpan.FromMinutes(30), Read("server { trust_domain = \"example.org\" default_svid_ttl = \"30m\" }").X509Ttl);
+        Assert.Equal(TimeSpan.FromMinutes(20), Read("server { trust_domain = \"example.org\" default_svid_ttl = \"30m\" default_x509_svid_ttl = \"20m\" }").X509Ttl);
+    }
+
+    [Fact]
+    public void JSON_is_read_too_with_plugins_in_lists()
+    {
+        var config = Read(
+            """
+            {"server": {"trust_domain": "example.org", "bind_port": 9081},
+             "plugins": {"DataStore": [{"sql": {"plugin_data": {"database_type": "sqlite3", "connection_string": "x"}}}], "KeyManager": [{"memory": {"plugin_data": {}}}],
+                         "NodeAttestor": [{"join_token": {"plugin_data": {}}}, {"x509pop": {"plugin_data": {"ca_bundle_path": "x"}}}]}}
+            """);
+        Assert.Equal(9081, config.Listen.Port);
+        Assert.Contains(config.Warnings, warning => warning.Message.Contains("KeyManager \"memory\"", StringComparison.Ordinal));
+        Assert.Contains(config.Warnings, warning => warning.Message.Contains("NodeAttestor \"x509pop\"", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("server { bind_port = 1 }", "trust_domain")]
+    [InlineData("server { trust_domain = \"example.org\" disable_jwt_svids = true }", "can't be switched off here")]
+    [InlineData("server { trust_domain = \"example.org\" experimental { require_pq_kem = true } }", "how connections are protected")]
+    [InlineData("server { trust_domain = \"example.org\" experimental { auth_opa_policy_engine { } } }", "decides who may do what")]
+    [InlineData("server { trust_domain = \"example.org\" bnd_port = 1 }", "did you mean \"bind_port\"?")]
+    [InlineData("server { trust_domain = \"example.org\" admin_ids = [\"x\"] }", "SPIFFE ID")]
+    [InlineData("server { trust_domain = \"example.org\" log_level = \"LOUD\" }", "is not one of TRACE")]
+    [InlineData("server { trust_domain = \"example.org\" bind_address = \"host\" }", "is not an address")]
+    [InlineData("server { trust_domain = \"example.org\" } plugins { DataStore \"sql\" { plugin_data { database_type = \"postgres\" connection_string = \"x\" } } }", "only sqlite3 is understood")]
+    [InlineData("server { trust_domain = \"example.org\" } plugins { KeyManager \"aws_kms\" { plugin_data { region = \"x\" } } }", "its keys would lie on the disk")]
+    [InlineData("server { trust_domain = \"example.org\" } plugins { Other \"x\" { } }", "this kind of plugin is not known")]
+    [InlineData("server { trust_domain = \"example.org\" } plugins { NodeAttestor \"own\" { plugin_cmd = \"/bin/x\" } }", "lies outside this program")]
+    [InlineData("server { trust_domain = \"example.org\" } pluginz { }", "unknown key \"pluginz\"")]
+    public void Whatever_would_be_dangerous_to_pass_over_stops_the_server(string text, string expected)
+    {
+        var wrong = Assert.Throws<ConfigException>(() => Read(text));
+        Assert.Contains(expected, wrong.Message);
+    }
+
+    [Fact]
+    public void A_plugin_that_is_not_enabled_is_passed_over() =>
+        Assert.Contains("is not enabled", Assert.Single(Read("server { trust_domain = \"example.org\" } plugins { KeyManager \"aws_kms\" { enabled = false plugin_data { a = 1 } } }").Warnings).Message);
+
+    private static ServerConfig Read(string text) => ConfigDocument.Read(
+        "server.conf",
+        text,
+        new Dictionary<string, string>(),
+        root =>
+        {
+            ServerConfig.ReadLog(root);
+            var config = ServerConfig.Read(root, Places());
+            return config;
+        });
+
+    private static Places Places() => Signet.Hosting.Places.TryChoose("/home/somebody/.signet", isRoot: false, userHome: null, out var places, out var problem) ? places : throw new InvalidOperationException(problem);
+}
