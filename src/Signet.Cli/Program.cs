@@ -22,6 +22,7 @@ var root = new RootCommand("Gives every service an identity and makes every conn
     RoleCommand.Server(context),
     RoleCommand.Agent(context),
     RoleCommand.Proxy(context),
+    RoleCommand.Helper(context),
     CaptureCommand.Create(context),
     TokenCommand.Create(context),
     EntryCommand.Create(context),

@@ -59,5 +59,9 @@ public sealed record WorkloadApiAddress
         return true;
     }
 
+    /// <summary>The address that <see cref="Variable"/> names. Never throws.</summary>
+    public static bool TryFromEnvironment([NotNullWhen(true)] out WorkloadApiAddress? address, out string problem) =>
+        TryParse(Environment.GetEnvironmentVariable(Variable), out address, out problem);
+
     public override string ToString() => Scheme + Path;
 }

@@ -30,6 +30,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
     private RunningDaemon? _server;
     private RunningDaemon? _agent;
     private ServerHost? _serverHost;
+    private WorkloadApiClient? _client;
     private int _serverPort;
 
     private TestTrustDomain(TrustDomain trustDomain, TimeSpan svidTtl, TimeSpan authorityTtl, Func<ServerConfig, ServerConfig> configure) =>
@@ -53,6 +54,9 @@ public sealed class TestTrustDomain : IAsyncDisposable
     public string AgentSocket => _folder.File("agent.sock");
 
     public WorkloadApiAddress WorkloadApi => WorkloadApiAddress.TryParse(AgentSocket, out var address, out var problem) ? address : throw new InvalidOperationException(problem);
+
+    /// <summary>The Workload API, as this process sees it.</summary>
+    public WorkloadApiClient Client => _client ??= new WorkloadApiClient(WorkloadApi, TimeProvider.System);
 
     /// <summary>Where the server publishes, when it does.</summary>
     public IPEndPoint HttpEndPoint => _serverHost!.HttpEndPoint!;
@@ -160,6 +164,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _client?.Dispose();
         if (_agent is not null)
         {
             await _agent.DisposeAsync();

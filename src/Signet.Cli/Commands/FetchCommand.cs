@@ -55,13 +55,13 @@ internal static class FetchCommand
         var command = new Command("jwt", "Get this process's JWT-SVIDs for an audience. Example: signet fetch jwt --audience billing") { audience, id, socket, output };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            var address = CliContext.AgentAddress(parsed.GetValue(socket));
+            using var client = new WorkloadApiClient(CliContext.AgentAddress(parsed.GetValue(socket)), context.Time);
             IReadOnlyList<FetchedJwt> fetched;
             try
             {
-                fetched = await JwtTokens.FetchAsync(address, parsed.GetValue(audience)!, parsed.GetValue(id), context.Time, cancellationToken).ConfigureAwait(false);
+                fetched = await client.FetchJwtAsync(parsed.GetValue(audience)!, parsed.GetValue(id), cancellationToken).ConfigureAwait(false);
             }
-            catch (JwtTokenException e)
+            catch (WorkloadApiException e)
             {
                 throw new CliError(e.Message, "is that the agent's socket? see: signet fetch x509");
             }

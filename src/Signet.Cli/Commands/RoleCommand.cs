@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Signet.Agent;
 using Signet.Cli.Commands.Proxy;
 using Signet.Cli.Output;
+using Signet.Helper;
 using Signet.Hosting;
 using Signet.Hosting.Admin;
 using Signet.Hosting.Configuration;
@@ -20,14 +21,14 @@ internal sealed record BuiltRole(IReadOnlyList<IDaemonPart> Parts, ReadinessBoar
     public Func<Daemon, Daemon> Setup { get; init; } = daemon => daemon;
 }
 
-/// <summary><c>signet server|agent|proxy run|check-config</c>.</summary>
+/// <summary><c>signet server|agent|proxy|helper run|check-config</c>.</summary>
 internal static class RoleCommand
 {
     public static Command Server(CliContext context) => Create(
         "server",
         "Sign identities and decide who gets which",
         ServerConfig.Read,
-        async (config, logs, cancellationToken) =>
+        async (config, logs, _, cancellationToken) =>
         {
             var host = await ServerHost.BuildAsync(config, context.Time, context.Chance, logs, cancellationToken).ConfigureAwait(false);
             return new BuiltRole(host.Parts, host.Readiness, host);
@@ -42,7 +43,7 @@ internal static class RoleCommand
             "agent",
             "Give the workloads of this node their identity; see and end agents on the server",
             AgentConfig.Read,
-            (config, logs, _) =>
+            (config, logs, _, _) =>
             {
                 var host = AgentHost.Build(config, context.Time, context.Chance, logs);
                 return Task.FromResult(new BuiltRole(host.Parts, host.Readiness, host));
@@ -62,7 +63,7 @@ internal static class RoleCommand
             "proxy",
             "Move a workload's traffic, mutual TLS on the network side",
             (root, _) => ProxyConfig.Read(root),
-            (config, logs, _) =>
+            (config, logs, _, _) =>
             {
                 var host = ProxyHost.Build(config, context.Time, logs, chance: context.Chance);
                 return Task.FromResult(new BuiltRole([host], host.Readiness, host)
@@ -84,6 +85,23 @@ internal static class RoleCommand
         return command;
     }
 
+    public static Command Helper(CliContext context)
+    {
+        var once = new Option<bool>("--once") { Description = "Write the files and tell of the change once, then end; fails when that takes longer than 30s" };
+        var command = Create(
+            "helper",
+            "Write this process's identity into files, for programs that read those",
+            HelperConfig.Read,
+            (config, logs, parsed, _) =>
+            {
+                var host = HelperHost.Build(config, parsed.GetValue(once), context.Time, context.Chance, logs);
+                return Task.FromResult(new BuiltRole(host.Parts, host.Readiness, host) { Setup = daemon => daemon with { Succeeded = host.Done } });
+            },
+            context);
+        command.Subcommands[0].Options.Add(once);
+        return command;
+    }
+
     /// <summary>A role's file: the part that can change while it runs, and the rest.</summary>
     private sealed record Settings<TConfig>(TConfig Role, LogConfig Log);
 
@@ -91,7 +109,7 @@ internal static class RoleCommand
         string role,
         string description,
         Func<ConfigSection, Places, TConfig> read,
-        Func<TConfig, ILoggerFactory, CancellationToken, Task<BuiltRole>> build,
+        Func<TConfig, ILoggerFactory, ParseResult, CancellationToken, Task<BuiltRole>> build,
         CliContext context,
         Func<ConfigSection, LogConfig>? readLog = null,
         Func<TConfig, IReadOnlyList<ConfigProblem>>? warnings = null)
@@ -116,7 +134,7 @@ internal static class RoleCommand
                 context.Time,
                 log);
             using var termination = Termination.OnSignals();
-            var built = await build(settings.Role, output, cancellationToken).ConfigureAwait(false);
+            var built = await build(settings.Role, output, parsed, cancellationToken).ConfigureAwait(false);
             await using (built.Owner.ConfigureAwait(false))
             {
                 var services = new ServiceManager(ConfigFile.ProcessEnvironment(), Environment.ProcessId);

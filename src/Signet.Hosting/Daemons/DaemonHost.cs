@@ -15,7 +15,7 @@ public sealed record Daemon(string Name, ReadinessBoard Readiness, ServiceManage
     /// <summary>How long parts may drain before they are told to drop what is under way.</summary>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Completes when another process has taken over: the daemon drains and ends, and the service is none the worse. Null: that can't happen.</summary>
+    /// <summary>Completes when another process has taken over, or all work is done: the daemon drains and ends, and the service is none the worse. Null: that can't happen.</summary>
     public Task? Succeeded { get; init; }
 }
 

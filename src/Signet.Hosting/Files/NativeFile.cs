@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Signet.Hosting.Files;
 
@@ -56,6 +57,29 @@ internal static partial class NativeFile
         }
     }
 
+    /// <summary>Puts a file or link in the place of another in one step. Links are not followed.</summary>
+    /// <exception cref="IOException">A folder lies there, …</exception>
+    public static void Rename(string from, string to)
+    {
+        if (RenamePath(from, to) != 0)
+        {
+            var error = Marshal.GetLastPInvokeError();
+            throw new IOException(new Win32Exception(error).Message, error);
+        }
+    }
+
+    /// <summary>Gives an open file away.</summary>
+    /// <exception cref="IOException">This process may not.</exception>
+    public static void ChangeOwner(SafeFileHandle file, FileOwner owner)
+    {
+        // All ones leave it as it is (fchown(2)).
+        if (!owner.IsUnchanged && ChangeOwner(file, owner.User ?? uint.MaxValue, owner.Group ?? uint.MaxValue) != 0)
+        {
+            var error = Marshal.GetLastPInvokeError();
+            throw new IOException($"its owner can't be changed: {new Win32Exception(error).Message}", error);
+        }
+    }
+
     // struct statx of statx(2) is the same on every architecture.
     [StructLayout(LayoutKind.Explicit, Size = 256)]
     private struct StatXAnswer
@@ -99,6 +123,12 @@ internal static partial class NativeFile
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int Flush(int file);
+
+    [LibraryImport("libc", EntryPoint = "rename", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int RenamePath(string from, string to);
+
+    [LibraryImport("libc", EntryPoint = "fchown", SetLastError = true)]
+    private static partial int ChangeOwner(SafeFileHandle file, uint user, uint group);
 
     [LibraryImport("libc", EntryPoint = "close")]
     private static partial int Close(int file);

@@ -41,9 +41,9 @@ public sealed class JwtTests
         Assert.Equal(Web, svid.Id);
         Assert.InRange(svid.ExpiresAt, DateTimeOffset.UtcNow.AddMinutes(4), DateTimeOffset.UtcNow.AddMinutes(6));
 
-        Assert.Equal(Web.Uri, await JwtTokens.ValidateAsync(domain.WorkloadApi, "orders", svid.Token, TimeProvider.System, _patience));
-        Assert.Contains("not for \"other\"", (await Assert.ThrowsAsync<JwtTokenException>(() => JwtTokens.ValidateAsync(domain.WorkloadApi, "other", svid.Token, TimeProvider.System, _patience))).Message, StringComparison.Ordinal);
-        Assert.Contains("signature", (await Assert.ThrowsAsync<JwtTokenException>(() => JwtTokens.ValidateAsync(domain.WorkloadApi, "orders", svid.Token[..^8] + "AAAAAAAA", TimeProvider.System, _patience))).Message, StringComparison.Ordinal);
+        Assert.Equal(Web.Uri, (await domain.Client.ValidateJwtAsync("orders", svid.Token, _patience)).Id.Uri);
+        Assert.Contains("not for \"other\"", (await Assert.ThrowsAsync<WorkloadApiException>(() => domain.Client.ValidateJwtAsync("other", svid.Token, _patience))).Message, StringComparison.Ordinal);
+        Assert.Contains("signature", (await Assert.ThrowsAsync<WorkloadApiException>(() => domain.Client.ValidateJwtAsync("orders", svid.Token[..^8] + "AAAAAAAA", _patience))).Message, StringComparison.Ordinal);
 
         await using var bundles = new JwtBundleSource(domain.WorkloadApi, TimeProvider.System);
         await Eventually.IsTrueAsync(() => bundles.Find(TestTrustDomain.Name) is not null, "the keys");
@@ -75,7 +75,7 @@ public sealed class JwtTests
         await domain.RegisterAsync("/foreign", new Selector("unix", "uid:4000000"));
         Assert.Equal(["/web", "/second"], (await FetchAsync(domain, ["a"], want: 2)).Select(svid => svid.Id.Path));
         Assert.Equal("/second", Assert.Single(await FetchAsync(domain, ["a"], SpiffeId.Of(TestTrustDomain.Name, "/second"))).Id.Path);
-        var denied = await Assert.ThrowsAsync<RpcException>(() => JwtTokens.FetchAsync(domain.WorkloadApi, ["a"], SpiffeId.Of(TestTrustDomain.Name, "/foreign"), TimeProvider.System, _patience));
+        var denied = await Assert.ThrowsAsync<RpcException>(() => domain.Client.FetchJwtAsync(["a"], SpiffeId.Of(TestTrustDomain.Name, "/foreign"), _patience));
         Assert.Equal(StatusCode.PermissionDenied, denied.StatusCode);
     }
 
@@ -114,7 +114,7 @@ public sealed class JwtTests
         await domain.StartServerAsync();
         await domain.StartAgentAsync();
         await FetchAsync(domain, ["b"]);
-        Assert.Equal(Web.Uri, await JwtTokens.ValidateAsync(domain.WorkloadApi, "a", svid.Token, TimeProvider.System, _patience));
+        Assert.Equal(Web.Uri, (await domain.Client.ValidateJwtAsync("a", svid.Token, _patience)).Id.Uri);
     }
 
     [Fact]
@@ -128,7 +128,7 @@ public sealed class JwtTests
         var firstKey = Keys()[0];
 
         await Eventually.IsTrueAsync(() => Keys().Count == 2, "the second key, prepared");
-        Assert.Equal(Web.Uri, await JwtTokens.ValidateAsync(domain.WorkloadApi, "a", first.Token, TimeProvider.System, _patience));
+        Assert.Equal(Web.Uri, (await domain.Client.ValidateJwtAsync("a", first.Token, _patience)).Id.Uri);
 
         // Every token that is signed meanwhile is believed at once, by whichever key.
         var i = 0;
@@ -136,7 +136,7 @@ public sealed class JwtTests
             async () =>
             {
                 var audience = $"{++i}";
-                var svid = Assert.Single(await JwtTokens.FetchAsync(domain.WorkloadApi, [audience], null, TimeProvider.System, _patience));
+                var svid = Assert.Single(await domain.Client.FetchJwtAsync([audience], null, _patience));
                 Assert.True(JwtSvidVerifier.Verify(svid.Token, bundles.Find, audience, DateTimeOffset.UtcNow).IsTrusted);
                 return KeyOf(svid.Token) != firstKey;
             },
@@ -164,7 +164,7 @@ public sealed class JwtTests
         await FetchAsync(domain, ["a"]);
         using var admin = domain.Admin();
         var minted = await admin.MintTokenAsync(SpiffeId.Of(TestTrustDomain.Name, "/tool"), ["a"], TimeSpan.FromMinutes(1), _patience);
-        Assert.Equal("spiffe://example.org/tool", await JwtTokens.ValidateAsync(domain.WorkloadApi, "a", minted.Token, TimeProvider.System, _patience));
+        Assert.Equal("spiffe://example.org/tool", (await domain.Client.ValidateJwtAsync("a", minted.Token, _patience)).Id.Uri);
         foreach (var id in new[] { "spiffe://other.org/tool", "spiffe://example.org", "spiffe://example.org/spire/server" })
         {
             Assert.Equal(StatusCode.InvalidArgument, (await Assert.ThrowsAsync<RpcException>(() => admin.MintTokenAsync(SpiffeId.Parse(id), ["a"], null, _patience))).StatusCode);
@@ -224,7 +224,7 @@ public sealed class JwtTests
             {
                 try
                 {
-                    fetched = await JwtTokens.FetchAsync(domain.WorkloadApi, audiences, id, TimeProvider.System, _patience);
+                    fetched = await domain.Client.FetchJwtAsync(audiences, id, _patience);
                     return fetched.Count == want;
                 }
                 catch (RpcException e) when (e.StatusCode is StatusCode.PermissionDenied or StatusCode.Unavailable)

@@ -113,13 +113,13 @@ public sealed class FederationTests : IAsyncLifetime
         var entry = await RegisterAsync(_alpha, "/web", null);
         await using var source = new X509Source(_alpha.WorkloadApi, TimeProvider.System);
         await source.WaitAsync(_patience);
-        await Assert.ThrowsAsync<JwtTokenException>(() => JwtTokens.ValidateAsync(_alpha.WorkloadApi, "web", token, TimeProvider.System, _patience));
+        await Assert.ThrowsAsync<WorkloadApiException>(() => _alpha.Client.ValidateJwtAsync("web", token, _patience));
 
         using var admin = _alpha.Admin();
         await admin.DeleteEntryAsync(entry.Id, _patience);
         await RegisterAsync(_alpha, "/web", _beta.TrustDomain);
         await Eventually.IsTrueAsync(() => source.Current?.Bundles.Find(_beta.TrustDomain) is not null, "the federated bundle");
-        Assert.Equal("spiffe://beta.example/store", await JwtTokens.ValidateAsync(_alpha.WorkloadApi, "web", token, TimeProvider.System, _patience));
+        Assert.Equal("spiffe://beta.example/store", (await _alpha.Client.ValidateJwtAsync("web", token, _patience)).Id.Uri);
     }
 
     [Fact]

@@ -65,7 +65,7 @@ public sealed class LocalAuthorityTests
         await Eventually.IsTrueAsync(() => ActivatesAsync(client, next.AuthorityId), "everybody to have the key");
         await client.TaintAsync(jwt: true, first, _patience);
         await Eventually.IsTrueAsync(async () => KeyOf(await TokenAsync(domain)) == next.AuthorityId, "a token of the new key");
-        await JwtTokens.ValidateAsync(domain.WorkloadApi, "billing", token, TimeProvider.System, _patience);
+        await domain.Client.ValidateJwtAsync("billing", token, _patience);
         await client.RevokeAsync(jwt: true, first, _patience);
         await Eventually.IsTrueAsync(() => IsRefusedAsync(domain, token), "the old token to be refused");
     }
@@ -122,16 +122,16 @@ public sealed class LocalAuthorityTests
     {
         try
         {
-            await JwtTokens.ValidateAsync(domain.WorkloadApi, "billing", token, TimeProvider.System, _patience);
+            await domain.Client.ValidateJwtAsync("billing", token, _patience);
             return false;
         }
-        catch (JwtTokenException)
+        catch (WorkloadApiException)
         {
             return true;
         }
     }
 
-    private async Task<string> TokenAsync(TestTrustDomain domain) => (await JwtTokens.FetchAsync(domain.WorkloadApi, ["billing"], id: null, TimeProvider.System, _patience))[0].Token;
+    private async Task<string> TokenAsync(TestTrustDomain domain) => (await domain.Client.FetchJwtAsync(["billing"], null, _patience))[0].Token;
 
     private static string KeyOf(string token)
     {

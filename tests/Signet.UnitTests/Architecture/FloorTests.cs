@@ -12,11 +12,13 @@ public sealed class FloorTests
         ["Signet.Policy"] = ["Signet.Identity"],
         ["Signet.Authority"] = ["Signet.Identity"],
         ["Signet.Client"] = ["Signet.Identity", "Signet.Rpc"],
+        ["Signet.AspNetCore"] = ["Signet.Identity", "Signet.Client"],
         ["Signet.Hosting"] = ["Signet.Identity", "Signet.Rpc"],
         ["Signet.Server"] = ["Signet.Identity", "Signet.Rpc", "Signet.Authority", "Signet.Policy", "Signet.Client", "Signet.Hosting"],
         ["Signet.Agent"] = ["Signet.Identity", "Signet.Rpc", "Signet.Client", "Signet.Hosting"],
         ["Signet.Proxy"] = ["Signet.Identity", "Signet.Rpc", "Signet.Policy", "Signet.Client", "Signet.Hosting"],
-        ["signet"] = ["Signet.Identity", "Signet.Rpc", "Signet.Authority", "Signet.Policy", "Signet.Client", "Signet.Hosting", "Signet.Server", "Signet.Agent", "Signet.Proxy"],
+        ["Signet.Helper"] = ["Signet.Identity", "Signet.Rpc", "Signet.Client", "Signet.Hosting"],
+        ["signet"] = ["Signet.Identity", "Signet.Rpc", "Signet.Authority", "Signet.Policy", "Signet.Client", "Signet.Hosting", "Signet.Server", "Signet.Agent", "Signet.Proxy", "Signet.Helper"],
     };
 
     public static TheoryData<string> Projects => [.. MayReference.Keys];

@@ -12,7 +12,7 @@ public sealed class EventsDocumentTests
     private const string Begin = "<!-- events: begin -->\n", End = "<!-- events: end -->\n";
 
     private static readonly (string Project, int First, int Last)[] Ranges =
-        [("Signet.Hosting", 1000, 1999), ("Signet.Server", 2000, 2999), ("Signet.Agent", 3000, 3999), ("Signet.Proxy", 4000, 4999), ("signet", 5000, 5099)];
+        [("Signet.Hosting", 1000, 1999), ("Signet.Server", 2000, 2999), ("Signet.Agent", 3000, 3999), ("Signet.Proxy", 4000, 4999), ("signet", 5000, 5099), ("Signet.AspNetCore", 6000, 6099), ("Signet.Helper", 6100, 6199)];
 
     private static readonly string[] Silent = ["Signet.Identity", "Signet.Rpc", "Signet.Policy", "Signet.Authority", "Signet.Client"];
 

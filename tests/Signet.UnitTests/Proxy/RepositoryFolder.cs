@@ -3,7 +3,9 @@ namespace Signet.UnitTests.Proxy;
 /// <summary>Where documents lie that the code must agree with.</summary>
 internal static class RepositoryFolder
 {
-    public static string Read(params string[] path) => File.ReadAllText(Path.Combine([Root(), .. path]));
+    public static string Read(params string[] path) => File.ReadAllText(Find(path));
+
+    public static string Find(params string[] path) => Path.Combine([Root(), .. path]);
 
     private static string Root()
     {

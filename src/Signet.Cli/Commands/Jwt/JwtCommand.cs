@@ -126,11 +126,12 @@ internal static class JwtCommand
 
     private static async Task<(string? Id, string? Reason)> VerifyAtAgentAsync(WorkloadApiAddress address, string token, string audience, CliContext context, CancellationToken cancellationToken)
     {
+        using var client = new WorkloadApiClient(address, context.Time);
         try
         {
-            return (await JwtTokens.ValidateAsync(address, audience, token, context.Time, cancellationToken).ConfigureAwait(false), null);
+            return ((await client.ValidateJwtAsync(audience, token, cancellationToken).ConfigureAwait(false)).Id.Uri, null);
         }
-        catch (JwtTokenException refused)
+        catch (WorkloadApiException refused)
         {
             return (null, refused.Message);
         }

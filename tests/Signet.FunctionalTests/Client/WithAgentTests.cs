@@ -1,0 +1,137 @@
+using Grpc.Core;
+using Signet.Client;
+using Signet.Client.Http;
+using Signet.Client.Tls;
+using Signet.FunctionalTests.AspNetCore;
+using Signet.Identity.Spiffe;
+using Signet.Testing;
+
+namespace Signet.FunctionalTests.Client;
+
+/// <summary>The package as a stranger uses it, with a real agent and server.</summary>
+public sealed class WithAgentTests
+{
+    private static readonly TimeProvider Clock = TimeProvider.System;
+
+    private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(2)).Token;
+
+    [Fact]
+    public async Task A_client_fetches_everything_that_the_Workload_API_has()
+    {
+        await using var domain = await TestTrustDomain.StartAsync();
+        await domain.RegisterAsync("/web");
+        await using var source = new X509Source(domain.WorkloadApi, Clock);
+        var identity = await source.WaitAsync(_patience);
+
+        using var client = new WorkloadApiClient(domain.WorkloadApi, Clock);
+        Assert.Equal(identity.Default.Leaf, (await client.FetchX509Async(_patience)).Default.Leaf);
+        Assert.Equal(identity.Bundles.Find(TestTrustDomain.Name)!.Authorities, (await client.FetchX509BundlesAsync(_patience)).Find(TestTrustDomain.Name)!.Authorities);
+        Assert.Single((await client.FetchJwtBundlesAsync(_patience))[TestTrustDomain.Name].Authorities);
+        var token = Assert.Single(await client.FetchJwtAsync(["orders"], null, _patience));
+        var valid = await client.ValidateJwtAsync("orders", token.Token, _patience);
+        Assert.Equal(identity.Default.Id, valid.Id);
+        Assert.Equal("orders", valid.Claims.GetProperty("aud")[0].GetString());
+        Assert.DoesNotContain(token.Token, token.ToString(), StringComparison.Ordinal);
+
+        await using var bundles = new X509BundleSource(domain.WorkloadApi, Clock);
+        await Eventually.IsTrueAsync(() => bundles.Current.Find(TestTrustDomain.Name) is not null && bundles.Problem is null, "the bundle");
+    }
+
+    [Fact]
+    public async Task A_stream_tells_of_each_change_and_one_of_a_process_without_identity_is_refused()
+    {
+        await using var domain = await TestTrustDomain.StartAsync();
+        using var client = new WorkloadApiClient(domain.WorkloadApi, Clock);
+        await Eventually.IsTrueAsync(() => domain.AgentHost.Readiness.IsReady, "the agent");
+        Assert.Equal(StatusCode.PermissionDenied, (await Assert.ThrowsAsync<RpcException>(() => client.FetchX509Async(_patience))).StatusCode);
+
+        await domain.RegisterAsync("/web");
+        await using var source = new X509Source(domain.WorkloadApi, Clock);
+        await source.WaitAsync(_patience);
+        var counts = new List<int>();
+        await foreach (var identity in client.WatchX509Async(_patience))
+        {
+            counts.Add(identity.Svids.Count);
+            if (counts.Count == 1)
+            {
+                await domain.RegisterAsync("/second");
+            }
+            else if (identity.Svids.Count == 2)
+            {
+                break;
+            }
+        }
+
+        Assert.Equal(1, counts[0]);
+    }
+
+    [Fact]
+    public async Task Tokens_are_kept_renewed_at_half_their_life_and_given_while_the_agent_is_away()
+    {
+        await using var domain = await TestTrustDomain.StartAsync();
+        await domain.RegisterAsync("/web");
+        await using (var identity = new X509Source(domain.WorkloadApi, Clock))
+        {
+            await identity.WaitAsync(_patience);
+        }
+
+        var time = new ManualTimeProvider(Clock.GetUtcNow());
+        using var client = new WorkloadApiClient(domain.WorkloadApi, Clock);
+        await using var tokens = new JwtSource(client, time, () => 0.5);
+        var both = await Task.WhenAll(tokens.GetAsync("orders", _patience), tokens.GetAsync("orders", _patience));
+        Assert.Same(both[0], both[1]);
+        Assert.Same(both[0], await tokens.GetAsync("orders", _patience));
+        Assert.NotEqual(both[0].Token, (await tokens.GetAsync("billing", _patience)).Token);
+        Assert.NotEqual(both[0].Token, (await tokens.GetAsync(["orders", "billing"], null, _patience)).Token);
+
+        time.Advance(TimeSpan.FromMinutes(3));
+        var second = await tokens.GetAsync("orders", _patience);
+        Assert.NotSame(both[0], second);
+
+        await domain.StopAgentAsync();
+        time.Advance(TimeSpan.FromMinutes(1.9));
+        Assert.Equal(second, await tokens.GetAsync("orders", _patience));
+        time.Advance(TimeSpan.FromMinutes(10));
+        Assert.Equal(StatusCode.Unavailable, (await Assert.ThrowsAsync<RpcException>(() => tokens.GetAsync("orders", _patience))).StatusCode);
+        await domain.StartAgentAsync();
+        await tokens.DisposeAsync();
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => tokens.GetAsync("orders", _patience));
+    }
+
+    [Fact]
+    public async Task Another_caller_that_gives_up_takes_nobodys_token_away()
+    {
+        await using var domain = await TestTrustDomain.StartAsync();
+        await domain.RegisterAsync("/web");
+        await using (var identity = new X509Source(domain.WorkloadApi, Clock))
+        {
+            await identity.WaitAsync(_patience);
+        }
+
+        using var client = new WorkloadApiClient(domain.WorkloadApi, Clock);
+        await using var tokens = new JwtSource(client, Clock, () => 0.5);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => tokens.GetAsync("orders", new CancellationToken(canceled: true)));
+        Assert.Equal("/web", (await tokens.GetAsync("orders", _patience)).Id.Path);
+    }
+
+    [Fact]
+    public async Task An_HttpClient_that_is_kept_open_rotates_with_its_agent_and_no_request_fails()
+    {
+        await using var domain = await TestTrustDomain.StartAsync(TimeSpan.FromSeconds(14));
+        await domain.RegisterAsync("/web");
+        await using var source = new X509Source(domain.WorkloadApi, Clock);
+        await source.WaitAsync(_patience);
+        await using var app = await MutualTlsApp.StartAsync(source, Authorizer.Exactly(SpiffeId.Of(TestTrustDomain.Name, "/web")));
+        using var http = new HttpClient(new MutualTlsHandler(new MutualTls(source, Authorizer.MemberOf(TestTrustDomain.Name), Clock)));
+        var (serials, connections) = (new HashSet<string>(), new HashSet<string>());
+        await Eventually.IsTrueAsync(
+            async () =>
+            {
+                serials.Add(source.Current!.Default.Leaf.SerialHex);
+                connections.Add((await http.GetStringAsync(app.Address, _patience)).Split('|')[3]);
+                return serials.Count > 3;
+            },
+            "three rotations");
+        Assert.True(connections.Count >= 3, $"{connections.Count} connections");
+    }
+}
