@@ -62,6 +62,16 @@ public sealed class WorkloadApiClient : IDisposable
         message => JwtBundlesWire.TryRead(message, out var bundles, out var problem) ? bundles : throw new WorkloadApiException(problem),
         cancellationToken);
 
+    /// <summary>Both halves of the bundles that this process may use as they are now, by name of the trust domain.</summary>
+    public async Task<IReadOnlyList<SpiffeBundle>> FetchBundlesAsync(CancellationToken cancellationToken)
+    {
+        var x509 = await FetchX509BundlesAsync(cancellationToken).ConfigureAwait(false);
+        var jwt = await FetchJwtBundlesAsync(cancellationToken).ConfigureAwait(false);
+        return [.. x509.All.Select(bundle => bundle.TrustDomain).Union(jwt.Keys)
+            .OrderBy(trustDomain => trustDomain.Name, StringComparer.Ordinal)
+            .Select(trustDomain => SpiffeBundle.Of(x509.Find(trustDomain) ?? X509Bundle.Create(trustDomain, []), jwt.GetValueOrDefault(trustDomain) ?? JwtBundle.Empty(trustDomain)))];
+    }
+
     /// <summary>Tokens of this process's identities for these audiences, the default identity first (§6.2.1). At least one.</summary>
     /// <param name="audiences">At least one; a token should be for one service.</param>
     /// <param name="id">Of this identity only; null asks for all.</param>

@@ -100,9 +100,10 @@ internal static class FetchCommand
             IReadOnlyList<SpiffeBundle> bundles;
             try
             {
-                bundles = await FetchedBundles.FetchAsync(CliContext.AgentAddress(parsed.GetValue(socket)), context.Time, cancellationToken).ConfigureAwait(false);
+                using var client = new WorkloadApiClient(CliContext.AgentAddress(parsed.GetValue(socket)), context.Time);
+                bundles = await client.FetchBundlesAsync(cancellationToken).ConfigureAwait(false);
             }
-            catch (BundleException e)
+            catch (WorkloadApiException e)
             {
                 throw new CliError(e.Message, "is that the agent's socket? see: signet fetch x509");
             }

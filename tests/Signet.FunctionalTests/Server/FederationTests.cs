@@ -90,7 +90,8 @@ public sealed class FederationTests : IAsyncLifetime
         await source.WaitAsync(_patience);
         await Eventually.IsTrueAsync(() => source.Current!.Bundles.Find(_beta.TrustDomain) is not null, "the federated bundle");
 
-        var bundles = await FetchedBundles.FetchAsync(_alpha.WorkloadApi, TimeProvider.System, _patience);
+        using var client = new WorkloadApiClient(_alpha.WorkloadApi, TimeProvider.System);
+        var bundles = await client.FetchBundlesAsync(_patience);
         Assert.Equal(["alpha.example", "beta.example"], bundles.Select(bundle => bundle.TrustDomain.Name));
         Assert.All(bundles, bundle => Assert.True(bundle.X509.Authorities.Count == 1 && bundle.Jwt.Authorities.Count >= 1));
         Assert.Equal(["alpha.example", "beta.example"], (await FetchValidatorAsync("ALL")).Order(StringComparer.Ordinal));
