@@ -39,28 +39,3 @@ internal static class BundleMasks
         Message = result.Reason,
     };
 }
-
-/// <summary>Pages by name, in order.</summary>
-internal static class Paging
-{
-    public const int MaxBatch = 500;
-    private const int MaxPage = 500;
-
-    /// <param name="all">Sorted by name.</param>
-    /// <param name="token">The last name of the page before; empty for the first page.</param>
-    /// <param name="size">How many; 0 for as many as a page may have.</param>
-    public static (IReadOnlyList<T> Page, string Next) Of<T>(IReadOnlyDictionary<string, T> all, string token, int size)
-    {
-        var most = size is > 0 and <= MaxPage ? size : MaxPage;
-        var page = all.SkipWhile(pair => string.CompareOrdinal(pair.Key, token) <= 0).Take(most + 1).ToArray();
-        return ([.. page.Take(most).Select(pair => pair.Value)], page.Length > most ? page[most - 1].Key : "");
-    }
-
-    public static void CheckBatch(int count)
-    {
-        if (count > MaxBatch)
-        {
-            throw Rpcs.Invalid($"{count} in one call; the limit is {MaxBatch}");
-        }
-    }
-}

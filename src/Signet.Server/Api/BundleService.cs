@@ -49,7 +49,7 @@ internal sealed class BundleService(TrustDomain own, TrustFederation federation,
 
     public override Task<ListFederatedBundlesResponse> ListFederatedBundles(ListFederatedBundlesRequest request, ServerCallContext context)
     {
-        var (page, next) = Paging.Of(federation.Bundles.Current, request.PageToken, request.PageSize);
+        var (page, next) = Pages.Take(federation.Bundles.Current.Values, bundle => bundle.TrustDomain.Name, request.PageSize, request.PageToken, Pages.MaxBatch);
         var response = new ListFederatedBundlesResponse { NextPageToken = next };
         response.Bundles.AddRange(page.Select(bundle => bundle.ToWire().Only(request.OutputMask)));
         return Task.FromResult(response);
@@ -102,7 +102,7 @@ internal sealed class BundleService(TrustDomain own, TrustFederation federation,
     public override Task<BatchDeleteFederatedBundleResponse> BatchDeleteFederatedBundle(BatchDeleteFederatedBundleRequest request, ServerCallContext context) =>
         Rpcs.GuardAsync(async () =>
         {
-            Paging.CheckBatch(request.TrustDomains.Count);
+            Pages.CheckBatch(request.TrustDomains.Count, "trust domains");
             var mode = request.Mode switch
             {
                 BatchDeleteFederatedBundleRequest.Types.Mode.Restrict => DeletionMode.Restrict,
@@ -126,7 +126,7 @@ internal sealed class BundleService(TrustDomain own, TrustFederation federation,
     private async Task<IReadOnlyList<(WireStatus Status, WireBundle? Bundle)>> SetAllAsync(
         IReadOnlyCollection<WireBundle> wanted, Expected expected, BundleMask? mask, ServerCallContext context)
     {
-        Paging.CheckBatch(wanted.Count);
+        Pages.CheckBatch(wanted.Count, "bundles");
         var results = new List<(WireStatus, WireBundle?)>();
         foreach (var wire in wanted)
         {

@@ -15,8 +15,6 @@ namespace Signet.Server.Api;
 /// <summary>spire.api.server.entry.v1.Entry.</summary>
 internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries authorized, TimeProvider time) : Signet.Rpc.Wire.Spire.Server.Entry.Entry.EntryBase
 {
-    private const int MaxBatch = 500;
-
     /// <summary>How many entries one message of a synchronisation holds.</summary>
     private const int SyncPage = 500;
 
@@ -59,7 +57,7 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
     public override Task<BatchCreateEntryResponse> BatchCreateEntry(BatchCreateEntryRequest request, ServerCallContext context) =>
         Rpcs.GuardAsync(async () =>
         {
-            CheckBatch(request.Entries.Count);
+            Pages.CheckBatch(request.Entries.Count, "entries");
             var read = request.Entries
                 .Select(wire => SpireMapping.TryRead(wire, out var entry, out var problem) ? (Entry: entry, Problem: "") : (Entry: null, Problem: problem))
                 .ToArray();
@@ -79,7 +77,7 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
     public override Task<BatchUpdateEntryResponse> BatchUpdateEntry(BatchUpdateEntryRequest request, ServerCallContext context) =>
         Rpcs.GuardAsync(async () =>
         {
-            CheckBatch(request.Entries.Count);
+            Pages.CheckBatch(request.Entries.Count, "entries");
             var results = await directory.UpdateAsync([.. request.Entries.Select(wire => new EntryUpdate(wire.Id, Edit(wire, request.InputMask)))], JudgeOf(context), context.CancellationToken).ConfigureAwait(false);
             var response = new BatchUpdateEntryResponse();
             foreach (var (wire, result) in request.Entries.Zip(results))
@@ -98,7 +96,7 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
     public override Task<BatchDeleteEntryResponse> BatchDeleteEntry(BatchDeleteEntryRequest request, ServerCallContext context) =>
         Rpcs.GuardAsync(async () =>
         {
-            CheckBatch(request.Ids.Count);
+            Pages.CheckBatch(request.Ids.Count, "entries");
             var results = await directory.DeleteAsync([.. request.Ids], JudgeOf(context), context.CancellationToken).ConfigureAwait(false);
             var response = new BatchDeleteEntryResponse();
             foreach (var (id, result) in request.Ids.Zip(results))
@@ -204,14 +202,6 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
         var name = result.Entry?.Id ?? id;
         CallOf.Of(context).About(
             $"entry{(name.Length > 0 ? $" {Printable.Of(name)}" : "")}{(about is null ? "" : $" {about.SpiffeId}")}: {(result.Outcome == EntryOutcome.Done ? "OK" : $"{result.Outcome}: {result.Reason}")}");
-    }
-
-    private static void CheckBatch(int count)
-    {
-        if (count > MaxBatch)
-        {
-            throw Rpcs.Invalid($"{count} entries in one call; the limit is {MaxBatch}");
-        }
     }
 
     private static WireEntry ToWire(RegistrationEntry entry, EntryMask? mask) => Masks.Apply(entry.ToWire(), mask);

@@ -32,16 +32,10 @@ internal sealed class SvidService(
     ILogger<SvidService> log)
     : SVID.SVIDBase
 {
-    private const int MaxBatch = 500;
-
     public override Task<BatchNewX509SVIDResponse> BatchNewX509SVID(BatchNewX509SVIDRequest request, ServerCallContext context) =>
         Rpcs.GuardAsync(async () =>
         {
-            if (request.Params.Count > MaxBatch)
-            {
-                throw Rpcs.Invalid($"{request.Params.Count} requests in one call; the limit is {MaxBatch}");
-            }
-
+            Pages.CheckBatch(request.Params.Count, "requests");
             if (request.Params.Count == 0)
             {
                 throw Rpcs.Invalid("missing parameters");

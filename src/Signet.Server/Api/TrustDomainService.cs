@@ -19,8 +19,8 @@ internal sealed class TrustDomainService(TrustFederation federation, ILogger<Tru
 {
     public override Task<ListFederationRelationshipsResponse> ListFederationRelationships(ListFederationRelationshipsRequest request, ServerCallContext context)
     {
-        var shown = federation.Relationships.Current.Where(pair => request.IncludeStatic || !pair.Value.IsStatic).ToDictionary(StringComparer.Ordinal);
-        var (page, next) = Paging.Of(shown, request.PageToken, request.PageSize);
+        var shown = federation.Relationships.Current.Values.Where(relationship => request.IncludeStatic || !relationship.IsStatic);
+        var (page, next) = Pages.Take(shown, relationship => relationship.TrustDomain.Name, request.PageSize, request.PageToken);
         var response = new ListFederationRelationshipsResponse { NextPageToken = next };
         response.FederationRelationships.AddRange(page.Select(relationship => ToWire(relationship, request.OutputMask)));
         return Task.FromResult(response);
@@ -37,7 +37,7 @@ internal sealed class TrustDomainService(TrustFederation federation, ILogger<Tru
     public override Task<BatchCreateFederationRelationshipResponse> BatchCreateFederationRelationship(BatchCreateFederationRelationshipRequest request, ServerCallContext context) =>
         Rpcs.GuardAsync(async () =>
         {
-            Paging.CheckBatch(request.FederationRelationship.Count);
+            Pages.CheckBatch(request.FederationRelationship.Count, "relationships");
             var response = new BatchCreateFederationRelationshipResponse();
             foreach (var wire in request.FederationRelationship)
             {
@@ -51,7 +51,7 @@ internal sealed class TrustDomainService(TrustFederation federation, ILogger<Tru
     public override Task<BatchUpdateFederationRelationshipResponse> BatchUpdateFederationRelationship(BatchUpdateFederationRelationshipRequest request, ServerCallContext context) =>
         Rpcs.GuardAsync(async () =>
         {
-            Paging.CheckBatch(request.FederationRelationships.Count);
+            Pages.CheckBatch(request.FederationRelationships.Count, "relationships");
             var response = new BatchUpdateFederationRelationshipResponse();
             foreach (var wire in request.FederationRelationships)
             {
@@ -65,7 +65,7 @@ internal sealed class TrustDomainService(TrustFederation federation, ILogger<Tru
     public override Task<BatchDeleteFederationRelationshipResponse> BatchDeleteFederationRelationship(BatchDeleteFederationRelationshipRequest request, ServerCallContext context) =>
         Rpcs.GuardAsync(async () =>
         {
-            Paging.CheckBatch(request.TrustDomains.Count);
+            Pages.CheckBatch(request.TrustDomains.Count, "trust domains");
             var response = new BatchDeleteFederationRelationshipResponse();
             foreach (var name in request.TrustDomains)
             {
