@@ -6,8 +6,6 @@ using Signet.Hosting.PeerCredentials;
 using Signet.Identity.Registration;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Explain;
-using Signet.Rpc.Wire.Registration;
-using Selector = Signet.Identity.Registration.Selector;
 
 namespace Signet.Agent.WorkloadApi;
 
@@ -21,14 +19,14 @@ internal sealed class ExplainService(WorkloadAttestor attestor, IdentityCache ca
         var (view, held, now) = (cache.Current.View, cache.Current.Held, time.GetUtcNow());
         var explanation = EntryExplainer.Explain(view.Entries, verdict.Selectors, _ => null, now);
         var response = new WorkloadResponse { AttestationProblem = verdict.Problem, Entries = view.Entries.Length, ServerProblem = sync.Problem };
-        response.Selectors.AddRange(verdict.Selectors.OrderBy(selector => selector.ToString(), StringComparer.Ordinal).Select(ToWire));
+        response.Selectors.AddRange(verdict.Selectors.OrderBy(selector => selector.ToString(), StringComparer.Ordinal).Select(selector => selector.ToWire()));
         response.Matches.AddRange(explanation.Matches.Select(entry => new Match
         {
             Entry = entry.ToWire(),
             NotAfter = held.GetValueOrDefault(entry.Id) is { } svid && svid.IsValid(now) ? svid.Svid.NotAfter.ToUnixTimeSeconds() : 0,
             Problem = keeper.Refusals.GetValueOrDefault(entry.Id, ""),
         }));
-        response.NearMisses.AddRange(explanation.NearMisses.Select(ToWire));
+        response.NearMisses.AddRange(explanation.NearMisses.Select(miss => miss.ToWire()));
         return Task.FromResult(response);
     }
 
@@ -61,14 +59,4 @@ internal sealed class ExplainService(WorkloadAttestor attestor, IdentityCache ca
         && uint.TryParse(fields[2], NumberStyles.None, CultureInfo.InvariantCulture, out var id)
             ? id
             : null;
-
-    private static NearMiss ToWire(EntryNearMiss miss)
-    {
-        var wire = new NearMiss { Entry = miss.Entry.ToWire() };
-        wire.Missing.AddRange(miss.Missing.Select(ToWire));
-        wire.Reasons.AddRange(miss.Reasons);
-        return wire;
-    }
-
-    private static Rpc.Wire.Spire.Types.Selector ToWire(Selector selector) => new() { Type = selector.Type, Value = selector.Value };
 }

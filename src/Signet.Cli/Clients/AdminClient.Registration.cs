@@ -52,12 +52,14 @@ internal sealed partial class AdminClient
     public async Task<EntryExplanation> ExplainAsync(IReadOnlyList<Selector> selectors, SpiffeId? agent, CancellationToken cancellationToken)
     {
         var request = new ExplainRequest { AgentId = agent?.ToWire() };
-        request.Selectors.AddRange(selectors.Select(selector => new Rpc.Wire.Spire.Types.Selector { Type = selector.Type, Value = selector.Value }));
+        request.Selectors.AddRange(selectors.Select(selector => selector.ToWire()));
         var response = await new RegistrationApi.RegistrationClient(channel).ExplainAsync(request, Options(cancellationToken)).ResponseAsync.ConfigureAwait(false);
         return new EntryExplanation(
             [.. response.Matches.Select(Read)],
-            [.. response.NearMisses.Select(miss => new EntryNearMiss(Read(miss.Entry), [.. miss.Missing.Select(wire => new Selector(wire.Type, wire.Value))], [.. miss.Reasons]))]);
+            [.. response.NearMisses.Select(Read)]);
     }
+
+    private static EntryNearMiss Read(NearMiss wire) => ExplanationMapping.TryRead(wire, out var miss, out var problem) ? miss : throw Broken(problem);
 
     private static EntryChange Read(Change wire) => new(
         wire.Step switch

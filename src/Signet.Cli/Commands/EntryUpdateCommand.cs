@@ -58,7 +58,7 @@ internal static class EntryUpdateCommand
                 Admin = parsed.GetValue(isAdmin) ?? false,
                 Downstream = parsed.GetValue(downstream) ?? false,
             };
-            wanted.Selectors.AddRange((parsed.GetValue(selectors) ?? []).Select(selector => new Rpc.Wire.Spire.Types.Selector { Type = selector.Type, Value = selector.Value }));
+            wanted.Selectors.AddRange((parsed.GetValue(selectors) ?? []).Select(selector => selector.ToWire()));
             wanted.DnsNames.AddRange((parsed.GetValue(dns) ?? []).Where(name => name.Length > 0));
             using var client = await context.AdminAsync(parsed, cancellationToken).ConfigureAwait(false);
             var entry = await client.UpdateEntryAsync(wanted, mask, cancellationToken).ConfigureAwait(false);

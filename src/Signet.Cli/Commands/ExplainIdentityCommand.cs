@@ -87,12 +87,15 @@ internal static class ExplainIdentityCommand
         return new Told(
             [.. response.Selectors.Select(wire => new Selector(wire.Type, wire.Value))],
             response.AttestationProblem.Length > 0 ? [] : [.. response.Matches.Select(match => new ToldIdentity(Read(match.Entry), match.NotAfter > 0 ? DateTimeOffset.FromUnixTimeSeconds(match.NotAfter) : null, match.Problem))],
-            [.. response.NearMisses.Select(miss => new EntryNearMiss(Read(miss.Entry), [.. miss.Missing.Select(wire => new Selector(wire.Type, wire.Value))], [.. miss.Reasons]))],
+            [.. response.NearMisses.Select(Read)],
             remarks);
     }
 
     private static RegistrationEntry Read(Rpc.Wire.Spire.Types.Entry wire) =>
         SpireMapping.TryRead(wire, out var entry, out var problem) ? entry : throw new RpcException(new Status(StatusCode.Internal, problem));
+
+    private static EntryNearMiss Read(Rpc.Wire.Registration.NearMiss wire) =>
+        ExplanationMapping.TryRead(wire, out var miss, out var problem) ? miss : throw new RpcException(new Status(StatusCode.Internal, problem));
 
     private static JsonObject Json(Told told) => new()
     {

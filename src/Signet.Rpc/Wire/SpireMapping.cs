@@ -33,6 +33,8 @@ public static class SpireMapping
         return true;
     }
 
+    public static Spire.Types.Selector ToWire(this Selector selector) => new() { Type = selector.Type, Value = selector.Value };
+
     public static Entry ToWire(this RegistrationEntry entry)
     {
         var wire = new Entry
@@ -49,7 +51,7 @@ public static class SpireMapping
             Hint = entry.Hint,
             CreatedAt = entry.CreatedAt.ToUnixTimeSeconds(),
         };
-        wire.Selectors.AddRange(entry.Selectors.Select(selector => new Spire.Types.Selector { Type = selector.Type, Value = selector.Value }));
+        wire.Selectors.AddRange(entry.Selectors.Select(ToWire));
         wire.DnsNames.AddRange(entry.DnsNames);
         wire.FederatesWith.AddRange(entry.FederatesWith.Select(trustDomain => trustDomain.Name));
         return wire;

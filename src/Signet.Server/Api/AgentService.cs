@@ -183,7 +183,7 @@ internal sealed class AgentService(
             Banned = agent.Banned,
             CanReattest = agent.CanReattest,
         };
-        wire.Selectors.AddRange(agent.Selectors.Select(selector => new Rpc.Wire.Spire.Types.Selector { Type = selector.Type, Value = selector.Value }));
+        wire.Selectors.AddRange(agent.Selectors.Select(selector => selector.ToWire()));
         return Masks.Apply(wire, mask);
     }
 }

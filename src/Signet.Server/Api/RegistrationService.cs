@@ -52,13 +52,7 @@ internal sealed class RegistrationService(EntryDirectory directory, AuthorizedEn
         var explanation = EntryExplainer.Explain([.. directory.Entries.Values], selectors, Obstacle(agent), time.GetUtcNow());
         var response = new ExplainResponse();
         response.Matches.AddRange(explanation.Matches.Select(entry => entry.ToWire()));
-        response.NearMisses.AddRange(explanation.NearMisses.Select(miss =>
-        {
-            var wire = new NearMiss { Entry = miss.Entry.ToWire() };
-            wire.Missing.AddRange(miss.Missing.Select(selector => new Rpc.Wire.Spire.Types.Selector { Type = selector.Type, Value = selector.Value }));
-            wire.Reasons.AddRange(miss.Reasons);
-            return wire;
-        }));
+        response.NearMisses.AddRange(explanation.NearMisses.Select(miss => miss.ToWire()));
         return Task.FromResult(response);
     }
 
