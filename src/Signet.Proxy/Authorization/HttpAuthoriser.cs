@@ -1,5 +1,5 @@
-using System.Net;
 using System.Text;
+using Signet.Hosting;
 using Signet.Identity.Spiffe;
 using Signet.Policy;
 using Signet.Proxy.L7;
@@ -25,19 +25,12 @@ internal sealed class HttpAuthoriser : IAuthoriser
     public HttpAuthoriser(ExternalAuthoriser settings, Func<CancellationToken, ValueTask<Stream>> connect)
     {
         (_settings, _authority) = (settings, AuthoriserRoute.Authority(settings));
-        _http = new HttpMessageInvoker(new SocketsHttpHandler
-        {
-            ConnectCallback = (_, cancellationToken) => connect(cancellationToken),
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            UseProxy = false,
-            ActivityHeadersPropagator = null,
-            AutomaticDecompression = DecompressionMethods.None,
-            MaxResponseHeadersLength = MaxHeadKilobytes,
-            MaxResponseDrainSize = MaxBody,
-            RequestHeaderEncodingSelector = (_, _) => Encoding.Latin1,
-            ResponseHeaderEncodingSelector = (_, _) => Encoding.Latin1,
-        });
+        var handler = StrictHttpHandler.Create(MaxHeadKilobytes);
+        handler.ConnectCallback = (_, cancellationToken) => connect(cancellationToken);
+        handler.MaxResponseDrainSize = MaxBody;
+        handler.RequestHeaderEncodingSelector = (_, _) => Encoding.Latin1;
+        handler.ResponseHeaderEncodingSelector = (_, _) => Encoding.Latin1;
+        _http = new HttpMessageInvoker(handler);
     }
 
     public async Task<CheckAnswer> CheckAsync(CheckSubject subject, CancellationToken cancellationToken)

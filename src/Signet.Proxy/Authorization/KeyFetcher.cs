@@ -3,6 +3,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using Signet.Hosting;
 using Signet.Identity.Spiffe;
 using Signet.Policy.Jwt;
 
@@ -30,19 +31,12 @@ internal sealed class KeyFetcher : IDisposable
             trust.CustomTrustStore.AddRange(roots);
         }
 
-        _http = new HttpMessageInvoker(new SocketsHttpHandler
-        {
-            SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = trust },
-            ConnectCallback = ConnectAsync,
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            UseProxy = false,
-            ActivityHeadersPropagator = null,
-            AutomaticDecompression = DecompressionMethods.None,
-            MaxResponseHeadersLength = MaxHeadKilobytes,
-            MaxResponseDrainSize = 0,
-            PooledConnectionLifetime = TimeSpan.Zero,
-        });
+        var handler = StrictHttpHandler.Create(MaxHeadKilobytes);
+        handler.SslOptions = new SslClientAuthenticationOptions { CertificateChainPolicy = trust };
+        handler.ConnectCallback = ConnectAsync;
+        handler.MaxResponseDrainSize = 0;
+        handler.PooledConnectionLifetime = TimeSpan.Zero;
+        _http = new HttpMessageInvoker(handler);
     }
 
     /// <summary>Whether keys may be fetched from there at all.</summary>

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Signet.Hosting;
 using Signet.Identity.Spiffe;
 using Signet.Rpc.Wire.Attestation;
 
@@ -28,18 +29,11 @@ internal sealed class ChallengeFetcher : IDisposable
     public ChallengeFetcher(IReadOnlyList<IPNetwork> allowed, NameResolver resolve, TimeProvider time)
     {
         (_allowed, _resolve, _time) = (allowed, resolve, time);
-        _http = new HttpMessageInvoker(new SocketsHttpHandler
-        {
-            ConnectCallback = ConnectAsync,
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            UseProxy = false,
-            ActivityHeadersPropagator = null,
-            AutomaticDecompression = DecompressionMethods.None,
-            MaxResponseHeadersLength = MaxHeadKilobytes,
-            MaxResponseDrainSize = 0,
-            PooledConnectionLifetime = TimeSpan.Zero,
-        });
+        var handler = StrictHttpHandler.Create(MaxHeadKilobytes);
+        handler.ConnectCallback = ConnectAsync;
+        handler.MaxResponseDrainSize = 0;
+        handler.PooledConnectionLifetime = TimeSpan.Zero;
+        _http = new HttpMessageInvoker(handler);
     }
 
     /// <returns>The text without white space around it, or why there is none, for the operator.</returns>

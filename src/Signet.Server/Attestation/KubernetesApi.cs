@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Signet.Client.Tls;
+using Signet.Hosting;
 using Signet.Hosting.Files;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
@@ -31,19 +32,12 @@ internal sealed class KubernetesApi : IDisposable
     public KubernetesApi(K8sClusterConfig config, TimeProvider time)
     {
         (_config, _time) = (config, time);
-        _http = new HttpMessageInvoker(new SocketsHttpHandler
-        {
-            SslOptions = SvidTls.Client(credential: null, config.Server.Host, JudgeServer),
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            UseProxy = false,
-            ActivityHeadersPropagator = null,
-            AutomaticDecompression = DecompressionMethods.None,
-            MaxResponseHeadersLength = MaxHeadKilobytes,
-            MaxConnectionsPerServer = MaxConnections,
-            PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1),
-            PooledConnectionLifetime = TimeSpan.FromMinutes(10),
-        });
+        var handler = StrictHttpHandler.Create(MaxHeadKilobytes);
+        handler.SslOptions = SvidTls.Client(credential: null, config.Server.Host, JudgeServer);
+        handler.MaxConnectionsPerServer = MaxConnections;
+        handler.PooledConnectionIdleTimeout = TimeSpan.FromMinutes(1);
+        handler.PooledConnectionLifetime = TimeSpan.FromMinutes(10);
+        _http = new HttpMessageInvoker(handler);
     }
 
     /// <exception cref="KubernetesException">It cannot be asked.</exception>

@@ -3,6 +3,7 @@ using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Signet.Client.Tls;
+using Signet.Hosting;
 using Signet.Identity.Jose;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
@@ -48,17 +49,10 @@ internal sealed class BundleFetcher(Func<TrustDomain, X509Bundle?> trust, X509Ce
         }
 
         // Each fetch makes its own connection: what was believed an hour ago must not count now.
-        using var http = new HttpMessageInvoker(new SocketsHttpHandler
-        {
-            SslOptions = tls,
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            UseProxy = false,
-            ActivityHeadersPropagator = null,
-            AutomaticDecompression = DecompressionMethods.None,
-            MaxResponseHeadersLength = MaxHeadKilobytes,
-            MaxResponseDrainSize = 0,
-        });
+        var handler = StrictHttpHandler.Create(MaxHeadKilobytes);
+        handler.SslOptions = tls;
+        handler.MaxResponseDrainSize = 0;
+        using var http = new HttpMessageInvoker(handler);
         using var patience = new CancellationTokenSource(Timeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
         try
