@@ -36,8 +36,10 @@ public sealed partial class Http2Connection
             var now = _options.Time.GetTimestamp();
             if (_closeDue <= now)
             {
-                isOver = true;
-                _closeDue = null;
+                isOver = !_awaitsPeer;
+                _closeDue = _awaitsPeer ? After(_options.LastWords) : null;
+                _awaitsPeer = false;
+                _writer.Complete_NeedsLock(true);
             }
 
             if (!_isClosing)

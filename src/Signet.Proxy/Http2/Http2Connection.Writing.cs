@@ -68,7 +68,7 @@ public sealed partial class Http2Connection
                         batch = _out.Take(out length);
                         _reader.Complete_NeedsLock(true);
                     }
-                    else if (_isClosing)
+                    else if (_isClosing && !_awaitsPeer)
                     {
                         break;
                     }

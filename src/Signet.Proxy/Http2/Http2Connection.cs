@@ -34,6 +34,7 @@ public sealed partial class Http2Connection : IAsyncDisposable
     private int _peerMaxStreams = AssumedMaxStreams;
     private int _peerLastStream = int.MaxValue;
     private bool _isDraining;
+    private bool _awaitsPeer;
     private bool _isClosing;
     private bool _isBroken;
 
@@ -376,12 +377,16 @@ public sealed partial class Http2Connection : IAsyncDisposable
         if ((saidAll || peerGoes) && _streams.Count == 0 && !_isClosing)
         {
             _end = new Http2End(IsOrderly: true, Http2Error.NoError, "drained");
-            Close_NeedsLock();
+            Close_NeedsLock(afterPeer: IsServer);
         }
     }
 
     /// <summary>What is gathered is still written; then this side ends its direction and waits a moment for the peer's end.</summary>
-    private void Close_NeedsLock()
+    /// <param name="afterPeer">
+    /// The peer, who knows that no stream is left, may end first: a client may be about to send a request, and takes it elsewhere if it finds
+    /// that it was told to go, but fails it if it finds the connection ended.
+    /// </param>
+    private void Close_NeedsLock(bool afterPeer = false)
     {
         if (!_isClosing)
         {
@@ -390,6 +395,7 @@ public sealed partial class Http2Connection : IAsyncDisposable
             Rearm_NeedsLock();
         }
 
+        _awaitsPeer = afterPeer;
         _writer.Complete_NeedsLock(true);
         _reader.Complete_NeedsLock(true);
         _greeting.Complete_NeedsLock(false);

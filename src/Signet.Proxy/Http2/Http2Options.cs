@@ -51,7 +51,7 @@ public sealed record Http2Options
     /// <summary>How long a peer that was told to go may send requests that it sent before it knew; its PING answer ends the wait.</summary>
     public TimeSpan GoAwayGrace { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long last words may take to be read before the connection is broken.</summary>
+    /// <summary>How long last words may take to be read before the connection is broken, and before it how long a drained peer may take to end first.</summary>
     public TimeSpan LastWords { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>How long a connection may have no stream before it is drained, as far as it is noticed when something else falls due; null: for ever.</summary>

@@ -183,6 +183,11 @@ public sealed class ForeignClientTests
             Assert.All(await Task.WhenAll(requests), length => Assert.Equal(20_000, length));
         }
 
+        foreach (var connection in server.Connections)
+        {
+            connection.Drain();
+        }
+
         await Eventually.IsTrueAsync(() => server.Connections.Count > 5 && server.Ends.Count() == server.Connections.Count, "the drained connections ended");
         Assert.All(server.Ends, end => Assert.True(end.IsOrderly, end.Reason));
     }
