@@ -5,10 +5,10 @@ namespace Signet.Testing;
 /// <summary>Waits for something that happens on another thread: polls with a deadline, so that a test never sleeps longer than it must.</summary>
 public static class Eventually
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(90);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(5);
 
-    /// <exception cref="TimeoutException">The condition did not come true within 30 s.</exception>
+    /// <exception cref="TimeoutException">The condition did not come true within 90 s.</exception>
     public static Task IsTrueAsync(Func<bool> condition, string what) => IsTrueAsync(() => Task.FromResult(condition()), what);
 
     /// <inheritdoc cref="IsTrueAsync(Func{bool}, string)"/>
