@@ -56,6 +56,7 @@ internal static class ConfigPage
             {
                 ["minVersion"] = config.Tls.MinVersion == TlsVersion.Tls12 ? "1.2" : "1.3",
                 ["resumption"] = config.Tls.Resumption,
+                ["neverResumed"] = AdminPages.Texts(config.Tls.NeverResumed.Select(pattern => pattern.ToString())),
                 ["tunnel"] = config.Tls.Tunnel,
             },
             ["timeouts"] = Of(config.Timeouts),

@@ -20,6 +20,9 @@ public sealed record TlsConfig
     /// </summary>
     public bool Resumption { get; init; } = true;
 
+    /// <summary>Peers that may not: each of their inbound connections makes a full handshake.</summary>
+    public IReadOnlyList<PeerPattern> NeverResumed { get; init; } = [];
+
     /// <summary>Whether TCP connections to one peer share a session between two Signet proxies, each as a stream of its own that is decided by itself.</summary>
     public bool Tunnel { get; init; } = true;
 
@@ -30,6 +33,7 @@ public sealed record TlsConfig
         {
             MinVersion = section.Choice("minVersion", defaults.MinVersion, ("1.2", TlsVersion.Tls12), ("1.3", TlsVersion.Tls13)),
             Resumption = section.Flag("resumption", defaults.Resumption),
+            NeverResumed = PeerPattern.ReadAll(section, "neverResumed"),
             Tunnel = section.Flag("tunnel", defaults.Tunnel),
         };
     }

@@ -227,7 +227,8 @@ internal sealed class InboundConnection(
         var forHttp = port.Protocol.IsHttp() || (port.Protocol == AppProtocol.Auto && MeshAlpn.SaysHttp(offered) != false);
         var setup = new TlsServerSetup(
             port.Resumption ? identity.Certificate.Server : identity.Certificate.ServerWithoutSessions, MeshAlpn.Select(offered, forHttp, core.Config.Tls.Tunnel),
-            presented => identity.Verdicts.Judge(presented, CertificateUsage.Client, expected: null, core.Time.GetUtcNow()), core.Time);
+            presented => identity.Verdicts.Judge(presented, CertificateUsage.Client, expected: null, core.Time.GetUtcNow()), core.Time,
+            core.Config.Tls.NeverResumed);
         return Handshake.RunAsync(core, Direction.Inbound, token => TlsEngine.AcceptAsync(socket, raw.Available, setup, token), live.Token);
     }
 

@@ -113,6 +113,12 @@ internal static unsafe partial class LibSsl
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_num_tickets")]
     public static partial int SetTicketCount(nint context, nuint count);
 
+    [LibraryImport(Ssl, EntryPoint = "SSL_set_num_tickets")]
+    public static partial int SetTicketCountOf(nint ssl, nuint count);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_remove_session")]
+    public static partial int ForgetSession(nint context, nint session);
+
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_timeout")]
     public static partial nint SetSessionsTimeout(nint context, nint seconds);
 

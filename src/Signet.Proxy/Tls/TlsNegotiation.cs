@@ -68,8 +68,24 @@ internal sealed class TlsNegotiation
     {
         Answer = JudgeStack(stack, leaf: 0);
         EndSessionWithPeer(ssl);
+        if (IsNeverResumed)
+        {
+            _ = LibSsl.SetTicketCountOf(ssl, 0);
+        }
+
         return AlertFor(Answer.Value);
     }
+
+    /// <summary>The handshake has succeeded, and its last message has not left yet: TLS 1.2 named its session before it knew the peer.</summary>
+    public void Complete(nint ssl)
+    {
+        if (IsNeverResumed)
+        {
+            _ = LibSsl.ForgetSession(Context.DangerousGetHandle(), LibSsl.Session(ssl));
+        }
+    }
+
+    private bool IsNeverResumed => _server is { NeverResumed: var patterns } && Answer is { Peer.Id: { } id } && patterns.Any(pattern => pattern.Matches(id));
 
     /// <summary>A client that has a new certificate and an old session gets a full handshake, and is not refused for what it no longer presents.</summary>
     private void EndSessionWithPeer(nint ssl)

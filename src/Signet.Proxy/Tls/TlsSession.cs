@@ -1,3 +1,4 @@
+using Signet.Proxy.Config;
 using Signet.Proxy.Transport;
 
 namespace Signet.Proxy.Tls;
@@ -7,7 +8,9 @@ namespace Signet.Proxy.Tls;
 /// <param name="Alpn">The protocol name to select, one that the client offered; null selects none.</param>
 /// <param name="Judge">Asked once with the peer's certificates, DER, leaf first; without a peer in its answer there is no session.</param>
 /// <param name="Time">Sessions end with the peer's certificate.</param>
-internal sealed record TlsServerSetup(TlsContext Context, string? Alpn, Func<IReadOnlyList<ReadOnlyMemory<byte>>, Judgement> Judge, TimeProvider Time);
+/// <param name="NeverResumed">Whose handshakes are full each time.</param>
+internal sealed record TlsServerSetup(
+    TlsContext Context, string? Alpn, Func<IReadOnlyList<ReadOnlyMemory<byte>>, Judgement> Judge, TimeProvider Time, IReadOnlyList<PeerPattern> NeverResumed);
 
 /// <summary>What a handshake as client takes.</summary>
 /// <param name="Credential">What this side presents.</param>

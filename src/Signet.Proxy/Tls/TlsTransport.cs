@@ -338,6 +338,11 @@ internal sealed class TlsTransport : ITransport
 
         Loop.ActiveTls = null;
         var error = result == 1 || isStuck ? null : LibSsl.TakeError();
+        if (result == 1)
+        {
+            Negotiation.Complete(_ssl);
+        }
+
         Flush(cipher);
         return result == 1 ? Finish() : isStuck && _failure is null ? null : Refused(error);
     }

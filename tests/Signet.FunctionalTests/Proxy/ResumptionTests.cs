@@ -104,6 +104,25 @@ public sealed class ResumptionTests
     }
 
     [Theory]
+    [InlineData(OpenSslClient.Tls13, "spiffe://example.org/ns/default/sa/web")]
+    [InlineData(OpenSslClient.Tls12, "spiffe://example.org/ns/default/sa/web")]
+    [InlineData(OpenSslClient.Tls12, "spiffe://example.org/ns/*")]
+    public async Task Does_not_for_a_peer_who_never_may_while_others_do(int version, string never)
+    {
+        Assert.True(PeerPattern.TryParse(never, out var pattern, out _));
+        await using var app = App.Echo();
+        await using var world = await ProxyWorld.InboundAsync(
+            app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp, change: config => config with { Tls = new TlsConfig { NeverResumed = [pattern] } });
+        await FullAgainAsync(world, world, version);
+
+        var other = world.Authority.Svid("/other/web");
+        using var session = await FirstAsync(world, other, version);
+        using var second = await OpenSslClient.ConnectAsync(world.Inbound, other, version, session: session);
+        Assert.Equal("again", await second.EchoAsync("again"));
+        Assert.True(second.IsResumed);
+    }
+
+    [Theory]
     [InlineData(OpenSslClient.Tls13)]
     [InlineData(OpenSslClient.Tls12)]
     public async Task Does_not_after_the_own_identity_was_rotated(int version)
