@@ -16,12 +16,13 @@ namespace Signet.Proxy.Authorization;
 internal sealed record CheckSubject(DateTimeOffset Began, IPEndPoint Source, IPEndPoint? Destination, SpiffeId? Peer, SpiffeId? Self, string? Sni, CheckedRequest? Http);
 
 /// <param name="Id">The request's ID.</param>
+/// <param name="Version">As in <c>HTTP/1.1</c> or <c>HTTP/2</c>.</param>
 /// <param name="Method">The method.</param>
 /// <param name="Host">The host.</param>
 /// <param name="Path">The path as it was judged, with the query as it came.</param>
 /// <param name="Size">The body's length in bytes; -1 when it is not known.</param>
 /// <param name="Fields">The fields that would go to the application.</param>
-internal sealed record CheckedRequest(string? Id, string Method, string Host, string Path, long Size, IReadOnlyList<KeyValuePair<string, string>> Fields);
+internal sealed record CheckedRequest(string? Id, string Version, string Method, string Host, string Path, long Size, IReadOnlyList<KeyValuePair<string, string>> Fields);
 
 /// <summary>How asking an external authoriser ended: the label of its metric.</summary>
 internal enum CheckResult

@@ -57,7 +57,7 @@ internal sealed class GrpcAuthoriser : IAuthoriser
                 Host = http.Host,
                 Scheme = "http",
                 Size = http.Size,
-                Protocol = "HTTP/1.1",
+                Protocol = http.Version,
             };
             AddFields(request.Http, http);
         }

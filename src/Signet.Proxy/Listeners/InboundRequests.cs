@@ -123,7 +123,7 @@ internal sealed class InboundRequests : IHttpRole
         {
             List<KeyValuePair<string, string>> seen = [.. fields];
             var size = head.Body.Kind == BodyKind.Chunked ? -1 : head.Body.Length;
-            return _connection.Subject(record, new CheckedRequest(record.RequestId, head.Method, head.Host, JudgedPath(), size, seen));
+            return _connection.Subject(record, new CheckedRequest(record.RequestId, record.HttpVersion!, head.Method, head.Host, JudgedPath(), size, seen));
         }
     }
 

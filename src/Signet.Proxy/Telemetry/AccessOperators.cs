@@ -22,7 +22,7 @@ internal static class AccessOperators
         new("DURATION_US", Number: record => (long)record.Duration.TotalMicroseconds),
         new("BYTES_RECEIVED", Number: record => record.BytesReceived),
         new("BYTES_SENT", Number: record => record.BytesSent),
-        new("PROTOCOL", record => record.Version switch { "1.0" => "HTTP/1.0", "1.1" => "HTTP/1.1", "2" => "HTTP/2", _ => record.Protocol }),
+        new("PROTOCOL", record => record.HttpVersion ?? record.Protocol),
         new("RESPONSE_CODE", Number: record => record.Code),
         new("GRPC_STATUS_NUMBER", Number: record => record.GrpcStatus),
         new("RESPONSE_FLAGS", record => record.Refusal?.ToString()),

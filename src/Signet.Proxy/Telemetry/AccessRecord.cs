@@ -62,6 +62,9 @@ internal sealed class AccessRecord
     /// <summary>The version of HTTP in which the request came: <c>1.0</c>, <c>1.1</c> or <c>2</c>.</summary>
     public string? Version { get; set; }
 
+    /// <summary>The same as <c>HTTP/1.1</c> or <c>HTTP/2</c>; null for what is not HTTP.</summary>
+    public string? HttpVersion => Version switch { "1.0" => "HTTP/1.0", "1.1" => "HTTP/1.1", "2" => "HTTP/2", _ => null };
+
     public string? Method { get; set; }
 
     public string? Host { get; set; }

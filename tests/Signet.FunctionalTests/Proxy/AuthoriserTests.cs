@@ -58,6 +58,23 @@ public sealed class AuthoriserTests
         Assert.Equal("127.0.0.1", question.Source.Address.SocketAddress.Address);
     }
 
+    [Theory]
+    [InlineData("1.1", "HTTP/1.1")]
+    [InlineData("2.0", "HTTP/2")]
+    public async Task An_authoriser_is_told_in_which_version_of_HTTP_the_client_asks(string version, string told)
+    {
+        await using var app = await KestrelApp.StartAsync(Microsoft.AspNetCore.Server.Kestrel.Core.HttpProtocols.Http1);
+        await using var authoriser = await StartAsync(_ => Allow());
+        await using var mesh = new Mesh(Grpc(authoriser.EndPoint));
+        await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, AskAboutAsk, change: mesh.Configure);
+        await using var web = await ProxyWorld.OutboundAsync([orders.Inbound], orders.Authority, version == "2.0" ? AppProtocol.Http2 : AppProtocol.Http);
+        using var http = new HttpClient();
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{web.Outbound}/ask/me") { Version = Version.Parse(version), VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using var response = await http.SendAsync(request);
+        Assert.Equal(200, (int)response.StatusCode);
+        Assert.Equal(told, Assert.Single(authoriser.Questions).Request.Http.Protocol);
+    }
+
     [Fact]
     public async Task A_gRPC_authoriser_that_denies_has_the_last_word_but_not_every_word()
     {
