@@ -11,6 +11,9 @@ public enum MutualTlsProblem
     /// <summary>This side's SVID expired and no newer one came.</summary>
     IdentityExpired,
 
+    /// <summary>This side's SVID has a key that .NET cannot present (<see cref="TlsCredential.CanPresent"/>).</summary>
+    KeyNotUsable,
+
     /// <summary>The peer has not proved who it is.</summary>
     PeerNotTrusted,
 
