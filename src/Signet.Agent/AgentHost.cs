@@ -60,7 +60,8 @@ public sealed class AgentHost : IAsyncDisposable
             ?? throw new AgentStartException(problem);
 
         // 2. What it may hand out.
-        var server = new ServerLink(identity, config.Server.Host, config.Server.Port, time);
+        var svidKeys = new SvidKeys(config.SvidKeyType);
+        var server = new ServerLink(identity, config.Server.Host, config.Server.Port, svidKeys, time);
         var cache = new IdentityCache();
         var clients = new ClientLedger();
         var sync = new NodeSync(identity, server, config.Attestor.Build(), cache, clients, time, chance, logs.CreateLogger<NodeSync>());
@@ -80,7 +81,7 @@ public sealed class AgentHost : IAsyncDisposable
                 .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects, tokens, time)), WorkloadHeader.CheckAsync)
                 .Add(Applied.Descriptor, Applied.BindService(new AppliedService(subjects, clients)), WorkloadHeader.CheckAsync)
                 .Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(new SdsService(subjects, cache, metrics, logs.CreateLogger<SdsService>())))
-                .Add(Explain.Descriptor, Explain.BindService(new ExplainService(attestor, cache, sync, keeper, NativeUser.EffectiveId(), time)))
+                .Add(Explain.Descriptor, Explain.BindService(new ExplainService(attestor, cache, sync, keeper, svidKeys, NativeUser.EffectiveId(), time)))
                 .Add(Health.Descriptor, Health.BindService(health))
                 .AddReflection(),
             time,

@@ -3,6 +3,7 @@ using Signet.Authority.Rotation;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Hosting.Logging;
+using Signet.Identity.Jose;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server.Access;
@@ -132,11 +133,23 @@ public sealed record ServerConfig
                 IsExternal = upstream is not null,
                 TrustDomain = trustDomain,
                 KeyType = keyType,
+                JwtAlgorithm = ReadJwtAlgorithm(svid),
                 AnchorTtl = ca.Duration("anchorTtl", TimeSpan.FromDays(3650), ShortestTtl),
                 IssuingTtl = ca.Duration("ttl", TimeSpan.FromHours(24), ShortestTtl),
                 Subject = new CertificateSubject(subject.Text("country", ""), subject.Text("organization", "Signet"), subject.Text("commonName", "")),
             },
         };
+    }
+
+    private static JwsAlgorithm? ReadJwtAlgorithm(ConfigSection svid)
+    {
+        var algorithm = JwsAlgorithm.Find(svid.Text("jwtAlgorithm"));
+        if (algorithm is null && svid.Text("jwtAlgorithm") is { } name)
+        {
+            svid.Problem("jwtAlgorithm", $"\"{Printable.Of(name)}\" is not an algorithm of JWT-SVIDs; write one of {string.Join(", ", JwsAlgorithm.Names)}");
+        }
+
+        return algorithm;
     }
 
     private static DesiredFolderConfig? ReadDesiredFolder(ConfigSection registration, TrustDomain trustDomain)

@@ -20,7 +20,7 @@ namespace Signet.Agent.Identities;
 /// The agent's connection to the server. Every connection proves the server to be <c>…/spire/server</c> of the own trust domain and
 /// presents the agent's newest SVID. Thread-safe.
 /// </summary>
-internal sealed class ServerLink(AgentIdentity identity, string host, int port, TimeProvider time) : IDisposable
+internal sealed class ServerLink(AgentIdentity identity, string host, int port, SvidKeys svidKeys, TimeProvider time) : IDisposable
 {
     /// <summary>No attestor needs more.</summary>
     private const int MaxChallenges = 4;
@@ -86,7 +86,27 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
     public async Task<IReadOnlyDictionary<string, X509Svid>> SignAsync(
         IReadOnlyList<RegistrationEntry> entries, IDictionary<string, string> refused, CancellationToken cancellationToken)
     {
-        var keys = entries.Select(_ => KeyPair.Generate(KeyType.EcP256)).ToArray();
+        var keys = new List<AsymmetricAlgorithm>(entries.Count);
+        var made = new List<RegistrationEntry>(entries.Count);
+        foreach (var entry in entries)
+        {
+            if (svidKeys.TryMake(entry, out var problem) is { } key)
+            {
+                keys.Add(key);
+                made.Add(entry);
+            }
+            else
+            {
+                refused[entry.Id] = problem;
+            }
+        }
+
+        return made.Count > 0 ? await SignAsync(made, keys, refused, cancellationToken).ConfigureAwait(false) : new Dictionary<string, X509Svid>();
+    }
+
+    private async Task<IReadOnlyDictionary<string, X509Svid>> SignAsync(
+        List<RegistrationEntry> entries, List<AsymmetricAlgorithm> keys, IDictionary<string, string> refused, CancellationToken cancellationToken)
+    {
         var request = new BatchNewX509SVIDRequest();
         request.Params.AddRange(entries.Zip(keys, (entry, key) => new NewX509SVIDParams { EntryId = entry.Id, Csr = ByteString.CopyFrom(SigningRequest.Create(key, entry.SpiffeId)) }));
         var response = await new SVID.SVIDClient(Channel()).BatchNewX509SVIDAsync(request, Options(cancellationToken)).ResponseAsync.ConfigureAwait(false);

@@ -40,7 +40,7 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys)
     public async Task<JwtAuthorityRecord> MakeJwtAsync(DateTimeOffset now, CancellationToken cancellationToken)
     {
         var keyName = NewKeyName("jwt", now);
-        var key = await keys.GenerateAsync(keyName, plan.KeyType, cancellationToken).ConfigureAwait(false);
+        var key = await keys.GenerateAsync(keyName, plan.JwtKeyType, cancellationToken).ConfigureAwait(false);
         var info = KeyPair.ExportPublicKey(key);
 
         // The store keeps whole milliseconds; what is remembered must be what is published.

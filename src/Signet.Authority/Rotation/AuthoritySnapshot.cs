@@ -32,6 +32,10 @@ public sealed record AuthoritySnapshot(
     /// <summary>Whom relying parties believe: the bundle, less what is revoked.</summary>
     public TrustBundles Trust { get; } = TrustBundles.Of(Bundle).WithCrls(Crls);
 
+    /// <summary>Whether an authority here has this name: a leaf with it would seem to have issued itself.</summary>
+    public bool IsAuthorityName(DistinguishedName name) =>
+        Issuing.Chain.Concat(Bundle.Authorities).Any(authority => authority.SubjectName.Equals(name));
+
     public ImmutableArray<AuthorityRecord> Records => Ledger.Records;
 
     public AnchorRotation? Rotation => Ledger.Rotation;

@@ -64,12 +64,12 @@ internal static class JsonWebKey
     }
 
     /// <summary>Writes a key as readers outside SPIFFE want it: for signatures, with the algorithm (RFC 7517 §4.2, §4.4).</summary>
-    public static void WriteWeb(Utf8JsonWriter writer, JwtAuthority authority)
+    public static void WriteWeb(Utf8JsonWriter writer, JwtAuthority authority, JwsAlgorithm? wished)
     {
         writer.WriteStartObject();
         WritePublicKey(writer, authority.Key.PublicKey);
         writer.WriteString("use", "sig");
-        writer.WriteString("alg", JwsAlgorithm.Of(authority.Key.PublicKey).Name);
+        writer.WriteString("alg", JwsAlgorithm.Of(authority.Key.PublicKey, wished).Name);
         writer.WriteString("kid", authority.KeyId);
         writer.WriteEndObject();
     }

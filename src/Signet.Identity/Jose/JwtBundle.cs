@@ -98,7 +98,8 @@ public sealed class JwtBundle : IEquatable<JwtBundle>
     public string ToJson() => ToJson(JsonWebKey.WriteJwt);
 
     /// <summary>A JWK Set for readers outside SPIFFE, such as clouds that take JWT-SVIDs as OpenID Connect tokens: <c>use</c> is sig, and <c>alg</c> is set.</summary>
-    public string ToWebJson() => ToJson(JsonWebKey.WriteWeb);
+    /// <param name="wished">The algorithm that the keys sign with, where it goes with them.</param>
+    public string ToWebJson(JwsAlgorithm? wished = null) => ToJson((writer, authority) => JsonWebKey.WriteWeb(writer, authority, wished));
 
     public bool Equals(JwtBundle? other) => other is not null && TrustDomain == other.TrustDomain && Authorities.SequenceEqual(other.Authorities);
 

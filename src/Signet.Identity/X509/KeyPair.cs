@@ -11,6 +11,9 @@ public enum KeyType
     Rsa2048,
     Rsa4096,
     Ed25519,
+
+    /// <summary>For JWT-SVIDs under ES512, and for nothing else.</summary>
+    EcP521,
 }
 
 /// <summary>
@@ -19,13 +22,14 @@ public enum KeyType
 /// </summary>
 public static class KeyTypes
 {
-    private static readonly string[] Names = ["ec-p256", "ec-p384", "rsa-2048", "rsa-4096", "ed25519"];
+    private static readonly string[] Names = ["ec-p256", "ec-p384", "rsa-2048", "rsa-4096", "ed25519", "ec-p521"];
 
     public static bool TryParse(string? text, out KeyType keyType, out string problem)
     {
-        var index = Array.IndexOf(Names, text);
+        string[] choices = Names[..(int)KeyType.EcP521];
+        var index = Array.IndexOf(choices, text);
         keyType = (KeyType)Math.Max(index, 0);
-        problem = index >= 0 ? "" : $"key type \"{Spiffe.Printable.Of(text)}\" is unknown; write one of {string.Join(", ", Names)}";
+        problem = index >= 0 ? "" : $"key type \"{Spiffe.Printable.Of(text)}\" is unknown; write one of {string.Join(", ", choices)}";
         return index >= 0;
     }
 
@@ -40,6 +44,9 @@ public static class KeyTypes
         return problem.Length == 0;
     }
 
+    /// <summary>What a certificate's key is called in configuration, or, when it is none of these types, for people.</summary>
+    public static string NameOf(Certificate certificate) => Of(certificate.SubjectPublicKeyInfo)?.Name() ?? certificate.KeyDescription;
+
     /// <summary>The type of an encoded <c>SubjectPublicKeyInfo</c>; null for a key that is none of these types.</summary>
     public static KeyType? Of(ReadOnlyMemory<byte> subjectPublicKeyInfo)
     {
@@ -50,6 +57,7 @@ public static class KeyTypes
             {
                 (PublicKeyKind.Ec, 256) => KeyType.EcP256,
                 (PublicKeyKind.Ec, 384) => KeyType.EcP384,
+                (PublicKeyKind.Ec, 521) => KeyType.EcP521,
                 (PublicKeyKind.Rsa, 2048) => KeyType.Rsa2048,
                 (PublicKeyKind.Rsa, 4096) => KeyType.Rsa4096,
                 (PublicKeyKind.Ed25519, _) => KeyType.Ed25519,
@@ -77,11 +85,15 @@ public static class KeyPair
     {
         KeyType.EcP256 => ECDsa.Create(ECCurve.NamedCurves.nistP256),
         KeyType.EcP384 => ECDsa.Create(ECCurve.NamedCurves.nistP384),
+        KeyType.EcP521 => ECDsa.Create(ECCurve.NamedCurves.nistP521),
         KeyType.Rsa2048 => RSA.Create(2048),
         KeyType.Rsa4096 => RSA.Create(4096),
         KeyType.Ed25519 => Ed25519Key.Generate(),
         _ => throw new ArgumentOutOfRangeException(nameof(keyType)),
     };
+
+    /// <summary>Why this machine cannot make keys of a type, or empty when it can.</summary>
+    public static string ProblemOf(KeyType keyType) => keyType == KeyType.Ed25519 ? Ed25519Key.Problem : "";
 
     /// <summary>The private key, unencrypted; the caller keeps it secret and clears it.</summary>
     /// <exception cref="CryptographicException">The key cannot leave where it lives.</exception>

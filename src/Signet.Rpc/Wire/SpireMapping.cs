@@ -50,7 +50,10 @@ public static class SpireMapping
             RevisionNumber = entry.Revision,
             Hint = entry.Hint,
             CreatedAt = entry.CreatedAt.ToUnixTimeSeconds(),
+            SvidKeyType = entry.Template.KeyType?.Name() ?? "",
+            SvidSubject = entry.Template.Subject,
         };
+        wire.SvidNames.AddRange(entry.Template.Names);
         wire.Selectors.AddRange(entry.Selectors.Select(ToWire));
         wire.DnsNames.AddRange(entry.DnsNames);
         wire.FederatesWith.AddRange(entry.FederatesWith.Select(trustDomain => trustDomain.Name));
@@ -77,6 +80,11 @@ public static class SpireMapping
             return false;
         }
 
+        if (!TryReadTemplate(wire, out var template, out problem))
+        {
+            return false;
+        }
+
         if (!TryReadSelectors(wire.Selectors, out var selectors, out problem) || !TryReadDomains(wire.FederatesWith, out var federates, out problem))
         {
             return false;
@@ -91,6 +99,7 @@ public static class SpireMapping
             X509Ttl = Span(wire.X509SvidTtl),
             JwtTtl = Span(wire.JwtSvidTtl),
             DnsNames = [.. wire.DnsNames],
+            Template = template,
             FederatesWith = federates,
             Hint = wire.Hint,
             Admin = wire.Admin,
@@ -99,6 +108,24 @@ public static class SpireMapping
             Revision = wire.RevisionNumber,
             CreatedAt = Time(wire.CreatedAt) ?? DateTimeOffset.UnixEpoch,
         };
+        return true;
+    }
+
+    private static bool TryReadTemplate(Entry wire, out SvidTemplate template, out string problem)
+    {
+        template = SvidTemplate.None;
+        var keyType = default(KeyType);
+        problem = wire.SvidNames.Count > SvidTemplate.MaxNames ? $"entry has more than {SvidTemplate.MaxNames} further names" : "";
+        if (problem.Length > 0 || (wire.SvidKeyType.Length > 0 && !KeyTypes.TryParse(wire.SvidKeyType, out keyType, out problem)))
+        {
+            return false;
+        }
+
+        if (wire.SvidKeyType.Length > 0 || wire.SvidSubject.Length > 0 || wire.SvidNames.Count > 0)
+        {
+            template = new SvidTemplate { KeyType = wire.SvidKeyType.Length > 0 ? keyType : null, Subject = wire.SvidSubject, Names = [.. wire.SvidNames] };
+        }
+
         return true;
     }
 
