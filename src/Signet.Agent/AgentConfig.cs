@@ -32,6 +32,9 @@ public sealed record AgentConfig
     /// <summary>The kind of key that workloads get whose entries say nothing of it.</summary>
     public KeyType SvidKeyType { get; init; } = KeyType.EcP256;
 
+    /// <summary>Whether workloads may get WIT-SVIDs.</summary>
+    public bool ServesWit { get; init; }
+
     /// <summary>Reads every key; problems are collected by the section.</summary>
     public static AgentConfig Read(ConfigSection root, Places places) => new()
     {
@@ -48,6 +51,7 @@ public sealed record AgentConfig
         Socket = root.UnixPath("socket", places.AgentSocket),
         Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9902"),
         SvidKeyType = ReadKeyType(root.Section("svid")),
+        ServesWit = Features.Read(root).Wit,
     };
 
     private static KeyType ReadKeyType(ConfigSection svid)

@@ -61,6 +61,9 @@ public sealed record ServerConfig
     /// <summary>The lifetime of JWT-SVIDs.</summary>
     public required TimeSpan JwtTtl { get; init; }
 
+    /// <summary>The lifetime of WIT-SVIDs.</summary>
+    public TimeSpan WitTtl { get; init; } = TimeSpan.FromHours(1);
+
     /// <summary>Types of selectors that attestors of somebody's own produce; those of the known ones need not be named.</summary>
     public IReadOnlySet<string> SelectorTypes { get; init; } = new HashSet<string>();
 
@@ -125,6 +128,7 @@ public sealed record ServerConfig
             Http = http,
             Federation = FederationConfig.Read(federation, trustDomain, presentsWebCertificate: http?.Files is not null),
             JwtTtl = svid.Duration("jwtTtl", TimeSpan.FromMinutes(5), ShortestTtl),
+            WitTtl = svid.Duration("witTtl", TimeSpan.FromHours(1), ShortestTtl),
             SelectorTypes = registration.Texts("selectorTypes").ToHashSet(StringComparer.Ordinal),
             DesiredFolder = ReadDesiredFolder(registration, trustDomain),
             Upstream = upstream,
@@ -134,6 +138,7 @@ public sealed record ServerConfig
                 TrustDomain = trustDomain,
                 KeyType = keyType,
                 JwtAlgorithm = ReadJwtAlgorithm(svid),
+                SignsWit = Features.Read(root).Wit,
                 AnchorTtl = ca.Duration("anchorTtl", TimeSpan.FromDays(3650), ShortestTtl),
                 IssuingTtl = ca.Duration("ttl", TimeSpan.FromHours(24), ShortestTtl),
                 Subject = new CertificateSubject(subject.Text("country", ""), subject.Text("organization", "Signet"), subject.Text("commonName", "")),

@@ -153,6 +153,41 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
         }
     }
 
+    /// <summary>Asks for WIT-SVIDs of entries, each for a new key. An entry that the server refuses is missing from the answer.</summary>
+    /// <exception cref="RpcException">The server refused or cannot be reached, or its answer does not hold; the detail says why.</exception>
+    public async Task<IReadOnlyList<HeldWit>> SignWitsAsync(IReadOnlyList<RegistrationEntry> entries, CancellationToken cancellationToken)
+    {
+        var keys = entries.Select(_ => ECDsa.Create(ECCurve.NamedCurves.nistP256)).ToArray();
+        try
+        {
+            var request = new BatchNewWITSVIDRequest();
+            request.Params.AddRange(entries.Zip(keys, (entry, key) => new NewWITSVIDParams { EntryId = entry.Id, PublicKey = ByteString.CopyFrom(KeyPair.ExportPublicKey(key)) }));
+            var response = await new SVID.SVIDClient(Channel()).BatchNewWITSVIDAsync(request, Options(cancellationToken)).ResponseAsync.ConfigureAwait(false);
+            if (response.Results.Count != entries.Count)
+            {
+                throw Broken($"the server answered {response.Results.Count} results to {entries.Count} requests");
+            }
+
+            var held = new List<HeldWit>(entries.Count);
+            for (var i = 0; i < entries.Count; i++)
+            {
+                if (response.Results[i] is { Status.Code: (int)StatusCode.OK, Svid: { } svid })
+                {
+                    held.Add(HeldWit.TryRead(entries[i], keys[i], svid.Token, time.GetUtcNow(), out var one, out var problem) ? one : throw Broken($"the server's token does not hold: {problem}"));
+                }
+            }
+
+            return held;
+        }
+        finally
+        {
+            foreach (var key in keys)
+            {
+                key.Dispose();
+            }
+        }
+    }
+
     /// <summary>Opens the stream on which the server pushes.</summary>
     public AsyncDuplexStreamingCall<WatchRequest, NodeUpdate> Watch(CancellationToken cancellationToken) =>
         new Node.NodeClient(Channel()).Watch(new CallOptions(CancellationToken: cancellationToken));

@@ -21,6 +21,9 @@ public sealed record AuthorityPlan
     /// <summary>The type of the keys that sign JWT-SVIDs.</summary>
     public KeyType JwtKeyType => JwtAlgorithm?.KeyType(KeyType) ?? KeyType;
 
+    /// <summary>Whether there are keys for WIT-SVIDs.</summary>
+    public bool SignsWit { get; init; }
+
     public TimeSpan AnchorTtl { get; init; } = TimeSpan.FromDays(3650);
 
     public TimeSpan IssuingTtl { get; init; } = TimeSpan.FromHours(24);

@@ -11,14 +11,14 @@ public enum MutualTlsProblem
     /// <summary>This side's SVID expired and no newer one came.</summary>
     IdentityExpired,
 
-    /// <summary>This side's SVID has a key that .NET cannot present (<see cref="TlsCredential.CanPresent"/>).</summary>
-    KeyNotUsable,
-
     /// <summary>The peer has not proved who it is.</summary>
     PeerNotTrusted,
 
     /// <summary>The peer has proved who it is, and may not go on.</summary>
     PeerNotAuthorized,
+
+    /// <summary>This side's SVID has a key that .NET cannot present (<see cref="TlsCredential.CanPresent"/>).</summary>
+    KeyNotUsable,
 }
 
 /// <summary>No connection, for a reason that lies in identities. The message is for the operator, not for the peer.</summary>

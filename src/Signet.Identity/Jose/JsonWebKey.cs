@@ -53,12 +53,12 @@ internal static class JsonWebKey
         writer.WriteEndObject();
     }
 
-    /// <summary>Writes a key for JWT-SVIDs, with <c>kid</c> and <c>use</c> (JWT-SVID §6.1).</summary>
-    public static void WriteJwt(Utf8JsonWriter writer, JwtAuthority authority)
+    /// <summary>Writes a key for one kind of token, with <c>kid</c> and <c>use</c> (JWT-SVID §6.1, WIT-SVID §6.1).</summary>
+    public static void WriteToken(Utf8JsonWriter writer, JwtAuthority authority, string use)
     {
         writer.WriteStartObject();
         WritePublicKey(writer, authority.Key.PublicKey);
-        writer.WriteString("use", JwtBundle.Use);
+        writer.WriteString("use", use);
         writer.WriteString("kid", authority.KeyId);
         writer.WriteEndObject();
     }

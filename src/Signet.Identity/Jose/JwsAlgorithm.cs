@@ -50,7 +50,7 @@ public sealed class JwsAlgorithm
     internal static JwsAlgorithm Of(PublicKey key, JwsAlgorithm? wished = null) =>
         wished?.GoesWith(key) == true ? wished : Array.Find(All, one => one.GoesWith(key)) ?? throw new CryptographicException("a key of this kind can't sign tokens");
 
-    private bool GoesWith(PublicKey key) => Signature.KeyKind == key.Kind && (CurveBits == 0 || CurveBits == key.Size);
+    internal bool GoesWith(PublicKey key) => Signature.KeyKind == key.Kind && (CurveBits == 0 || CurveBits == key.Size);
 
     private static JwsAlgorithm Ec(string name, HashAlgorithmName hash, int curveBits) => new(name, SignatureAlgorithm.OfToken(name, PublicKeyKind.Ec, hash, null), curveBits);
 

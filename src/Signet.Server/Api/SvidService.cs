@@ -19,11 +19,12 @@ using WireStatus = Signet.Rpc.Wire.Spire.Types.Status;
 namespace Signet.Server.Api;
 
 /// <summary>spire.api.server.svid.v1.SVID: agents ask for their entries' identities, operators mint by hand.</summary>
-internal sealed class SvidService(
+internal sealed partial class SvidService(
     ServerConfig config,
     AuthorityRotation authorities,
     SvidIssuer issuer,
     JwtIssuer jwtIssuer,
+    WitIssuer witIssuer,
     DownstreamIssuer downstream,
     AuthorizedEntries authorized,
     CallLimits limits,

@@ -1,3 +1,4 @@
+using System.Security.Authentication;
 using Signet.Identity.X509;
 using Signet.Proxy;
 using Signet.Testing;
@@ -41,12 +42,14 @@ public sealed class KeyTypeTests
         Assert.Equal(0, app.Count);
     }
 
-    [Fact]
-    public async Task SslStream_believes_a_peer_with_an_Ed25519_leaf_though_it_could_not_present_one()
+    [Theory]
+    [InlineData(SslProtocols.Tls12)]
+    [InlineData(SslProtocols.Tls13)]
+    public async Task SslStream_believes_a_peer_with_an_Ed25519_leaf_though_it_could_not_present_one(SslProtocols version)
     {
         await using var app = App.Http();
         await using var orders = await OrdersAsync(app, KeyType.Ed25519);
-        await using var client = await Wire.TlsAsync(orders.Inbound, _authority.Svid("/ns/default/sa/web"), ["istio-http/1.1", "istio", "http/1.1"]);
+        await using var client = await Wire.TlsAsync(orders.Inbound, _authority.Svid("/ns/default/sa/web"), ["istio-http/1.1", "istio", "http/1.1"], version);
 
         Assert.Equal(200, (await client.AskAsync(Get)).Status);
         Assert.True(Certificate.TryParse(client.Tls.RemoteCertificate!.GetRawCertData(), out var leaf, out _));
