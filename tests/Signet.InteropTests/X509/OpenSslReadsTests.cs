@@ -62,7 +62,10 @@ public sealed class OpenSslReadsTests : IDisposable
         var root = CertificateTemplate.Authority(Domain, KeyPair.ExportPublicKey(rootKey), Now.AddDays(-1), Now.AddDays(365), "root").SignSelf(rootKey);
         var entry = new RegistrationEntry
         {
-            Id = "e", SpiffeId = Orders, ParentId = SpiffeId.Parse("spiffe://example.org/spire/agent/a"), Selectors = [],
+            Id = "e",
+            SpiffeId = Orders,
+            ParentId = SpiffeId.Parse("spiffe://example.org/spire/agent/a"),
+            Selectors = [],
             Template = new SvidTemplate { Subject = "CN={path.last},OU=Zoë\\, Ltd,O=Acme,C=DE", Names = ["dns:{path.last}.example.org", "ip:10.0.0.7", "ip:2001:db8::7", "email:orders@example.org"] },
         };
         Assert.True(entry.Template.TryFill(entry, out var names, out var problem), problem);
