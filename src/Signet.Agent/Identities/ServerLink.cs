@@ -82,6 +82,9 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
         return ReadSvid(response.Svid, key, hint: null);
     }
 
+    /// <inheritdoc cref="SvidKeys.Batch"/>
+    public RegistrationEntry[] Batch(IEnumerable<RegistrationEntry> due) => svidKeys.Batch(due);
+
     /// <summary>Asks for SVIDs of entries, each under a new key. An entry that the server refuses is missing from the answer, with its reason in <paramref name="refused"/>.</summary>
     public async Task<IReadOnlyDictionary<string, X509Svid>> SignAsync(
         IReadOnlyList<RegistrationEntry> entries, IDictionary<string, string> refused, CancellationToken cancellationToken)

@@ -55,7 +55,7 @@ internal sealed record HeldWit(RegistrationEntry Entry, string Token, string Key
 /// <param name="superseded">The IDs of keys whose tokens are to be replaced at once.</param>
 /// <param name="time">The clock.</param>
 /// <param name="log">Where it logs.</param>
-internal sealed class WitCache(Func<IReadOnlyList<RegistrationEntry>, CancellationToken, Task<IReadOnlyList<HeldWit>>> signAsync, Func<IReadOnlySet<string>> superseded, TimeProvider time, ILogger<WitCache> log)
+internal sealed class WitCache(Func<IReadOnlyList<RegistrationEntry>, CancellationToken, Task<IReadOnlyList<HeldWit>>> signAsync, Func<IReadOnlySet<string>> superseded, TimeProvider time, ILogger<WitCache> log) : IDisposable
 {
     /// <summary>How many are kept; the one that expires first makes room.</summary>
     public const int MaxTokens = 1000;
@@ -65,30 +65,49 @@ internal sealed class WitCache(Func<IReadOnlyList<RegistrationEntry>, Cancellati
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, HeldWit> _tokens = new(StringComparer.Ordinal);
+    private readonly SemaphoreSlim _signing = new(1, 1);
+    private DateTimeOffset _askAgainAt;
+    private string _problem = "";
 
     /// <summary>What of these entries can be handed out now, in their order, and when to look again.</summary>
     /// <exception cref="RpcException">UNAVAILABLE: there is none, and the server could not sign one.</exception>
     public async Task<(IReadOnlyList<HeldWit> Svids, DateTimeOffset LookAgainAt)> GetAsync(IReadOnlyList<RegistrationEntry> entries, CancellationToken cancellationToken)
     {
-        var due = entries.Where(IsDue).ToArray();
-        var problem = "";
-        if (due.Length > 0)
+        if (entries.Any(IsDue))
         {
-            try
-            {
-                Keep(await signAsync(due, cancellationToken).ConfigureAwait(false));
-            }
-            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
-            {
-                problem = e is RpcException rpc ? $"{rpc.StatusCode}: {rpc.Status.Detail}" : e.Message;
-                log.WitsNotSigned(due.Length, problem);
-            }
+            await SignAsync(entries, cancellationToken).ConfigureAwait(false);
         }
 
         var now = time.GetUtcNow();
         var held = entries.Select(Find).OfType<HeldWit>().Where(one => now < one.ExpiresAt).ToArray();
         return held.Length > 0 ? (held, entries.Any(IsDue) ? now + AfterFailure : held.Min(one => one.RenewAt))
-            : throw new RpcException(new Status(StatusCode.Unavailable, problem.Length > 0 ? "the server could not be asked for a WIT-SVID" : "the server signs no WIT-SVID for these entries"));
+            : throw new RpcException(new Status(StatusCode.Unavailable, _problem.Length > 0 ? "the server could not be asked for a WIT-SVID" : "the server signs no WIT-SVID for these entries"));
+    }
+
+    public void Dispose() => _signing.Dispose();
+
+    // One at a time: many streams wake at the same moment, and the first has it signed for all. A server that did not answer is not asked again at once.
+    private async Task SignAsync(IReadOnlyList<RegistrationEntry> entries, CancellationToken cancellationToken)
+    {
+        await _signing.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var due = entries.Where(IsDue).ToArray();
+            if (due.Length > 0 && time.GetUtcNow() >= _askAgainAt)
+            {
+                Keep(await signAsync(due, cancellationToken).ConfigureAwait(false));
+                _problem = "";
+            }
+        }
+        catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+        {
+            (_askAgainAt, _problem) = (time.GetUtcNow() + AfterFailure, e is RpcException rpc ? $"{rpc.StatusCode}: {rpc.Status.Detail}" : e.Message);
+            log.WitsNotSigned(entries.Count, _problem);
+        }
+        finally
+        {
+            _signing.Release();
+        }
     }
 
     private bool IsDue(RegistrationEntry entry) => Find(entry) is not { } held || time.GetUtcNow() >= held.RenewAt || superseded().Contains(held.SigningKeyId);

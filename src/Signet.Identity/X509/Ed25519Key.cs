@@ -80,9 +80,13 @@ public sealed class Ed25519Key : AsymmetricAlgorithm
     {
         key = null;
         problem = Problem.Length > 0 ? Problem : WeaknessOf(bytes);
-        if (problem.Length == 0)
+        try
         {
-            key = OfPublicUnprobed(bytes);
+            key = problem.Length == 0 ? OfPublicUnprobed(bytes) : null;
+        }
+        catch (CryptographicException e)
+        {
+            problem = e.Message;
         }
 
         return key is not null;
@@ -152,7 +156,7 @@ public sealed class Ed25519Key : AsymmetricAlgorithm
             (key, problem) = (read, "");
             return true;
         }
-        catch (AsnContentException)
+        catch (Exception e) when (e is AsnContentException or CryptographicException)
         {
             return false;
         }

@@ -1,9 +1,6 @@
 using Signet.Agent;
-using Signet.Agent.Identities;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
-using Signet.Identity.Registration;
-using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 
 namespace Signet.UnitTests.Agent;
@@ -26,16 +23,11 @@ public sealed class AgentConfigTests
         Assert.Contains(Assert.Throws<ConfigException>(() => Read(text)).Problems, found => found.ToString().Contains(problem, StringComparison.Ordinal));
 
     [Fact]
-    public void An_entrys_word_counts_more_than_the_agents()
+    public void WIT_SVIDs_have_to_be_asked_for()
     {
-        var entry = new RegistrationEntry { Id = "e", SpiffeId = SpiffeId.Parse("spiffe://example.org/web"), ParentId = SpiffeId.Parse("spiffe://example.org/a"), Selectors = [] };
-        var keys = new SvidKeys(KeyType.EcP384);
-
-        Assert.Equal(KeyType.EcP384, keys.TypeFor(entry));
-        Assert.Equal(KeyType.Ed25519, keys.TypeFor(entry with { Template = new SvidTemplate { KeyType = KeyType.Ed25519 } }));
-        using var key = keys.TryMake(entry, out var problem);
-        Assert.Empty(problem);
-        Assert.Equal(KeyType.EcP384, KeyTypes.Of(KeyPair.ExportPublicKey(key!)));
+        Assert.False(Read("").ServesWit);
+        Assert.True(Read("features: [wit]").ServesWit);
+        Assert.Throws<ConfigException>(() => Read("features: [jwt]"));
     }
 
     private static AgentConfig Read(string text) => ConfigDocument.Read(

@@ -7,7 +7,7 @@ using Signet.Testing;
 
 namespace Signet.UnitTests.Agent.Identities;
 
-public sealed class WitCacheTests
+public sealed class WitCacheTests : IDisposable
 {
     private static readonly RegistrationEntry Web = Entry("web");
     private static readonly RegistrationEntry Api = Entry("api");
@@ -16,17 +16,20 @@ public sealed class WitCacheTests
     private readonly HashSet<string> _superseded = [];
     private readonly HashSet<string> _refused = [];
     private readonly WitCache _cache;
+    private int _asked;
     private int _signed;
     private bool _isDown;
 
     public WitCacheTests() => _cache = new WitCache(
-        (entries, _) => _isDown
+        (entries, _) => ++_asked > 0 && _isDown
             ? Task.FromException<IReadOnlyList<HeldWit>>(new RpcException(new Status(StatusCode.Unavailable, "down")))
             : Task.FromResult<IReadOnlyList<HeldWit>>([.. entries.Where(entry => !_refused.Contains(entry.Id)).Select(entry =>
                 new HeldWit(entry, $"{entry.Id} {++_signed}", "{}", $"key {_signed}", _time.GetUtcNow(), _time.GetUtcNow().AddMinutes(10)))]),
         () => _superseded,
         _time,
         NullLogger<WitCache>.Instance);
+
+    public void Dispose() => _cache.Dispose();
 
     [Fact]
     public async Task One_serves_until_half_of_its_life_and_says_when_that_is()
@@ -73,6 +76,28 @@ public sealed class WitCacheTests
         _refused.Add("api");
         Assert.Equal("web 1", await TokensAsync(Web, Api));
         Assert.Equal(StatusCode.Unavailable, (await Assert.ThrowsAsync<RpcException>(() => TokensAsync(Api))).StatusCode);
+    }
+
+    [Fact]
+    public async Task Many_that_ask_at_once_cost_one_signature()
+    {
+        Assert.All(await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => Task.Run(() => TokensAsync(Web)))), token => Assert.Equal("web 1", token));
+        Assert.Equal(1, _asked);
+    }
+
+    [Fact]
+    public async Task A_server_that_did_not_answer_is_asked_again_after_a_while_and_not_by_each_that_waits()
+    {
+        _isDown = true;
+        for (var i = 0; i < 10; i++)
+        {
+            await Assert.ThrowsAsync<RpcException>(() => TokensAsync(Web));
+        }
+
+        Assert.Equal(1, _asked);
+        _isDown = false;
+        _time.Advance(TimeSpan.FromSeconds(5));
+        Assert.Equal("web 1", await TokensAsync(Web));
     }
 
     [Fact]
