@@ -174,7 +174,7 @@ internal static class Fleet
             var token = await admin.CreateTokenAsync(TokenTtl, alias: null, cancellationToken);
             var folder = Directory.CreateDirectory(mesh.Layout.File($"agents/{number}")).FullName;
             var identity = AgentIdentity.TryLoad(bundle.TrustDomain, folder, [.. bundle.Authorities], Random.Shared.NextDouble, out var problem) ?? throw new BenchException(problem);
-            var server = new ServerLink(identity, "127.0.0.1", mesh.Layout.ServerPort, TimeProvider.System);
+            var server = new ServerLink(identity, "127.0.0.1", mesh.Layout.ServerPort, new SvidKeys(KeyType.EcP256), TimeProvider.System);
             identity.Accept(await server.AttestAsync(new JoinTokenAttestor(new Secret(token.Token)), cancellationToken), DateTimeOffset.UtcNow);
             return new SimulatedAgent(number, identity, server, TimeProvider.System);
         }

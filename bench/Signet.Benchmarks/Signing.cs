@@ -5,6 +5,7 @@ using Signet.Benchmarks.Machines;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
 using static Signet.Benchmarks.Samples;
 
 namespace Signet.Benchmarks;
@@ -22,7 +23,7 @@ internal static class Signing
     {
         await using var mesh = await Mesh.StartAsync(context);
         var (identity, entries) = await JoinAsync(mesh, context);
-        using var server = new ServerLink(identity, "127.0.0.1", mesh.Layout.ServerPort, context.Time);
+        using var server = new ServerLink(identity, "127.0.0.1", mesh.Layout.ServerPort, new SvidKeys(KeyType.EcP256), context.Time);
         var table = new TextTable("batch x callers", "SVIDs/s", "calls", "p50 ms/call", "p99 ms/call", "server CPU ms/SVID", "caller CPU ms/SVID");
         await MeasureAsync(server, entries.Take(1).ToArray(), callers: 4, context.Span(8), context.Cancellation);
         foreach (var (batch, callers) in new[] { (1, 1), (1, 8), (100, 1), (100, 4) })
@@ -54,7 +55,7 @@ internal static class Signing
         var token = await admin.CreateTokenAsync(TokenTtl, alias: null, context.Cancellation);
         var folder = Directory.CreateDirectory(mesh.Layout.File("bench-agent")).FullName;
         var identity = AgentIdentity.TryLoad(bundle.TrustDomain, folder, [.. bundle.Authorities], Random.Shared.NextDouble, out var problem) ?? throw new BenchException(problem);
-        using (var server = new ServerLink(identity, "127.0.0.1", mesh.Layout.ServerPort, context.Time))
+        using (var server = new ServerLink(identity, "127.0.0.1", mesh.Layout.ServerPort, new SvidKeys(KeyType.EcP256), context.Time))
         {
             identity.Accept(await server.AttestAsync(new JoinTokenAttestor(new Secret(token.Token)), context.Cancellation), context.Time.GetUtcNow());
         }

@@ -3,6 +3,7 @@ using Signet.Agent.Attestation;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
 
 namespace Signet.Agent;
 
@@ -28,6 +29,12 @@ public sealed record AgentConfig
     /// <summary>Metrics and health over HTTP.</summary>
     public required IPEndPoint Metrics { get; init; }
 
+    /// <summary>The kind of key that workloads get whose entries say nothing of it.</summary>
+    public KeyType SvidKeyType { get; init; } = KeyType.EcP256;
+
+    /// <summary>Whether workloads may get WIT-SVIDs.</summary>
+    public bool ServesWit { get; init; }
+
     /// <summary>Reads every key; problems are collected by the section.</summary>
     public static AgentConfig Read(ConfigSection root, Places places) => new()
     {
@@ -43,5 +50,18 @@ public sealed record AgentConfig
         DataDir = root.FilePath("dataDir", places.AgentState),
         Socket = root.UnixPath("socket", places.AgentSocket),
         Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9902"),
+        SvidKeyType = ReadKeyType(root.Section("svid")),
+        ServesWit = Features.Read(root).Wit,
     };
+
+    private static KeyType ReadKeyType(ConfigSection svid)
+    {
+        var keyType = KeyType.EcP256;
+        if (svid.Text("keyType") is { } name && (!KeyTypes.TryParse(name, out keyType, out var problem) || (problem = KeyPair.ProblemOf(keyType)).Length > 0))
+        {
+            svid.Problem("keyType", problem);
+        }
+
+        return keyType;
+    }
 }

@@ -60,7 +60,8 @@ public sealed class AgentHost : IAsyncDisposable
             ?? throw new AgentStartException(problem);
 
         // 2. What it may hand out.
-        var server = new ServerLink(identity, config.Server.Host, config.Server.Port, time);
+        var svidKeys = new SvidKeys(config.SvidKeyType);
+        var server = new ServerLink(identity, config.Server.Host, config.Server.Port, svidKeys, time);
         var cache = new IdentityCache();
         var clients = new ClientLedger();
         var sync = new NodeSync(identity, server, config.Attestor.Build(), cache, clients, time, chance, logs.CreateLogger<NodeSync>());
@@ -73,14 +74,15 @@ public sealed class AgentHost : IAsyncDisposable
         var attestor = new WorkloadAttestor(new UnixAttestor(), cache, logs.CreateLogger<WorkloadAttestor>());
         var subjects = new WorkloadSubjects(attestor, cache, clients, metrics, time, logs.CreateLogger<WorkloadSubjects>());
         var tokens = new JwtCache(server.SignTokenAsync, () => cache.Current.View.Superseded, time, logs.CreateLogger<JwtCache>());
+        var wits = new WitCache(server.SignWitsAsync, () => cache.Current.View.Superseded, time, logs.CreateLogger<WitCache>());
         var health = new GrpcHealthService();
         var api = new WorkloadEndpoint(
             config.Socket,
             services => services
-                .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects, tokens, time)), WorkloadHeader.CheckAsync)
+                .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects, tokens, config.ServesWit ? wits : null, time)), WorkloadHeader.CheckAsync)
                 .Add(Applied.Descriptor, Applied.BindService(new AppliedService(subjects, clients)), WorkloadHeader.CheckAsync)
                 .Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(new SdsService(subjects, cache, metrics, logs.CreateLogger<SdsService>())))
-                .Add(Explain.Descriptor, Explain.BindService(new ExplainService(attestor, cache, sync, keeper, NativeUser.EffectiveId(), time)))
+                .Add(Explain.Descriptor, Explain.BindService(new ExplainService(attestor, cache, sync, keeper, svidKeys, NativeUser.EffectiveId(), time)))
                 .Add(Health.Descriptor, Health.BindService(health))
                 .AddReflection(),
             time,
@@ -90,7 +92,7 @@ public sealed class AgentHost : IAsyncDisposable
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
         return new AgentHost(
             config,
-            [server, metrics, collector],
+            [server, metrics, collector, wits],
             readiness,
             admin,
             api,

@@ -46,4 +46,7 @@ internal static partial class Log
 
     [LoggerMessage(3031, LogLevel.Warning, "SDS client {Node} (pid {Pid}) asks for unknown resources {Names}")]
     public static partial void SdsUnknownNames(this ILogger log, string node, int pid, string names);
+
+    [LoggerMessage(3800, LogLevel.Warning, "{Count} WIT-SVIDs could not be signed, the valid ones stay in use: {Problem}")]
+    public static partial void WitsNotSigned(this ILogger log, int count, string problem);
 }

@@ -3,6 +3,7 @@ using Signet.Authority.Rotation;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Hosting.Logging;
+using Signet.Identity.Jose;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server.Access;
@@ -60,6 +61,9 @@ public sealed record ServerConfig
     /// <summary>The lifetime of JWT-SVIDs.</summary>
     public required TimeSpan JwtTtl { get; init; }
 
+    /// <summary>The lifetime of WIT-SVIDs.</summary>
+    public TimeSpan WitTtl { get; init; } = TimeSpan.FromHours(1);
+
     /// <summary>Types of selectors that attestors of somebody's own produce; those of the known ones need not be named.</summary>
     public IReadOnlySet<string> SelectorTypes { get; init; } = new HashSet<string>();
 
@@ -101,7 +105,7 @@ public sealed record ServerConfig
         var http = HttpConfig.Read(root.Section("http"), isWanted: federation.Section("bundleEndpoint").IsPresent);
         var upstream = UpstreamConfig.Read(root.Section("upstream"));
         var keyType = KeyType.EcP256;
-        if (ca.Text("keyType") is { } name && !KeyTypes.TryParse(name, out keyType, out var problem))
+        if (ca.Text("keyType") is { } name && !KeyTypes.TryParseAuthority(name, out keyType, out var problem))
         {
             ca.Problem("keyType", problem);
         }
@@ -124,6 +128,7 @@ public sealed record ServerConfig
             Http = http,
             Federation = FederationConfig.Read(federation, trustDomain, presentsWebCertificate: http?.Files is not null),
             JwtTtl = svid.Duration("jwtTtl", TimeSpan.FromMinutes(5), ShortestTtl),
+            WitTtl = svid.Duration("witTtl", TimeSpan.FromHours(1), ShortestTtl),
             SelectorTypes = registration.Texts("selectorTypes").ToHashSet(StringComparer.Ordinal),
             DesiredFolder = ReadDesiredFolder(registration, trustDomain),
             Upstream = upstream,
@@ -132,11 +137,24 @@ public sealed record ServerConfig
                 IsExternal = upstream is not null,
                 TrustDomain = trustDomain,
                 KeyType = keyType,
+                JwtAlgorithm = ReadJwtAlgorithm(svid),
+                SignsWit = Features.Read(root).Wit,
                 AnchorTtl = ca.Duration("anchorTtl", TimeSpan.FromDays(3650), ShortestTtl),
                 IssuingTtl = ca.Duration("ttl", TimeSpan.FromHours(24), ShortestTtl),
                 Subject = new CertificateSubject(subject.Text("country", ""), subject.Text("organization", "Signet"), subject.Text("commonName", "")),
             },
         };
+    }
+
+    private static JwsAlgorithm? ReadJwtAlgorithm(ConfigSection svid)
+    {
+        var algorithm = JwsAlgorithm.Find(svid.Text("jwtAlgorithm"));
+        if (algorithm is null && svid.Text("jwtAlgorithm") is { } name)
+        {
+            svid.Problem("jwtAlgorithm", $"\"{Printable.Of(name)}\" is not an algorithm of JWT-SVIDs; write one of {string.Join(", ", JwsAlgorithm.Names)}");
+        }
+
+        return algorithm;
     }
 
     private static DesiredFolderConfig? ReadDesiredFolder(ConfigSection registration, TrustDomain trustDomain)

@@ -158,6 +158,7 @@ public sealed class ServerHost : IAsyncDisposable
         var agents = await AgentDirectory.LoadAsync(agentStore, cancellationToken).ConfigureAwait(false);
         var entries = await EntryDirectory.LoadAsync(
             config.TrustDomain, new SqliteEntryStore(database), config.SelectorTypes, federation.Knows, time, cancellationToken).ConfigureAwait(false);
+        entries.IsAuthorityName = name => authorities.Current.IsAuthorityName(name);
         agents.Changed = agent => entries.Watchers.Wake([agent]);
         var authorized = new AuthorizedEntries(config.TrustDomain, entries, agents, time);
         var tokens = new JoinTokens(config.TrustDomain, agentStore, time);
@@ -200,7 +201,7 @@ public sealed class ServerHost : IAsyncDisposable
             services => care.AddTo(services, gate.CheckAsync)
                 .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, admission, tokens, agents, issuer, config.X509Ttl, logs.CreateLogger<AgentService>())), gate.CheckAsync)
                 .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized, time)), gate.CheckAsync)
-                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time, config.JwtIssuer, metrics.SigningFailed), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, limits, metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
+                .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time, config.JwtIssuer, metrics.SigningFailed, config.Authority.JwtAlgorithm), new WitIssuer(authorities, time, metrics.SigningFailed), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, limits, metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
                 .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(config.TrustDomain, federation, entries, logs.CreateLogger<BundleService>())), gate.CheckAsync)
                 .Add(TrustDomainApi.Descriptor, TrustDomainApi.BindService(new TrustDomainService(federation, logs.CreateLogger<TrustDomainService>())), gate.CheckAsync)
                 .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, agents, authorities, federation.Bundles, bundleChanges, care.Acknowledgements, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)

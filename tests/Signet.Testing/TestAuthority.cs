@@ -40,9 +40,10 @@ public sealed class TestAuthority
     /// <param name="path">As <c>/ns/default/sa/web</c>.</param>
     /// <param name="notBefore">The first second.</param>
     /// <param name="notAfter">The last second.</param>
-    public X509Svid Svid(string path, DateTimeOffset? notBefore = null, DateTimeOffset? notAfter = null)
+    /// <param name="keyType">The kind of its key.</param>
+    public X509Svid Svid(string path, DateTimeOffset? notBefore = null, DateTimeOffset? notAfter = null, KeyType keyType = KeyType.EcP256)
     {
-        var key = KeyPair.Generate(KeyType.EcP256);
+        var key = KeyPair.Generate(keyType);
         var leaf = CertificateTemplate
             .Leaf(SpiffeId.Of(TrustDomain, path), KeyPair.ExportPublicKey(key), notBefore ?? _now - Life, notAfter ?? _now + Life)
             .Sign(Issuing, _issuingKey);

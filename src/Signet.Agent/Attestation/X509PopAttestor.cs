@@ -28,6 +28,12 @@ internal sealed class X509PopAttestor(AttestorConfig.X509Pop config) : INodeAtte
             throw new AttestationException($"{config.Key}: {problem}");
         }
 
+        if (key is not (RSA or ECDsa))
+        {
+            key.Dispose();
+            throw new AttestationException($"the key in {config.Key} is an Ed25519 key; {Type} is for RSA and EC keys");
+        }
+
         if (!KeyPair.ExportPublicKey(key).AsSpan().SequenceEqual(chain[0].SubjectPublicKeyInfo.Span))
         {
             key.Dispose();

@@ -131,6 +131,7 @@ internal sealed class AgentIdentity
         && Pem.TryReadCertificates(text, out var chain, out _)
         && X509Svid.TryCreate(chain, key, hint: null, out var svid, out _)
         && svid.Id.IsMemberOf(trustDomain)
+        && TlsCredential.CanPresent(svid, out _)
             ? new TlsCredential(svid)
             : null;
 

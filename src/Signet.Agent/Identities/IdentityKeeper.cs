@@ -14,8 +14,6 @@ namespace Signet.Agent.Identities;
 /// </summary>
 internal sealed class IdentityKeeper(NodeSync sync, ServerLink server, IdentityCache cache, AgentMetrics metrics, TimeProvider time, Func<double> chance, ILogger<IdentityKeeper> log)
 {
-    private const int BatchSize = 200;
-
     /// <summary>No wait is longer, so that a clock that jumped or a machine that slept is noticed soon.</summary>
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
 
@@ -38,7 +36,7 @@ internal sealed class IdentityKeeper(NodeSync sync, ServerLink server, IdentityC
             var view = sync.Current;
             var plan = SvidPlan.Of(view, cache.Current.Held, now);
             PublishIfChanged(view, plan.Keep);
-            var batch = plan.Due.Where(entry => !(_refusedUntil.TryGetValue(entry.Id, out var until) && now < until)).Take(BatchSize).ToArray();
+            var batch = server.Batch(plan.Due.Where(entry => !(_refusedUntil.TryGetValue(entry.Id, out var until) && now < until)));
             var wait = plan.NextAt is { } next && next - now < LongestWait ? next - now : LongestWait;
             if (batch.Length > 0)
             {

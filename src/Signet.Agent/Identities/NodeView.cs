@@ -11,6 +11,9 @@ internal sealed record NodeView(ulong Revision, ImmutableArray<RegistrationEntry
 {
     public static readonly NodeView Nothing = new(0, [], TrustBundles.Empty, ImmutableDictionary<TrustDomain, JwtBundle>.Empty);
 
+    /// <summary>The keys of WIT-SVIDs; none of a trust domain that has none.</summary>
+    public ImmutableDictionary<TrustDomain, WitBundle> WitBundles { get; init; } = ImmutableDictionary<TrustDomain, WitBundle>.Empty;
+
     /// <summary>The bundle of the agent's own trust domain; null before anything was heard.</summary>
     public X509Bundle? Own { get; init; }
 

@@ -20,7 +20,7 @@ namespace Signet.Agent.Identities;
 /// The agent's connection to the server. Every connection proves the server to be <c>…/spire/server</c> of the own trust domain and
 /// presents the agent's newest SVID. Thread-safe.
 /// </summary>
-internal sealed class ServerLink(AgentIdentity identity, string host, int port, TimeProvider time) : IDisposable
+internal sealed class ServerLink(AgentIdentity identity, string host, int port, SvidKeys svidKeys, TimeProvider time) : IDisposable
 {
     /// <summary>No attestor needs more.</summary>
     private const int MaxChallenges = 4;
@@ -82,11 +82,34 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
         return ReadSvid(response.Svid, key, hint: null);
     }
 
+    /// <inheritdoc cref="SvidKeys.Batch"/>
+    public RegistrationEntry[] Batch(IEnumerable<RegistrationEntry> due) => svidKeys.Batch(due);
+
     /// <summary>Asks for SVIDs of entries, each under a new key. An entry that the server refuses is missing from the answer, with its reason in <paramref name="refused"/>.</summary>
     public async Task<IReadOnlyDictionary<string, X509Svid>> SignAsync(
         IReadOnlyList<RegistrationEntry> entries, IDictionary<string, string> refused, CancellationToken cancellationToken)
     {
-        var keys = entries.Select(_ => KeyPair.Generate(KeyType.EcP256)).ToArray();
+        var keys = new List<AsymmetricAlgorithm>(entries.Count);
+        var made = new List<RegistrationEntry>(entries.Count);
+        foreach (var entry in entries)
+        {
+            if (svidKeys.TryMake(entry, out var problem) is { } key)
+            {
+                keys.Add(key);
+                made.Add(entry);
+            }
+            else
+            {
+                refused[entry.Id] = problem;
+            }
+        }
+
+        return made.Count > 0 ? await SignAsync(made, keys, refused, cancellationToken).ConfigureAwait(false) : new Dictionary<string, X509Svid>();
+    }
+
+    private async Task<IReadOnlyDictionary<string, X509Svid>> SignAsync(
+        List<RegistrationEntry> entries, List<AsymmetricAlgorithm> keys, IDictionary<string, string> refused, CancellationToken cancellationToken)
+    {
         var request = new BatchNewX509SVIDRequest();
         request.Params.AddRange(entries.Zip(keys, (entry, key) => new NewX509SVIDParams { EntryId = entry.Id, Csr = ByteString.CopyFrom(SigningRequest.Create(key, entry.SpiffeId)) }));
         var response = await new SVID.SVIDClient(Channel()).BatchNewX509SVIDAsync(request, Options(cancellationToken)).ResponseAsync.ConfigureAwait(false);
@@ -130,6 +153,41 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
                 : id != entry.SpiffeId || audiences.Except(token.ClaimTexts("aud")).Any() ? throw Broken($"the server answered a token of {id} or for other audiences than were asked for")
                 : token.TryClaimTime("exp", out var expires) ? new HeldJwt(entry, svid.Token, token.HeaderText("kid") ?? "", time.GetUtcNow(), expires!.Value)
                 : throw Broken("the server's token has no expiry");
+        }
+    }
+
+    /// <summary>Asks for WIT-SVIDs of entries, each for a new key. An entry that the server refuses is missing from the answer.</summary>
+    /// <exception cref="RpcException">The server refused or cannot be reached, or its answer does not hold; the detail says why.</exception>
+    public async Task<IReadOnlyList<HeldWit>> SignWitsAsync(IReadOnlyList<RegistrationEntry> entries, CancellationToken cancellationToken)
+    {
+        var keys = entries.Select(_ => ECDsa.Create(ECCurve.NamedCurves.nistP256)).ToArray();
+        try
+        {
+            var request = new BatchNewWITSVIDRequest();
+            request.Params.AddRange(entries.Zip(keys, (entry, key) => new NewWITSVIDParams { EntryId = entry.Id, PublicKey = ByteString.CopyFrom(KeyPair.ExportPublicKey(key)) }));
+            var response = await new SVID.SVIDClient(Channel()).BatchNewWITSVIDAsync(request, Options(cancellationToken)).ResponseAsync.ConfigureAwait(false);
+            if (response.Results.Count != entries.Count)
+            {
+                throw Broken($"the server answered {response.Results.Count} results to {entries.Count} requests");
+            }
+
+            var held = new List<HeldWit>(entries.Count);
+            for (var i = 0; i < entries.Count; i++)
+            {
+                if (response.Results[i] is { Status.Code: (int)StatusCode.OK, Svid: { } svid })
+                {
+                    held.Add(HeldWit.TryRead(entries[i], keys[i], svid.Token, time.GetUtcNow(), out var one, out var problem) ? one : throw Broken($"the server's token does not hold: {problem}"));
+                }
+            }
+
+            return held;
+        }
+        finally
+        {
+            foreach (var key in keys)
+            {
+                key.Dispose();
+            }
         }
     }
 

@@ -63,5 +63,6 @@ internal sealed record SvidPlan(
         signed.SpiffeId == now.SpiffeId
         && signed.X509Ttl == now.X509Ttl
         && signed.Hint == now.Hint
+        && signed.Template == now.Template
         && signed.DnsNames.SequenceEqual(now.DnsNames, StringComparer.Ordinal);
 }

@@ -41,6 +41,7 @@ internal sealed class NodeUpdateReader(TrustDomain trustDomain)
     private TrustBundles _bundles = TrustBundles.Empty;
     private ImmutableHashSet<string> _superseded = [];
     private ImmutableDictionary<TrustDomain, JwtBundle> _jwtBundles = ImmutableDictionary<TrustDomain, JwtBundle>.Empty;
+    private ImmutableDictionary<TrustDomain, WitBundle> _witBundles = ImmutableDictionary<TrustDomain, WitBundle>.Empty;
 
     public NodeReading Read(NodeUpdate update)
     {
@@ -48,6 +49,7 @@ internal sealed class NodeUpdateReader(TrustDomain trustDomain)
         {
             _entries = ImmutableDictionary.CreateBuilder<string, RegistrationEntry>(StringComparer.Ordinal);
             (_bundles, _jwtBundles, _superseded) = (TrustBundles.Empty, ImmutableDictionary<TrustDomain, JwtBundle>.Empty, []);
+            _witBundles = ImmutableDictionary<TrustDomain, WitBundle>.Empty;
         }
 
         if (_entries is null)
@@ -63,7 +65,7 @@ internal sealed class NodeUpdateReader(TrustDomain trustDomain)
 
         return update.More
             ? new NodeReading.Incomplete()
-            : new NodeReading.Complete(new NodeView(update.Revision, InOrder(_entries), _bundles, _jwtBundles) { Own = _bundles.Find(trustDomain), Superseded = _superseded });
+            : new NodeReading.Complete(new NodeView(update.Revision, InOrder(_entries), _bundles, _jwtBundles) { Own = _bundles.Find(trustDomain), Superseded = _superseded, WitBundles = _witBundles });
     }
 
     // The order of creation decides which identity is a workload's default.
@@ -74,13 +76,15 @@ internal sealed class NodeUpdateReader(TrustDomain trustDomain)
     {
         foreach (var wire in update.Bundles)
         {
-            if (!SpireMapping.TryRead(wire, out var bundle, out var problem) || !SpireMapping.TryRead(wire, bundle.TrustDomain, out var jwtBundle, out problem))
+            if (!SpireMapping.TryRead(wire, out var bundle, out var problem) || !SpireMapping.TryRead(wire, bundle.TrustDomain, out var jwtBundle, out problem)
+                || !SpireMapping.TryReadWit(wire, bundle.TrustDomain, out var witBundle, out problem))
             {
                 return $"bundle of {Printable.Of(wire.TrustDomain)}: {problem}";
             }
 
             _bundles = _bundles.With(bundle);
             _jwtBundles = _jwtBundles.SetItem(bundle.TrustDomain, jwtBundle);
+            _witBundles = witBundle.Authorities.Count > 0 ? _witBundles.SetItem(bundle.TrustDomain, witBundle) : _witBundles.Remove(bundle.TrustDomain);
         }
 
         foreach (var name in update.RemovedBundles)
@@ -92,6 +96,7 @@ internal sealed class NodeUpdateReader(TrustDomain trustDomain)
 
             _bundles = _bundles.Without(gone);
             _jwtBundles = _jwtBundles.Remove(gone);
+            _witBundles = _witBundles.Remove(gone);
         }
 
         if (update.Authorities is { } notice)

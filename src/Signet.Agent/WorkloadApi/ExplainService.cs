@@ -4,13 +4,14 @@ using Signet.Agent.Attestation.Workload;
 using Signet.Agent.Identities;
 using Signet.Hosting.PeerCredentials;
 using Signet.Identity.Registration;
+using Signet.Identity.X509;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Explain;
 
 namespace Signet.Agent.WorkloadApi;
 
 /// <summary>signet.explain.v1.Explain: why a process gets an identity or does not, decided by the code that hands identities out.</summary>
-internal sealed class ExplainService(WorkloadAttestor attestor, IdentityCache cache, NodeSync sync, IdentityKeeper keeper, uint ownUid, TimeProvider time) : Explain.ExplainBase
+internal sealed class ExplainService(WorkloadAttestor attestor, IdentityCache cache, NodeSync sync, IdentityKeeper keeper, SvidKeys keys, uint ownUid, TimeProvider time) : Explain.ExplainBase
 {
     public override Task<WorkloadResponse> Workload(WorkloadRequest request, ServerCallContext context)
     {
@@ -25,6 +26,7 @@ internal sealed class ExplainService(WorkloadAttestor attestor, IdentityCache ca
             Entry = entry.ToWire(),
             NotAfter = held.GetValueOrDefault(entry.Id) is { } svid && svid.IsValid(now) ? svid.Svid.NotAfter.ToUnixTimeSeconds() : 0,
             Problem = keeper.Refusals.GetValueOrDefault(entry.Id, ""),
+            KeyType = held.GetValueOrDefault(entry.Id) is { } has ? KeyTypes.NameOf(has.Svid.Leaf) : keys.TypeFor(entry).Name(),
         }));
         response.NearMisses.AddRange(explanation.NearMisses.Select(miss => miss.ToWire()));
         return Task.FromResult(response);

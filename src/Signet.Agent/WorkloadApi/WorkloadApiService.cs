@@ -7,7 +7,7 @@ using Signet.Rpc.Wire.Spiffe;
 namespace Signet.Agent.WorkloadApi;
 
 /// <summary>The SPIFFE Workload API. Here is its X.509 profile (Workload API §5). Every message is the full set.</summary>
-internal sealed partial class WorkloadApiService(WorkloadSubjects subjects, JwtCache tokens, TimeProvider time) : SpiffeWorkloadAPI.SpiffeWorkloadAPIBase
+internal sealed partial class WorkloadApiService(WorkloadSubjects subjects, JwtCache tokens, WitCache? wits, TimeProvider time) : SpiffeWorkloadAPI.SpiffeWorkloadAPIBase
 {
     public override Task FetchX509SVID(X509SVIDRequest request, IServerStreamWriter<X509SVIDResponse> responseStream, ServerCallContext context) =>
         subjects.Of(context).FollowAsync(

@@ -48,6 +48,19 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
     /// <summary>What to call the caller.</summary>
     public string NameFor(Entitlement entitlement) => $"pid {Pid} ({entitlement.Matching[0].SpiffeId})";
 
+    /// <summary>Grows with each change of what the agent serves.</summary>
+    public long Version => cache.Changes.Version;
+
+    /// <summary>Waits for a change since a version, or for a time.</summary>
+    public async Task ChangeAsync(long seen, DateTimeOffset until, CancellationToken cancellationToken)
+    {
+        using var woken = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var wait = until - time.GetUtcNow();
+        await Task.WhenAny(cache.Changes.WaitAsync(seen, woken.Token), Task.Delay(wait > TimeSpan.Zero ? wait : TimeSpan.Zero, time, woken.Token)).ConfigureAwait(false);
+        await woken.CancelAsync().ConfigureAwait(false);
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
     /// <summary>Keeps a seat in the ledger for one of the caller's streams; the stream disposes it.</summary>
     public ClientSeat Seat(string name) => clients.Open(Pid, name, reports: false);
 

@@ -20,7 +20,8 @@ public sealed record IssuedJwt(string Token, SpiffeId SpiffeId, DateTimeOffset I
 /// <param name="time">The clock.</param>
 /// <param name="issuer">The <c>iss</c>, for readers outside SPIFFE; null for none.</param>
 /// <param name="failed">Called each time that nothing could be signed.</param>
-public sealed class JwtIssuer(AuthorityRotation authorities, TimeProvider time, string? issuer = null, Action? failed = null)
+/// <param name="algorithm">What tokens are signed with when it goes with the key; null for the key's usual one.</param>
+public sealed class JwtIssuer(AuthorityRotation authorities, TimeProvider time, string? issuer = null, Action? failed = null, JwsAlgorithm? algorithm = null)
 {
     /// <summary>Signs a token. Whether the caller may ask is decided before.</summary>
     /// <param name="id">The subject.</param>
@@ -53,7 +54,7 @@ public sealed class JwtIssuer(AuthorityRotation authorities, TimeProvider time, 
             throw new IssuanceException($"JWT key {key.KeyId} is valid from {key.Validity.NotBefore:u} to {key.Validity.NotAfter:u}, and the server's clock says {now:u}");
         }
 
-        var token = JwtSvid.Sign(id, audiences, issuedAt, expiresAt, key.KeyId, key.Key, issuer);
+        var token = JwtSvid.Sign(id, audiences, issuedAt, expiresAt, key.KeyId, key.Key, issuer, algorithm);
         var verdict = JwtSvidVerifier.Verify(token, trustDomain => trustDomain == snapshot.JwtBundle.TrustDomain ? snapshot.JwtBundle : null, audiences[0], now);
         return verdict.Id == id
             ? new IssuedJwt(token, id, issuedAt, expiresAt)

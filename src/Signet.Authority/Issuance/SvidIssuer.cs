@@ -1,3 +1,4 @@
+using System.Net;
 using Signet.Authority.Rotation;
 using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
@@ -11,7 +12,17 @@ namespace Signet.Authority.Issuance;
 /// <param name="Ttl">The lifetime wished for; cut to the issuing authority's.</param>
 /// <param name="DnsNames">Further names, from the registration entry.</param>
 /// <param name="RequestedBy">The caller, for the log.</param>
-public sealed record SvidRequest(SpiffeId SpiffeId, ReadOnlyMemory<byte> PublicKey, TimeSpan Ttl, IReadOnlyList<string> DnsNames, string RequestedBy);
+public sealed record SvidRequest(SpiffeId SpiffeId, ReadOnlyMemory<byte> PublicKey, TimeSpan Ttl, IReadOnlyList<string> DnsNames, string RequestedBy)
+{
+    /// <summary>The subject, from the registration entry; null for the default. No authority's name: whoever asks for that is refused before.</summary>
+    public DistinguishedName? Subject { get; init; }
+
+    /// <summary>Addresses, from the registration entry.</summary>
+    public IReadOnlyList<IPAddress> IpAddresses { get; init; } = [];
+
+    /// <summary>Mailboxes, from the registration entry.</summary>
+    public IReadOnlyList<string> EmailAddresses { get; init; } = [];
+}
 
 /// <summary>A signed leaf and the chain that a relying party needs below the anchor.</summary>
 public sealed record IssuedSvid(SpiffeId SpiffeId, IReadOnlyList<Certificate> Chain)
@@ -70,9 +81,12 @@ public sealed class SvidIssuer(AuthorityRotation authorities, IIssuanceLog log, 
                 $"issuing authority {snapshot.Issuing.Id} is valid from {issuer.NotBefore:u} to {issuer.NotAfter:u}, and the server's clock says {now:u}");
         }
 
-        var leaf = CertificateTemplate
-            .Leaf(request.SpiffeId, request.PublicKey, validity.NotBefore, validity.NotAfter, request.DnsNames)
-            .Sign(issuer, snapshot.Issuing.Key);
+        var template = CertificateTemplate.Leaf(request.SpiffeId, request.PublicKey, validity.NotBefore, validity.NotAfter, request.DnsNames, request.Subject) with
+        {
+            IpAddresses = request.IpAddresses,
+            EmailAddresses = request.EmailAddresses,
+        };
+        var leaf = template.Sign(issuer, snapshot.Issuing.Key);
         Check(leaf, request, snapshot, now);
         return new IssuedSvid(request.SpiffeId, [leaf, .. snapshot.Issuing.Chain]);
     }

@@ -17,7 +17,9 @@ public sealed record AuthorityLedger(ImmutableArray<AuthorityRecord> Records, An
 
     public IEnumerable<X509AuthorityRecord> Issuing => Records.OfType<X509AuthorityRecord>().Where(record => record.Tier == AuthorityTier.Issuing);
 
-    public IEnumerable<JwtAuthorityRecord> Jwt => Records.OfType<JwtAuthorityRecord>();
+    public IEnumerable<JwtAuthorityRecord> Jwt => Records.OfType<JwtAuthorityRecord>().Where(record => record.Tier == AuthorityTier.Jwt);
+
+    public IEnumerable<JwtAuthorityRecord> Wit => Records.OfType<JwtAuthorityRecord>().Where(record => record.Tier == AuthorityTier.Wit);
 
     /// <summary>The anchor that signs issuing authorities.</summary>
     public X509AuthorityRecord ActiveAnchor => Anchors.Last(record => record.State == SlotState.Active);
@@ -39,7 +41,7 @@ public sealed record AuthorityLedger(ImmutableArray<AuthorityRecord> Records, An
 
     /// <summary>A digest of what relying parties are told: the trust bundle, and what is on the way out or revoked.</summary>
     public string Content => Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Join(
-        '\n', Anchors.Select(anchor => anchor.Certificate.Fingerprint).Concat(Jwt.Select(key => $"{key.Id} {key.Validity.NotAfter.ToUnixTimeSeconds()}")).Append("superseded").Concat(Superseded).Append("revoked").Concat(Revoked.Select(issuing => issuing.Id))))));
+        '\n', Anchors.Select(anchor => anchor.Certificate.Fingerprint).Concat(Jwt.Concat(Wit).Select(key => $"{key.Id} {key.Validity.NotAfter.ToUnixTimeSeconds()}")).Append("superseded").Concat(Superseded).Append("revoked").Concat(Revoked.Select(issuing => issuing.Id))))));
 
     public AuthorityRecord? Find(string id) => Records.FirstOrDefault(record => record.Id == id);
 

@@ -36,18 +36,18 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys)
         return Checked(AuthorityTier.Issuing, certificate, keyName);
     }
 
-    /// <summary>Makes a key for JWT-SVIDs. It lives as long as an issuing authority.</summary>
-    public async Task<JwtAuthorityRecord> MakeJwtAsync(DateTimeOffset now, CancellationToken cancellationToken)
+    /// <summary>Makes a key for JWT-SVIDs or WIT-SVIDs. It lives as long as an issuing authority.</summary>
+    public async Task<JwtAuthorityRecord> MakeTokenKeyAsync(AuthorityTier tier, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        var keyName = NewKeyName("jwt", now);
-        var key = await keys.GenerateAsync(keyName, plan.KeyType, cancellationToken).ConfigureAwait(false);
+        var keyName = NewKeyName(tier == AuthorityTier.Wit ? "wit" : "jwt", now);
+        var key = await keys.GenerateAsync(keyName, tier == AuthorityTier.Wit ? plan.KeyType : plan.JwtKeyType, cancellationToken).ConfigureAwait(false);
         var info = KeyPair.ExportPublicKey(key);
 
         // The store keeps whole milliseconds; what is remembered must be what is published.
         var expiresAt = DateTimeOffset.FromUnixTimeSeconds((now + plan.IssuingTtl).ToUnixTimeSeconds());
         return JwtAuthority.TryCreate(JwtAuthority.KeyIdOf(info), info, expiresAt, out var authority, out var problem)
-            ? new JwtAuthorityRecord(SlotState.Prepared, authority, now - AuthorityPlan.Backdate, keyName)
-            : throw new InvalidOperationException($"the JWT key just made does not hold: {problem}");
+            ? new JwtAuthorityRecord(tier, SlotState.Prepared, authority, now - AuthorityPlan.Backdate, keyName)
+            : throw new InvalidOperationException($"the {tier} key just made does not hold: {problem}");
     }
 
     /// <summary>Takes an issuing authority over that somebody else made: its key is kept like any other.</summary>

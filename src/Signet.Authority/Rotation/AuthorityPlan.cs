@@ -1,3 +1,4 @@
+using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
@@ -13,6 +14,15 @@ public sealed record AuthorityPlan
     public required TrustDomain TrustDomain { get; init; }
 
     public KeyType KeyType { get; init; } = KeyType.EcP256;
+
+    /// <summary>What JWT-SVIDs are signed with; null for what goes with <see cref="KeyType"/>. A key that is there already signs as it can until it is replaced.</summary>
+    public JwsAlgorithm? JwtAlgorithm { get; init; }
+
+    /// <summary>The type of the keys that sign JWT-SVIDs.</summary>
+    public KeyType JwtKeyType => JwtAlgorithm?.KeyType(KeyType) ?? KeyType;
+
+    /// <summary>Whether there are keys for WIT-SVIDs.</summary>
+    public bool SignsWit { get; init; }
 
     public TimeSpan AnchorTtl { get; init; } = TimeSpan.FromDays(3650);
 

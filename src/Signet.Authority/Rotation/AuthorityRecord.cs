@@ -16,6 +16,9 @@ public enum AuthorityTier
 
     /// <summary>A bare key that signs JWT-SVIDs, published in the JWT bundle.</summary>
     Jwt,
+
+    /// <summary>A bare key that signs WIT-SVIDs, published in the WIT bundle; only where they are wanted.</summary>
+    Wit,
 }
 
 /// <summary>One authority as the journal remembers it. The key is known by name only.</summary>
@@ -41,9 +44,9 @@ public sealed record X509AuthorityRecord(string Id, AuthorityTier Tier, SlotStat
     }
 }
 
-/// <summary>A key for JWT-SVIDs.</summary>
-public sealed record JwtAuthorityRecord(SlotState State, JwtAuthority Authority, DateTimeOffset NotBefore, string KeyName)
-    : AuthorityRecord(Authority.KeyId, AuthorityTier.Jwt, State, KeyName)
+/// <summary>A key for JWT-SVIDs or WIT-SVIDs.</summary>
+public sealed record JwtAuthorityRecord(AuthorityTier Tier, SlotState State, JwtAuthority Authority, DateTimeOffset NotBefore, string KeyName)
+    : AuthorityRecord(Authority.KeyId, Tier, State, KeyName)
 {
     public override Validity Validity => new(NotBefore, Authority.ExpiresAt!.Value);
 }

@@ -15,7 +15,7 @@ public sealed partial class AuthorityRotation
     public Task<AuthorityRecord> PrepareAsync(AuthorityTier tier, CancellationToken cancellationToken) => AloneAsync(
         async now =>
         {
-            if (tier != AuthorityTier.Jwt)
+            if (tier is not (AuthorityTier.Jwt or AuthorityTier.Wit))
             {
                 RefuseWhenExternal("an issuing authority");
             }

@@ -65,7 +65,7 @@ public sealed partial class AuthorityRotation : IDisposable
         async now =>
         {
             var action = _plan.Rule.Next(_ledger.Slots(tier), now, mayForget);
-            var turnsByItself = tier == AuthorityTier.Jwt || (tier == AuthorityTier.Issuing && !_plan.IsExternal);
+            var turnsByItself = tier == AuthorityTier.Jwt || (tier == AuthorityTier.Wit && _plan.SignsWit) || (tier == AuthorityTier.Issuing && !_plan.IsExternal);
             return action.Step switch
             {
                 RotationStep.Forget => new RotationTurn(action.Step, await ForgetAsync(_ledger.Find(action.Id)!, cancellationToken).ConfigureAwait(false)),
@@ -106,6 +106,11 @@ public sealed partial class AuthorityRotation : IDisposable
 
         await EnsureUsableAsync(AuthorityTier.Issuing, now, cancellationToken).ConfigureAwait(false);
         await EnsureUsableAsync(AuthorityTier.Jwt, now, cancellationToken).ConfigureAwait(false);
+        if (_plan.SignsWit)
+        {
+            await EnsureUsableAsync(AuthorityTier.Wit, now, cancellationToken).ConfigureAwait(false);
+        }
+
         await CommitAsync(AuthorityChange.None, cancellationToken).ConfigureAwait(false);
     }
 
@@ -131,8 +136,8 @@ public sealed partial class AuthorityRotation : IDisposable
 
     private async Task<AuthorityRecord> PrepareAsync(AuthorityTier tier, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        AuthorityRecord made = tier == AuthorityTier.Jwt
-            ? await _maker.MakeJwtAsync(now, cancellationToken).ConfigureAwait(false)
+        AuthorityRecord made = tier is AuthorityTier.Jwt or AuthorityTier.Wit
+            ? await _maker.MakeTokenKeyAsync(tier, now, cancellationToken).ConfigureAwait(false)
             : await _maker.MakeIssuingAsync(_ledger.ActiveAnchor, now, cancellationToken).ConfigureAwait(false);
         await CommitNewAsync(made, new AuthorityChange { Saved = [made] }, cancellationToken).ConfigureAwait(false);
         return made;
@@ -206,7 +211,10 @@ public sealed partial class AuthorityRotation : IDisposable
 
         var crls = await SignCrlsAsync(_ledger, _time.GetUtcNow()).ConfigureAwait(false);
         var bundle = X509Bundle.Create(_plan.TrustDomain, _ledger.Anchors.Select(record => record.Certificate), sequence, refreshHint: null);
+        var wit = Last(AuthorityTier.Wit, SlotState.Active);
+        var witKey = wit is null ? null : await _keys.FindAsync(wit.KeyName, CancellationToken.None).ConfigureAwait(false);
         return JwtBundle.TryCreate(_plan.TrustDomain, [.. _ledger.Jwt.Select(record => record.Authority)], out var jwtBundle, out var problem)
+            && WitBundle.TryCreate(_plan.TrustDomain, [.. _ledger.Wit.Select(record => record.Authority)], out var witBundle, out problem)
             ? new AuthoritySnapshot(
                 new SigningAuthority(issuing.Id, [issuing.Certificate, .. issuing.Above], issuingKey),
                 new JwtSigningAuthority(jwt.Id, jwt.Validity, jwtKey),
@@ -215,6 +223,10 @@ public sealed partial class AuthorityRotation : IDisposable
                 crls,
                 _ledger,
                 [.. _ledger.Superseded])
+            {
+                Wit = witKey is null ? null : new JwtSigningAuthority(wit!.Id, wit.Validity, witKey),
+                WitBundle = witBundle,
+            }
             : throw new InvalidOperationException(problem);
     }
 

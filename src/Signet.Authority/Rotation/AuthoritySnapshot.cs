@@ -13,7 +13,7 @@ public sealed record SigningAuthority(string Id, ImmutableArray<Certificate> Cha
     public Certificate Certificate => Chain[0];
 }
 
-/// <summary>A key that can sign JWT-SVIDs.</summary>
+/// <summary>A key that can sign JWT-SVIDs or WIT-SVIDs.</summary>
 public sealed record JwtSigningAuthority(string KeyId, Validity Validity, AsymmetricAlgorithm Key);
 
 /// <summary>
@@ -29,8 +29,18 @@ public sealed record JwtSigningAuthority(string KeyId, Validity Validity, Asymme
 public sealed record AuthoritySnapshot(
     SigningAuthority Issuing, JwtSigningAuthority Jwt, X509Bundle Bundle, JwtBundle JwtBundle, ImmutableArray<CertificateRevocationList> Crls, AuthorityLedger Ledger, ImmutableHashSet<string> Superseded)
 {
+    /// <summary>Signs WIT-SVIDs; null where there are none.</summary>
+    public JwtSigningAuthority? Wit { get; init; }
+
+    /// <summary>The WIT keys: those that sign, those that will, and those that have.</summary>
+    public WitBundle WitBundle { get; init; } = WitBundle.Empty(Bundle.TrustDomain);
+
     /// <summary>Whom relying parties believe: the bundle, less what is revoked.</summary>
     public TrustBundles Trust { get; } = TrustBundles.Of(Bundle).WithCrls(Crls);
+
+    /// <summary>Whether an authority here has this name: a leaf with it would seem to have issued itself.</summary>
+    public bool IsAuthorityName(DistinguishedName name) =>
+        Issuing.Chain.Concat(Bundle.Authorities).Any(authority => authority.SubjectName.Equals(name));
 
     public ImmutableArray<AuthorityRecord> Records => Ledger.Records;
 

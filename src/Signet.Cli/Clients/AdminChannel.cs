@@ -35,6 +35,11 @@ internal static class AdminChannel
         }
 
         var identity = svidFolder is null ? await FromAgentAsync(time, cancellationToken).ConfigureAwait(false) : FromFiles(svidFolder);
+        if (!TlsCredential.CanPresent(identity.Default, out problem))
+        {
+            throw new CliError(problem, "show another SVID: --svid DIR");
+        }
+
         var credential = new TlsCredential(identity.Default);
         var (host, port) = endPoint is DnsEndPoint dns ? (dns.Host, dns.Port) : ($"{((IPEndPoint)endPoint).Address}", ((IPEndPoint)endPoint).Port);
         return GrpcChannel.ForTls(host, port, () => SvidTls.Client(credential, serverName: "", (presented, unreadable) => IsServer(presented, unreadable, identity, time)), time);

@@ -4,6 +4,7 @@ using Signet.Cli.Clients;
 using Signet.Cli.Output;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Registration;
+using Signet.Identity.X509;
 
 namespace Signet.Cli.Commands;
 
@@ -24,6 +25,7 @@ internal static class EntryCommand
         var x509Ttl = CommandValues.Duration("--x509-ttl", "The certificate's lifetime (default: the server's)");
         var jwtTtl = CommandValues.Duration("--jwt-ttl", "The token's lifetime (default: the server's)");
         var dns = new Option<string[]>("--dns") { Description = "A DNS name for the certificate; give it again for more", HelpName = "NAME" };
+        var template = new TemplateOptions();
         var hint = new Option<string>("--hint") { Description = "Tells a workload with several identities which is which", HelpName = "TEXT" };
         var federatesWith = CommandValues.TrustDomains("--federates-with", "Another trust domain whose workloads it is to know; give it again for more");
         var expiresAt = new Option<DateTimeOffset?>("--expires-at") { Description = "From when on the entry no longer counts (RFC 3339)", HelpName = "TIME" };
@@ -34,7 +36,7 @@ internal static class EntryCommand
             "create",
             "Register a workload. Example: signet entry create --spiffe-id spiffe://example.org/web --parent-id spiffe://example.org/spire/agent/join_token/… --selector unix:uid:1000")
         {
-            id, parent, selectors, x509Ttl, jwtTtl, dns, hint, federatesWith, expiresAt, isAdmin, downstream, server, output,
+            id, parent, selectors, x509Ttl, jwtTtl, dns, template.Subject, template.Names, template.KeyType, hint, federatesWith, expiresAt, isAdmin, downstream, server, output,
         };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
@@ -47,6 +49,7 @@ internal static class EntryCommand
                 X509Ttl = parsed.GetValue(x509Ttl),
                 JwtTtl = parsed.GetValue(jwtTtl),
                 DnsNames = [.. parsed.GetValue(dns) ?? []],
+                Template = template.Read(parsed),
                 Hint = parsed.GetValue(hint) ?? "",
                 FederatesWith = [.. parsed.GetValue(federatesWith) ?? []],
                 ExpiresAt = parsed.GetValue(expiresAt),
@@ -139,6 +142,9 @@ internal static class EntryCommand
         ["x509Ttl"] = entry.X509Ttl is { } x509 ? DurationText.Format(x509) : null,
         ["jwtTtl"] = entry.JwtTtl is { } jwt ? DurationText.Format(jwt) : null,
         ["dnsNames"] = new JsonArray([.. entry.DnsNames.Select(name => JsonValue.Create(name))]),
+        ["keyType"] = entry.Template.KeyType?.Name(),
+        ["subject"] = entry.Template.Subject,
+        ["names"] = new JsonArray([.. entry.Template.Names.Select(name => JsonValue.Create(name))]),
         ["hint"] = entry.Hint,
         ["federatesWith"] = new JsonArray([.. entry.FederatesWith.Select(trustDomain => JsonValue.Create(trustDomain.Name))]),
         ["admin"] = entry.Admin,

@@ -5,6 +5,7 @@ using Signet.Cli.Clients;
 using Signet.Cli.Output;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
 using Signet.Rpc;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Explain;
@@ -53,7 +54,7 @@ internal static class ExplainIdentityCommand
         var explanation = await client.ExplainAsync(selectors, agent, cancellationToken).ConfigureAwait(false);
         return new Told(
             selectors,
-            [.. explanation.Matches.Select(entry => new ToldIdentity(entry, null, ""))],
+            [.. explanation.Matches.Select(entry => new ToldIdentity(entry, null, entry.Template.KeyType?.Name() ?? "", ""))],
             explanation.NearMisses,
             [.. selectors.Select(selector => SelectorTypes.Problem(selector, new HashSet<string>())).OfType<string>()]);
     }
@@ -86,7 +87,7 @@ internal static class ExplainIdentityCommand
 
         return new Told(
             [.. response.Selectors.Select(wire => new Selector(wire.Type, wire.Value))],
-            response.AttestationProblem.Length > 0 ? [] : [.. response.Matches.Select(match => new ToldIdentity(Read(match.Entry), match.NotAfter > 0 ? DateTimeOffset.FromUnixTimeSeconds(match.NotAfter) : null, match.Problem))],
+            response.AttestationProblem.Length > 0 ? [] : [.. response.Matches.Select(match => new ToldIdentity(Read(match.Entry), match.NotAfter > 0 ? DateTimeOffset.FromUnixTimeSeconds(match.NotAfter) : null, match.KeyType, match.Problem))],
             [.. response.NearMisses.Select(Read)],
             remarks);
     }
@@ -105,6 +106,7 @@ internal static class ExplainIdentityCommand
             ["spiffeId"] = one.Entry.SpiffeId.Uri,
             ["entry"] = one.Entry.Id,
             ["notAfter"] = one.NotAfter is { } end ? HumanTime.Stamp(end) : null,
+            ["keyType"] = one.KeyType.Length > 0 ? one.KeyType : null,
             ["problem"] = one.Problem.Length > 0 ? one.Problem : null,
         })]),
         ["nearMisses"] = new JsonArray([.. told.NearMisses.Select(miss => new JsonObject
@@ -124,7 +126,7 @@ internal static class ExplainIdentityCommand
         answer.Out.WriteLine("the workload has " + string.Join(' ', told.Selectors));
         foreach (var one in told.Identities)
         {
-            answer.Out.WriteLine(answer.Ink.Of($"it gets {one.Entry.SpiffeId}", Tone.Good) + $"  entry {one.Entry.Id}{(one.NotAfter is { } end ? $", certificate until {HumanTime.Both(end, now)}" : "")}");
+            answer.Out.WriteLine(answer.Ink.Of($"it gets {one.Entry.SpiffeId}", Tone.Good) + $"  entry {one.Entry.Id}{(one.KeyType.Length > 0 ? $", key {one.KeyType}" : "")}{(one.NotAfter is { } end ? $", certificate until {HumanTime.Both(end, now)}" : "")}");
             if (one.Problem.Length > 0)
             {
                 answer.Out.WriteLine("    " + answer.Ink.Of(one.Problem, Tone.Bad));
@@ -156,7 +158,7 @@ internal static class ExplainIdentityCommand
         }
     }
 
-    private sealed record ToldIdentity(RegistrationEntry Entry, DateTimeOffset? NotAfter, string Problem);
+    private sealed record ToldIdentity(RegistrationEntry Entry, DateTimeOffset? NotAfter, string KeyType, string Problem);
 
     private sealed record Told(IReadOnlyList<Selector> Selectors, IReadOnlyList<ToldIdentity> Identities, IReadOnlyList<EntryNearMiss> NearMisses, IReadOnlyList<string> Remarks);
 }

@@ -5,6 +5,7 @@ using Signet.Cli.Commands.Jwt;
 using Signet.Cli.Output;
 using Signet.Client;
 using Signet.Identity.Jose;
+using Signet.Identity.X509;
 
 namespace Signet.Cli.Commands;
 
@@ -177,6 +178,7 @@ internal static class FetchCommand
             ["spiffeId"] = svid.Id.Uri,
             ["serial"] = svid.Leaf.SerialHex,
             ["issuer"] = svid.Leaf.Issuer,
+            ["keyType"] = KeyTypes.NameOf(svid.Leaf),
             ["notBefore"] = HumanTime.Stamp(svid.NotBefore),
             ["notAfter"] = HumanTime.Stamp(svid.NotAfter),
             ["hint"] = svid.Hint,
@@ -195,6 +197,7 @@ internal static class FetchCommand
             answer.Out.WriteLine(answer.Ink.Of(svid.Id.Uri, Tone.Strong));
             answer.Out.WriteLine($"  serial  {svid.Leaf.SerialHex}");
             answer.Out.WriteLine($"  issuer  {svid.Leaf.Issuer}");
+            answer.Out.WriteLine($"  key     {KeyTypes.NameOf(svid.Leaf)}");
             answer.Out.WriteLine($"  until   {HumanTime.Both(svid.NotAfter, now)}");
             if (svid.Hint is { } hint)
             {

@@ -137,6 +137,11 @@ public sealed class MutualTls(IX509Source source, Authorizer authorizer, TimePro
         {
             lock (_gate)
             {
+                if (!TlsCredential.CanPresent(context.Default, out var problem))
+                {
+                    throw new MutualTlsException(MutualTlsProblem.KeyNotUsable, problem);
+                }
+
                 presented = _presented is { } last && last.Credential.Svid.Leaf.Equals(context.Default.Leaf)
                     ? new Presented(context, last.Credential)
                     : new Presented(context, new TlsCredential(context.Default));

@@ -16,6 +16,9 @@ public enum MutualTlsProblem
 
     /// <summary>The peer has proved who it is, and may not go on.</summary>
     PeerNotAuthorized,
+
+    /// <summary>This side's SVID has a key that .NET cannot present (<see cref="TlsCredential.CanPresent"/>).</summary>
+    KeyNotUsable,
 }
 
 /// <summary>No connection, for a reason that lies in identities. The message is for the operator, not for the peer.</summary>

@@ -11,15 +11,20 @@ namespace Signet.Client.Tls;
 /// </summary>
 public sealed class TlsCredential
 {
+    /// <exception cref="NotSupportedException">The key is none that <see cref="SslStream"/> can use; see <see cref="CanPresent"/>.</exception>
     public TlsCredential(X509Svid svid)
     {
+        if (!CanPresent(svid, out var problem))
+        {
+            throw new NotSupportedException(problem);
+        }
+
         Svid = svid;
         using var bare = X509CertificateLoader.LoadCertificate(svid.Leaf.Der.Span);
         var leaf = svid.Key switch
         {
             ECDsa key => bare.CopyWithPrivateKey(key),
-            RSA key => bare.CopyWithPrivateKey(key),
-            var key => throw new NotSupportedException($"a {key.GetType().Name} key cannot be used for TLS; use an EC or RSA key"),
+            var key => bare.CopyWithPrivateKey((RSA)key),
         };
         var intermediates = new X509Certificate2Collection();
         foreach (var certificate in svid.Chain.Skip(1))
@@ -28,6 +33,20 @@ public sealed class TlsCredential
         }
 
         Context = SslStreamCertificateContext.Create(leaf, intermediates, offline: true);
+    }
+
+    /// <summary>
+    /// Whether <see cref="SslStream"/> can present the SVID: .NET has EC and RSA keys, but no Ed25519. A peer may have any of the three: it is judged by
+    /// Signet's own verifier.
+    /// </summary>
+    /// <param name="svid">What would be presented.</param>
+    /// <param name="problem">Why not, and what to do, when the answer is false; otherwise empty.</param>
+    public static bool CanPresent(X509Svid svid, out string problem)
+    {
+        problem = svid.Key is ECDsa or RSA
+            ? ""
+            : $"{svid.Id} has an {svid.Leaf.KeyDescription} key, which .NET's SslStream cannot present; register the workload with keyType ec-p256, or let signet proxy speak TLS for it";
+        return problem.Length == 0;
     }
 
     public X509Svid Svid { get; }

@@ -24,7 +24,7 @@ internal static class JsonWebKey
             return false;
         }
 
-        if (JwsKey.Text(key, "kty") is not ("EC" or "RSA") || JwsKey.Text(key, "use") != X509Use
+        if (JwsKey.Text(key, "kty") is not ("EC" or "RSA" or "OKP") || JwsKey.Text(key, "use") != X509Use
             || !key.TryGetProperty("x5c", out var chain) || chain.ValueKind != JsonValueKind.Array || chain.GetArrayLength() == 0)
         {
             return true;
@@ -53,23 +53,23 @@ internal static class JsonWebKey
         writer.WriteEndObject();
     }
 
-    /// <summary>Writes a key for JWT-SVIDs, with <c>kid</c> and <c>use</c> (JWT-SVID §6.1).</summary>
-    public static void WriteJwt(Utf8JsonWriter writer, JwtAuthority authority)
+    /// <summary>Writes a key for one kind of token, with <c>kid</c> and <c>use</c> (JWT-SVID §6.1, WIT-SVID §6.1).</summary>
+    public static void WriteToken(Utf8JsonWriter writer, JwtAuthority authority, string use)
     {
         writer.WriteStartObject();
         WritePublicKey(writer, authority.Key.PublicKey);
-        writer.WriteString("use", JwtBundle.Use);
+        writer.WriteString("use", use);
         writer.WriteString("kid", authority.KeyId);
         writer.WriteEndObject();
     }
 
     /// <summary>Writes a key as readers outside SPIFFE want it: for signatures, with the algorithm (RFC 7517 §4.2, §4.4).</summary>
-    public static void WriteWeb(Utf8JsonWriter writer, JwtAuthority authority)
+    public static void WriteWeb(Utf8JsonWriter writer, JwtAuthority authority, JwsAlgorithm? wished)
     {
         writer.WriteStartObject();
         WritePublicKey(writer, authority.Key.PublicKey);
         writer.WriteString("use", "sig");
-        writer.WriteString("alg", JwsAlgorithm.Of(authority.Key.PublicKey).Name);
+        writer.WriteString("alg", JwsAlgorithm.Of(authority.Key.PublicKey, wished).Name);
         writer.WriteString("kid", authority.KeyId);
         writer.WriteEndObject();
     }
@@ -100,6 +100,12 @@ internal static class JsonWebKey
                 writer.WriteString("kty", "RSA");
                 writer.WriteString("n", Base64Url.EncodeToString(modulus.Span));
                 writer.WriteString("e", Base64Url.EncodeToString(exponent.Span));
+                break;
+            case PublicKeyKind.Ed25519:
+                // RFC 8037 §2.
+                writer.WriteString("kty", "OKP");
+                writer.WriteString("crv", "Ed25519");
+                writer.WriteString("x", Base64Url.EncodeToString(key.Bits.Span));
                 break;
             default:
                 throw new CryptographicException($"a key of type {key.Description} has no place in a bundle");

@@ -27,18 +27,30 @@ public sealed class JwsAlgorithm
     /// <summary>The size of the curve that goes with it (RFC 7518 §3.4); 0 for RSA.</summary>
     internal int CurveBits { get; }
 
+    /// <summary>The names of all of them.</summary>
+    public static IReadOnlyList<string> Names { get; } = [.. All.Select(one => one.Name)];
+
     /// <summary>The algorithm of that name, or null.</summary>
     public static JwsAlgorithm? Find(string? name) => Array.Find(All, one => one.Name == name);
 
-    /// <summary>The algorithm that Signet signs with under a key.</summary>
-    /// <exception cref="CryptographicException">The key is of a kind that has none.</exception>
-    internal static JwsAlgorithm For(AsymmetricAlgorithm key) =>
-        Array.Find(All, one => key is RSA ? one.Name == "RS256" : key is ECDsa ec && one.CurveBits == ec.KeySize) ?? throw new CryptographicException("a key of this kind can't sign tokens");
+    /// <summary>The type of key that goes with it.</summary>
+    /// <param name="usual">Taken when it fits: RSA keys of any size do for the RSA algorithms.</param>
+    public KeyType KeyType(KeyType usual) => CurveBits switch
+    {
+        256 => X509.KeyType.EcP256,
+        384 => X509.KeyType.EcP384,
+        521 => X509.KeyType.EcP521,
+        _ => usual is X509.KeyType.Rsa2048 or X509.KeyType.Rsa4096 ? usual : X509.KeyType.Rsa2048,
+    };
 
     /// <summary>The algorithm that the private half of a key signs with here.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="wished">Taken when it goes with the key. Otherwise it is the curve's own, or RS256.</param>
     /// <exception cref="CryptographicException">The key is of a kind that has none.</exception>
-    internal static JwsAlgorithm Of(PublicKey key) =>
-        Array.Find(All, one => key.Kind == PublicKeyKind.Rsa ? one.Name == "RS256" : key.Kind == PublicKeyKind.Ec && one.CurveBits == key.Size) ?? throw new CryptographicException("a key of this kind can't sign tokens");
+    internal static JwsAlgorithm Of(PublicKey key, JwsAlgorithm? wished = null) =>
+        wished?.GoesWith(key) == true ? wished : Array.Find(All, one => one.GoesWith(key)) ?? throw new CryptographicException("a key of this kind can't sign tokens");
+
+    internal bool GoesWith(PublicKey key) => Signature.KeyKind == key.Kind && (CurveBits == 0 || CurveBits == key.Size);
 
     private static JwsAlgorithm Ec(string name, HashAlgorithmName hash, int curveBits) => new(name, SignatureAlgorithm.OfToken(name, PublicKeyKind.Ec, hash, null), curveBits);
 

@@ -4,7 +4,7 @@ using Signet.Identity.Spiffe;
 
 namespace Signet.Identity.Jose;
 
-/// <summary>A public key that signs JWT-SVIDs of a trust domain (JWT-SVID §6.1). Immutable, thread-safe; equal when ID and key are.</summary>
+/// <summary>A public key that signs JWT-SVIDs or WIT-SVIDs of a trust domain (JWT-SVID §6.1, WIT-SVID §6.1). Immutable, thread-safe; equal when ID and key are.</summary>
 public sealed class JwtAuthority : IEquatable<JwtAuthority>
 {
     /// <summary>The longest key ID, in characters.</summary>

@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Text.Json;
 using Signet.Identity.Spiffe;
 
 namespace Signet.Identity.Jose;
@@ -11,12 +10,11 @@ namespace Signet.Identity.Jose;
 public sealed class JwtBundle : IEquatable<JwtBundle>
 {
     /// <summary>How many keys a bundle may have.</summary>
-    public const int MaxAuthorities = 100;
+    public const int MaxAuthorities = TokenKeys.MaxAuthorities;
 
     /// <summary>The longest text that is read, in characters.</summary>
-    public const int MaxLength = 1024 * 1024;
+    public const int MaxLength = TokenKeys.MaxLength;
 
-    private const int MaxDepth = 16;
     internal const string Use = "jwt-svid";
 
     private JwtBundle(TrustDomain trustDomain, IReadOnlyList<JwtAuthority> authorities) => (TrustDomain, Authorities) = (trustDomain, authorities);
@@ -32,73 +30,23 @@ public sealed class JwtBundle : IEquatable<JwtBundle>
     /// <summary>A bundle of these keys. Never throws.</summary>
     public static bool TryCreate(TrustDomain trustDomain, IReadOnlyList<JwtAuthority> authorities, [NotNullWhen(true)] out JwtBundle? bundle, out string problem)
     {
-        bundle = null;
-        if (authorities.Count > MaxAuthorities)
-        {
-            problem = $"the JWT bundle of {trustDomain} has {authorities.Count} keys; the limit is {MaxAuthorities}";
-            return false;
-        }
-
-        if (authorities.GroupBy(authority => authority.KeyId, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } twice)
-        {
-            problem = $"the JWT bundle of {trustDomain} has the key ID \"{Printable.Of(twice.Key)}\" twice";
-            return false;
-        }
-
-        (bundle, problem) = (new JwtBundle(trustDomain, authorities), "");
-        return true;
+        bundle = TokenKeys.TryCheck(Name(trustDomain), authorities, out problem) ? new JwtBundle(trustDomain, authorities) : null;
+        return bundle is not null;
     }
 
     /// <summary>Reads a JWK Set, taking what is for JWT-SVIDs and ignoring the rest (JWT-SVID §6.2). Never throws.</summary>
     public static bool TryParse(TrustDomain trustDomain, string json, [NotNullWhen(true)] out JwtBundle? bundle, out string problem)
     {
-        bundle = null;
-        if (json.Length > MaxLength)
-        {
-            problem = $"the JWT bundle of {trustDomain} is {json.Length} characters long; the limit is {MaxLength}";
-            return false;
-        }
-
-        try
-        {
-            using var document = JsonDocument.Parse(json, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
-            var root = document.RootElement;
-            if (root.ValueKind != JsonValueKind.Object || !root.TryGetProperty("keys", out var keys) || keys.ValueKind != JsonValueKind.Array)
-            {
-                problem = $"the JWT bundle of {trustDomain} has no array \"keys\"";
-                return false;
-            }
-
-            var authorities = new List<JwtAuthority>();
-            foreach (var jwk in keys.EnumerateArray().Where(jwk => jwk.ValueKind == JsonValueKind.Object && JwsKey.Text(jwk, "use") == Use).Take(MaxAuthorities + 1))
-            {
-                JwtAuthority? authority = null;
-                if (!JwsKey.TryRead(jwk, out var key, out problem) || (key is not null && !JwtAuthority.TryCreate(key, null, out authority, out problem)))
-                {
-                    problem = $"the JWT bundle of {trustDomain}: {problem}";
-                    return false;
-                }
-
-                if (authority is not null)
-                {
-                    authorities.Add(authority);
-                }
-            }
-
-            return TryCreate(trustDomain, authorities, out bundle, out problem);
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or ArgumentException)
-        {
-            problem = $"the JWT bundle of {trustDomain} is not JSON";
-            return false;
-        }
+        bundle = TokenKeys.TryParse(Name(trustDomain), json, Use, out var authorities, out problem) ? new JwtBundle(trustDomain, authorities) : null;
+        return bundle is not null;
     }
 
     /// <summary>A JWK Set with the public keys, each with <c>kid</c> and <c>use</c> jwt-svid (JWT-SVID §6.1).</summary>
-    public string ToJson() => ToJson(JsonWebKey.WriteJwt);
+    public string ToJson() => TokenKeys.ToJson(Authorities, (writer, authority) => JsonWebKey.WriteToken(writer, authority, Use));
 
     /// <summary>A JWK Set for readers outside SPIFFE, such as clouds that take JWT-SVIDs as OpenID Connect tokens: <c>use</c> is sig, and <c>alg</c> is set.</summary>
-    public string ToWebJson() => ToJson(JsonWebKey.WriteWeb);
+    /// <param name="wished">The algorithm that the keys sign with, where it goes with them.</param>
+    public string ToWebJson(JwsAlgorithm? wished = null) => TokenKeys.ToJson(Authorities, (writer, authority) => JsonWebKey.WriteWeb(writer, authority, wished));
 
     public bool Equals(JwtBundle? other) => other is not null && TrustDomain == other.TrustDomain && Authorities.SequenceEqual(other.Authorities);
 
@@ -108,16 +56,5 @@ public sealed class JwtBundle : IEquatable<JwtBundle>
 
     public override string ToString() => $"{TrustDomain} ({Authorities.Count} JWT keys)";
 
-    private string ToJson(Action<Utf8JsonWriter, JwtAuthority> writeKey) => SpiffeBundle.Written(writer =>
-    {
-        writer.WriteStartObject();
-        writer.WriteStartArray("keys");
-        foreach (var authority in Authorities)
-        {
-            writeKey(writer, authority);
-        }
-
-        writer.WriteEndArray();
-        writer.WriteEndObject();
-    });
+    private static string Name(TrustDomain trustDomain) => $"the JWT bundle of {trustDomain}";
 }

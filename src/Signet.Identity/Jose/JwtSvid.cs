@@ -1,8 +1,5 @@
-using System.Buffers.Text;
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
-using System.Text;
-using System.Text.Json;
 using Signet.Identity.Spiffe;
 
 namespace Signet.Identity.Jose;
@@ -33,18 +30,19 @@ public static class JwtSvid
     /// Makes a token: <c>sub</c>, <c>aud</c>, <c>iat</c>, <c>exp</c>, and <c>iss</c> only when it is given, for the subject names its trust domain. Only
     /// the key's virtual signing method is used, so that keys in hardware work too.
     /// </summary>
+    /// <param name="id">The subject.</param>
+    /// <param name="audiences">Whom it is for.</param>
+    /// <param name="issuedAt">From when on it is.</param>
+    /// <param name="expiresAt">Until when it holds.</param>
+    /// <param name="keyId">What the key is called.</param>
+    /// <param name="key">What signs.</param>
+    /// <param name="issuer">The <c>iss</c>, or null.</param>
+    /// <param name="wished">The algorithm, when it goes with the key; otherwise the key's usual one is taken.</param>
     /// <returns>A compact JWS. Secret.</returns>
     /// <exception cref="CryptographicException">The key refused.</exception>
-    public static string Sign(SpiffeId id, IReadOnlyList<string> audiences, DateTimeOffset issuedAt, DateTimeOffset expiresAt, string keyId, AsymmetricAlgorithm key, string? issuer = null)
-    {
-        var algorithm = JwsAlgorithm.For(key);
-        var header = Encode(writer =>
-        {
-            writer.WriteString("alg", algorithm.Name);
-            writer.WriteString("kid", keyId);
-            writer.WriteString("typ", "JWT");
-        });
-        var claims = Encode(writer =>
+    public static string Sign(
+        SpiffeId id, IReadOnlyList<string> audiences, DateTimeOffset issuedAt, DateTimeOffset expiresAt, string keyId, AsymmetricAlgorithm key, string? issuer = null, JwsAlgorithm? wished = null) =>
+        JwsWriter.Sign("JWT", keyId, key, wished, writer =>
         {
             writer.WriteString("sub", id.Uri);
             writer.WriteStartArray("aud");
@@ -62,11 +60,6 @@ public static class JwtSvid
             writer.WriteNumber("iat", issuedAt.ToUnixTimeSeconds());
             writer.WriteNumber("exp", expiresAt.ToUnixTimeSeconds());
         });
-        var signed = $"{header}.{claims}";
-        var digest = CryptographicOperations.HashData(algorithm.Signature.Hash, Encoding.ASCII.GetBytes(signed));
-        var signature = key is RSA rsa ? rsa.SignHash(digest, algorithm.Signature.Hash, algorithm.Signature.Padding!) : ((ECDsa)key).SignHash(digest);
-        return $"{signed}.{Base64Url.EncodeToString(signature)}";
-    }
 
     /// <summary>
     /// Whether header and claims keep the profile: only the headers that it knows, an algorithm of its list, a workload's SPIFFE ID as subject, an
@@ -116,18 +109,5 @@ public static class JwtSvid
 
         (subject, problem) = (id, "");
         return true;
-    }
-
-    private static string Encode(Action<Utf8JsonWriter> write)
-    {
-        using var stream = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(stream))
-        {
-            writer.WriteStartObject();
-            write(writer);
-            writer.WriteEndObject();
-        }
-
-        return Base64Url.EncodeToString(stream.ToArray());
     }
 }

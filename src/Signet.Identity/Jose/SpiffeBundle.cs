@@ -7,18 +7,21 @@ using Signet.Identity.X509;
 namespace Signet.Identity.Jose;
 
 /// <summary>
-/// All that relying parties must know of one trust domain: the authorities of its X.509-SVIDs and the keys of its JWT-SVIDs, how new they are, and how
+/// All that relying parties must know of one trust domain: the authorities of its X.509-SVIDs, the keys of its JWT-SVIDs and WIT-SVIDs, how new they are, and how
 /// often to look again (SPIFFE Trust Domain and Bundle §4). Read and replaced as a whole. Immutable, thread-safe; equal when the content is.
 /// </summary>
 public sealed record SpiffeBundle
 {
-    private SpiffeBundle(X509Bundle x509, JwtBundle jwt) => (X509, Jwt) = (x509, jwt);
+    private SpiffeBundle(X509Bundle x509, JwtBundle jwt, WitBundle wit) => (X509, Jwt, Wit) = (x509, jwt, wit);
 
     public TrustDomain TrustDomain => X509.TrustDomain;
 
     public X509Bundle X509 { get; }
 
     public JwtBundle Jwt { get; }
+
+    /// <summary>Empty where a trust domain has no WIT-SVIDs.</summary>
+    public WitBundle Wit { get; private init; }
 
     /// <summary>Grows with every change of content, or null when the publisher gives none (§4.1.1).</summary>
     public ulong? Sequence => X509.Sequence;
@@ -29,14 +32,19 @@ public sealed record SpiffeBundle
     /// <summary>The two halves together; sequence and refresh hint are those of the first.</summary>
     /// <exception cref="ArgumentException">They are of different trust domains, which are never mixed (Federation §4.2).</exception>
     public static SpiffeBundle Of(X509Bundle x509, JwtBundle jwt) => x509.TrustDomain == jwt.TrustDomain
-        ? new SpiffeBundle(x509, jwt)
+        ? new SpiffeBundle(x509, jwt, WitBundle.Empty(x509.TrustDomain))
         : throw new ArgumentException($"the bundles are of {x509.TrustDomain} and of {jwt.TrustDomain}", nameof(jwt));
+
+    /// <summary>The same with these keys of WIT-SVIDs.</summary>
+    /// <exception cref="ArgumentException">They are another trust domain's.</exception>
+    public SpiffeBundle With(WitBundle wit) => wit.TrustDomain == TrustDomain ? this with { Wit = wit } : throw new ArgumentException($"the bundles are of {TrustDomain} and of {wit.TrustDomain}", nameof(wit));
 
     /// <summary>Reads the SPIFFE bundle format; keys of other kinds and uses are ignored (§4.2). Never throws.</summary>
     public static bool TryParse(TrustDomain trustDomain, string json, [NotNullWhen(true)] out SpiffeBundle? bundle, out string problem)
     {
         bundle = X509Bundle.TryReadSpiffeJson(trustDomain, json, out var x509, out problem) && JwtBundle.TryParse(trustDomain, json, out var jwt, out problem)
-            ? new SpiffeBundle(x509, jwt)
+            && WitBundle.TryParse(trustDomain, json, out var wit, out problem)
+            ? new SpiffeBundle(x509, jwt, wit)
             : null;
         return bundle is not null;
     }
@@ -49,17 +57,17 @@ public sealed record SpiffeBundle
             return TryParse(trustDomain, text, out bundle, out problem);
         }
 
-        bundle = X509Bundle.TryReadPem(trustDomain, text, out var x509, out problem) ? new SpiffeBundle(x509, JwtBundle.Empty(trustDomain)) : null;
+        bundle = X509Bundle.TryReadPem(trustDomain, text, out var x509, out problem) ? new SpiffeBundle(x509, JwtBundle.Empty(trustDomain), WitBundle.Empty(trustDomain)) : null;
         return bundle is not null;
     }
 
     /// <summary>The same keys under another sequence and refresh hint.</summary>
-    public SpiffeBundle As(ulong? sequence, TimeSpan? refreshHint) => new(X509Bundle.Create(TrustDomain, X509.Authorities, sequence, refreshHint), Jwt);
+    public SpiffeBundle As(ulong? sequence, TimeSpan? refreshHint) => new(X509Bundle.Create(TrustDomain, X509.Authorities, sequence, refreshHint), Jwt, Wit);
 
     /// <summary>Whether the keys are the same; sequence and refresh hint are not looked at.</summary>
     public bool HasKeysOf(SpiffeBundle other) => As(null, null).Equals(other.As(null, null));
 
-    /// <summary>The SPIFFE bundle format, indented: one key per authority and per JWT key.</summary>
+    /// <summary>The SPIFFE bundle format, indented: one key per authority, per JWT key and per WIT key.</summary>
     public string ToJson() => Written(writer => Write(writer, RefreshHint));
 
     internal void Write(Utf8JsonWriter writer, TimeSpan? refreshHint)
@@ -73,7 +81,12 @@ public sealed record SpiffeBundle
 
         foreach (var authority in Jwt.Authorities)
         {
-            JsonWebKey.WriteJwt(writer, authority);
+            JsonWebKey.WriteToken(writer, authority, JwtBundle.Use);
+        }
+
+        foreach (var authority in Wit.Authorities)
+        {
+            JsonWebKey.WriteToken(writer, authority, WitBundle.Use);
         }
 
         writer.WriteEndArray();

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
 
 namespace Signet.Identity.Registration;
 
@@ -37,6 +38,9 @@ public sealed record RegistrationEntry
     public TimeSpan? JwtTtl { get; init; }
 
     public ImmutableArray<string> DnsNames { get; init; } = [];
+
+    /// <summary>What the certificate says besides.</summary>
+    public SvidTemplate Template { get; init; } = SvidTemplate.None;
 
     /// <summary>Trust domains whose bundles the workload receives too.</summary>
     public ImmutableArray<TrustDomain> FederatesWith { get; init; } = [];
@@ -75,6 +79,9 @@ public sealed record RegistrationEntry
         ("x509Ttl", Seconds(entry.X509Ttl)),
         ("jwtTtl", Seconds(entry.JwtTtl)),
         ("dnsNames", string.Join(' ', entry.DnsNames)),
+        ("keyType", entry.Template.KeyType?.Name() ?? "the agent's"),
+        ("subject", entry.Template.Subject.Length > 0 ? entry.Template.Subject : "default"),
+        ("names", string.Join(' ', entry.Template.Names)),
         ("federatesWith", string.Join(' ', entry.FederatesWith.Select(trustDomain => trustDomain.Name).Order(StringComparer.Ordinal))),
         ("hint", entry.Hint),
         ("admin", entry.Admin ? "true" : "false"),
@@ -129,6 +136,11 @@ public sealed record RegistrationEntry
         foreach (var name in DnsNames.Where(name => !DnsName.IsValid(name)))
         {
             yield return $"\"{Printable.Of(name)}\" is not a DNS name";
+        }
+
+        if (DnsNames.Length <= MaxDnsNames && !Template.TryFill(this, out _, out var problem))
+        {
+            yield return problem;
         }
 
         if (FederatesWith.Length > MaxFederatesWith || FederatesWith.Distinct().Count() < FederatesWith.Length)

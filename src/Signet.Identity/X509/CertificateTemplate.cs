@@ -1,4 +1,5 @@
 using System.Formats.Asn1;
+using System.Net;
 using System.Security.Cryptography;
 using Signet.Identity.Spiffe;
 
@@ -35,6 +36,11 @@ public sealed record CertificateTemplate
     public int? PathLength { get; init; }
 
     public IReadOnlyList<string> DnsNames { get; init; } = [];
+
+    public IReadOnlyList<IPAddress> IpAddresses { get; init; } = [];
+
+    /// <summary>Mailboxes (RFC 5280 §4.2.1.6, rfc822Name), in ASCII.</summary>
+    public IReadOnlyList<string> EmailAddresses { get; init; } = [];
 
     /// <summary>The serial number, big-endian: 16 random bytes with the top bit clear and the next one set, so that the length never varies.</summary>
     public ReadOnlyMemory<byte> Serial { get; init; } = NewSerial();
@@ -150,6 +156,7 @@ public sealed record CertificateTemplate
         {
             (true, _) => KeyUsages.KeyCertSign | KeyUsages.CrlSign,
             (false, PublicKeyKind.Rsa) => KeyUsages.DigitalSignature | KeyUsages.KeyEncipherment,
+            (false, PublicKeyKind.Ed25519) => KeyUsages.DigitalSignature, // RFC 8410 §5: the key does nothing else
             (false, _) => KeyUsages.DigitalSignature | KeyUsages.KeyAgreement,
         });
         if (!IsAuthority)
@@ -160,7 +167,7 @@ public sealed record CertificateTemplate
         ExtensionWriter.WriteBasicConstraints(writer, IsAuthority, IsAuthority ? PathLength : null);
         ExtensionWriter.WriteSubjectKeyIdentifier(writer, KeyIdOf(key));
         ExtensionWriter.WriteAuthorityKeyIdentifier(writer, issuerKeyId);
-        ExtensionWriter.WriteAlternativeNames(writer, Id, DnsNames, isCritical: Subject.IsEmpty);
+        ExtensionWriter.WriteAlternativeNames(writer, Id, DnsNames, IpAddresses, EmailAddresses, isCritical: Subject.IsEmpty);
     }
 
     /// <summary>RFC 7093 §2, method 1: the first 160 bits of SHA-256 over the key's bits.</summary>

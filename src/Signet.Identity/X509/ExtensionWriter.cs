@@ -1,4 +1,5 @@
 using System.Formats.Asn1;
+using System.Net;
 using Signet.Identity.Spiffe;
 
 namespace Signet.Identity.X509;
@@ -23,7 +24,7 @@ internal static class ExtensionWriter
         }
     }
 
-    public static void WriteAlternativeNames(AsnWriter writer, SpiffeId? id, IReadOnlyList<string> dnsNames, bool isCritical) =>
+    public static void WriteAlternativeNames(AsnWriter writer, SpiffeId? id, IReadOnlyList<string> dnsNames, IReadOnlyList<IPAddress> addresses, IReadOnlyList<string> emails, bool isCritical) =>
         Write(writer, Oids.SubjectAltName, isCritical, w =>
         {
             using (w.PushSequence())
@@ -36,6 +37,16 @@ internal static class ExtensionWriter
                 foreach (var name in dnsNames)
                 {
                     w.WriteCharacterString(UniversalTagNumber.IA5String, name, new Asn1Tag(TagClass.ContextSpecific, (int)GeneralNameKind.Dns));
+                }
+
+                foreach (var address in addresses)
+                {
+                    w.WriteOctetString(address.GetAddressBytes(), new Asn1Tag(TagClass.ContextSpecific, (int)GeneralNameKind.Ip));
+                }
+
+                foreach (var email in emails)
+                {
+                    w.WriteCharacterString(UniversalTagNumber.IA5String, email, new Asn1Tag(TagClass.ContextSpecific, (int)GeneralNameKind.Email));
                 }
             }
         });

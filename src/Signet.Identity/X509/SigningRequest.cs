@@ -187,7 +187,7 @@ public sealed class SigningRequest
                         using (writer.PushSetOf())
                         using (writer.PushSequence())
                         {
-                            ExtensionWriter.WriteAlternativeNames(writer, id, dnsNames, isCritical: true);
+                            ExtensionWriter.WriteAlternativeNames(writer, id, dnsNames, [], [], isCritical: true);
                         }
                     }
                 }

@@ -50,7 +50,10 @@ public static class SpireMapping
             RevisionNumber = entry.Revision,
             Hint = entry.Hint,
             CreatedAt = entry.CreatedAt.ToUnixTimeSeconds(),
+            SvidKeyType = entry.Template.KeyType?.Name() ?? "",
+            SvidSubject = entry.Template.Subject,
         };
+        wire.SvidNames.AddRange(entry.Template.Names);
         wire.Selectors.AddRange(entry.Selectors.Select(ToWire));
         wire.DnsNames.AddRange(entry.DnsNames);
         wire.FederatesWith.AddRange(entry.FederatesWith.Select(trustDomain => trustDomain.Name));
@@ -77,6 +80,11 @@ public static class SpireMapping
             return false;
         }
 
+        if (!TryReadTemplate(wire, out var template, out problem))
+        {
+            return false;
+        }
+
         if (!TryReadSelectors(wire.Selectors, out var selectors, out problem) || !TryReadDomains(wire.FederatesWith, out var federates, out problem))
         {
             return false;
@@ -91,6 +99,7 @@ public static class SpireMapping
             X509Ttl = Span(wire.X509SvidTtl),
             JwtTtl = Span(wire.JwtSvidTtl),
             DnsNames = [.. wire.DnsNames],
+            Template = template,
             FederatesWith = federates,
             Hint = wire.Hint,
             Admin = wire.Admin,
@@ -102,13 +111,53 @@ public static class SpireMapping
         return true;
     }
 
+    private static bool TryReadTemplate(Entry wire, out SvidTemplate template, out string problem)
+    {
+        template = SvidTemplate.None;
+        var keyType = default(KeyType);
+        problem = wire.SvidNames.Count > SvidTemplate.MaxNames ? $"entry has more than {SvidTemplate.MaxNames} further names" : "";
+        if (problem.Length > 0 || (wire.SvidKeyType.Length > 0 && !KeyTypes.TryParse(wire.SvidKeyType, out keyType, out problem)))
+        {
+            return false;
+        }
+
+        if (wire.SvidKeyType.Length > 0 || wire.SvidSubject.Length > 0 || wire.SvidNames.Count > 0)
+        {
+            template = new SvidTemplate { KeyType = wire.SvidKeyType.Length > 0 ? keyType : null, Subject = wire.SvidSubject, Names = [.. wire.SvidNames] };
+        }
+
+        return true;
+    }
+
     /// <inheritdoc cref="ToWire(X509Bundle, JwtBundle)"/>
-    public static Bundle ToWire(this SpiffeBundle bundle) => bundle.X509.ToWire(bundle.Jwt);
+    public static Bundle ToWire(this SpiffeBundle bundle)
+    {
+        var wire = bundle.X509.ToWire(bundle.Jwt);
+        wire.WitAuthorities.AddRange(bundle.Wit.ToWire());
+        return wire;
+    }
+
+    /// <summary>The keys of WIT-SVIDs.</summary>
+    public static IEnumerable<WITKey> ToWire(this WitBundle bundle) => bundle.Authorities.Select(authority => new WITKey
+    {
+        PublicKey = ByteString.CopyFrom(authority.Key.SubjectPublicKeyInfo.Span),
+        KeyId = authority.KeyId,
+        ExpiresAt = authority.ExpiresAt?.ToUnixTimeSeconds() ?? 0,
+    });
+
+    /// <summary>The WIT part of a trust domain's bundle.</summary>
+    public static bool TryReadWit(Bundle wire, TrustDomain trustDomain, [NotNullWhen(true)] out WitBundle? bundle, out string problem)
+    {
+        bundle = null;
+        return TryReadKeys(wire.WitAuthorities.Select(key => (key.KeyId, key.PublicKey, key.ExpiresAt)), out var authorities, out problem)
+            && WitBundle.TryCreate(trustDomain, authorities, out bundle, out problem);
+    }
 
     /// <summary>Both halves of a trust domain's bundle. A sequence number of 0 is none.</summary>
     public static bool TryReadWhole(Bundle? wire, [NotNullWhen(true)] out SpiffeBundle? bundle, out string problem)
     {
-        bundle = TryRead(wire, out X509Bundle? x509, out problem) && TryRead(wire!, x509.TrustDomain, out var jwt, out problem) ? SpiffeBundle.Of(x509, jwt) : null;
+        bundle = TryRead(wire, out X509Bundle? x509, out problem) && TryRead(wire!, x509.TrustDomain, out var jwt, out problem)
+            && TryReadWit(wire!, x509.TrustDomain, out var wit, out problem) ? SpiffeBundle.Of(x509, jwt).With(wit) : null;
         if (bundle?.X509.Authorities.FirstOrDefault(authority => !authority.IsAuthority) is { } leaf)
         {
             (bundle, problem) = (null, $"the bundle holds {leaf}, which is not an authority (cA=true is missing)");
@@ -140,10 +189,16 @@ public static class SpireMapping
     public static bool TryRead(Bundle wire, TrustDomain trustDomain, [NotNullWhen(true)] out JwtBundle? bundle, out string problem)
     {
         bundle = null;
-        var authorities = new List<JwtAuthority>();
-        foreach (var key in wire.JwtAuthorities.Take(JwtBundle.MaxAuthorities + 1))
+        return TryReadKeys(wire.JwtAuthorities.Select(key => (key.KeyId, key.PublicKey, key.ExpiresAt)), out var authorities, out problem)
+            && JwtBundle.TryCreate(trustDomain, authorities, out bundle, out problem);
+    }
+
+    private static bool TryReadKeys(IEnumerable<(string KeyId, ByteString PublicKey, long ExpiresAt)> wire, out List<JwtAuthority> authorities, out string problem)
+    {
+        (authorities, problem) = ([], "");
+        foreach (var (keyId, publicKey, expiresAt) in wire.Take(JwtBundle.MaxAuthorities + 1))
         {
-            if (!JwtAuthority.TryCreate(key.KeyId, key.PublicKey.Memory, Time(key.ExpiresAt), out var authority, out problem))
+            if (!JwtAuthority.TryCreate(keyId, publicKey.Memory, Time(expiresAt), out var authority, out problem))
             {
                 return false;
             }
@@ -151,7 +206,7 @@ public static class SpireMapping
             authorities.Add(authority);
         }
 
-        return JwtBundle.TryCreate(trustDomain, authorities, out bundle, out problem);
+        return true;
     }
 
     public static bool TryRead(Bundle? wire, [NotNullWhen(true)] out X509Bundle? bundle, out string problem)

@@ -38,7 +38,7 @@ public sealed record Rights(ImmutableArray<Grant> Grants)
         var verdict = AccessVerdict.Deny("nothing would change");
         foreach (var entry in new[] { before, after }.OfType<RegistrationEntry>())
         {
-            verdict = Judge(AccessAction.EntryWrite, entry.SpiffeId, ReferenceEquals(entry, after) ? entry.DnsNames : []);
+            verdict = ReferenceEquals(entry, after) ? JudgeNames(entry) : Judge(AccessAction.EntryWrite, entry.SpiffeId);
             if (verdict.IsAllowed && (entry.Admin || entry.Downstream))
             {
                 verdict = JudgeEverywhere(AccessAction.EntryPrivilege);
@@ -51,6 +51,25 @@ public sealed record Rights(ImmutableArray<Grant> Grants)
         }
 
         return verdict;
+    }
+
+    // A grant with paths says which DNS names it covers; of subjects, addresses and mailboxes it says nothing, so it covers none.
+    private AccessVerdict JudgeNames(RegistrationEntry entry)
+    {
+        if (entry.Template is { Subject: "", Names.IsEmpty: true })
+        {
+            return Judge(AccessAction.EntryWrite, entry.SpiffeId, entry.DnsNames);
+        }
+
+        if (!entry.Template.TryFill(entry, out var names, out var problem))
+        {
+            return AccessVerdict.Deny(problem);
+        }
+
+        var verdict = Judge(AccessAction.EntryWrite, entry.SpiffeId, names.DnsNames);
+        return verdict.IsAllowed && (names.Subject is not null || !names.IpAddresses.IsEmpty || !names.EmailAddresses.IsEmpty)
+            ? Judge(AccessAction.EntryWrite, grant => grant.IsEverywhere, " without paths for a subject, an address or a mailbox in the certificate")
+            : verdict;
     }
 
     private AccessVerdict Judge(AccessAction action, SpiffeId id, IReadOnlyList<string> dnsNames) => Judge(action, id) is { IsAllowed: false } denied

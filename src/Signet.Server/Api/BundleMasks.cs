@@ -14,7 +14,7 @@ internal static class BundleMasks
     /// <summary>The same bundle with the fields that a mask names taken from another.</summary>
     public static Bundle With(this Bundle bundle, Bundle other, BundleMask mask)
     {
-        var (x509, jwt) = (mask.X509Authorities ? other : bundle, mask.JwtAuthorities ? other : bundle);
+        var (x509, jwt, wit) = (mask.X509Authorities ? other : bundle, mask.JwtAuthorities ? other : bundle, mask.WitAuthorities ? other : bundle);
         var changed = new Bundle
         {
             TrustDomain = bundle.TrustDomain,
@@ -23,6 +23,7 @@ internal static class BundleMasks
         };
         changed.X509Authorities.AddRange(x509.X509Authorities);
         changed.JwtAuthorities.AddRange(jwt.JwtAuthorities);
+        changed.WitAuthorities.AddRange(wit.WitAuthorities);
         return changed;
     }
 

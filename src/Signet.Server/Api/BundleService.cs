@@ -27,6 +27,12 @@ internal sealed class BundleService(TrustDomain own, TrustFederation federation,
             anchor.Tainted = record.State is SlotState.Old or SlotState.Tainted;
         }
 
+        wire.WitAuthorities.AddRange(authorities.WitBundle.ToWire());
+        foreach (var key in wire.WitAuthorities)
+        {
+            key.Tainted = authorities.Superseded.Contains(key.KeyId);
+        }
+
         foreach (var key in wire.JwtAuthorities)
         {
             key.Tainted = authorities.Superseded.Contains(key.KeyId);

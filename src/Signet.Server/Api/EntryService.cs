@@ -192,7 +192,21 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
         entries.Count == 0 ? [([], false)] : entries.Chunk(SyncPage).Select((page, index) => (page, (index + 1) * SyncPage < entries.Count));
 
     private static EntryEdit Edit(WireEntry wire, EntryMask? mask) => (RegistrationEntry current, [NotNullWhen(true)] out RegistrationEntry? changed, out string problem) =>
-        SpireMapping.TryRead(Masks.Overlay(current.ToWire(), wire, mask), out changed, out problem);
+        SpireMapping.TryRead(Masks.Overlay(current.ToWire(), mask is null ? WithOwn(wire, current) : wire, mask), out changed, out problem);
+
+    // Programs of others don't know Signet's fields, so an entry without them is not one that clears them.
+    private static WireEntry WithOwn(WireEntry wire, RegistrationEntry current)
+    {
+        if (wire.SvidKeyType.Length > 0 || wire.SvidSubject.Length > 0 || wire.SvidNames.Count > 0)
+        {
+            return wire;
+        }
+
+        var (whole, own) = (wire.Clone(), current.ToWire());
+        (whole.SvidKeyType, whole.SvidSubject) = (own.SvidKeyType, own.SvidSubject);
+        whole.SvidNames.AddRange(own.SvidNames);
+        return whole;
+    }
 
     private static EntryJudge JudgeOf(ServerCallContext context) => CallOf.Of(context).Caller.Rights.JudgeChange;
 

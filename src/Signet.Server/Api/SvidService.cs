@@ -19,11 +19,12 @@ using WireStatus = Signet.Rpc.Wire.Spire.Types.Status;
 namespace Signet.Server.Api;
 
 /// <summary>spire.api.server.svid.v1.SVID: agents ask for their entries' identities, operators mint by hand.</summary>
-internal sealed class SvidService(
+internal sealed partial class SvidService(
     ServerConfig config,
     AuthorityRotation authorities,
     SvidIssuer issuer,
     JwtIssuer jwtIssuer,
+    WitIssuer witIssuer,
     DownstreamIssuer downstream,
     AuthorizedEntries authorized,
     CallLimits limits,
@@ -202,9 +203,32 @@ internal sealed class SvidService(
             return (null, StatusCode.NotFound, $"entry \"{Printable.Of(wanted.EntryId)}\" is not one that {agent} may serve");
         }
 
-        return SigningRequest.TryParse(wanted.Csr.Memory, out var csr, out var problem)
-            ? (new SvidRequest(entry.SpiffeId, csr.SubjectPublicKeyInfo, TtlOf(entry, entry.X509Ttl ?? config.X509Ttl), entry.DnsNames, agent.Uri), StatusCode.OK, "")
-            : (null, StatusCode.InvalidArgument, $"CSR: {problem}");
+        if (!SigningRequest.TryParse(wanted.Csr.Memory, out var csr, out var problem))
+        {
+            return (null, StatusCode.InvalidArgument, $"CSR: {problem}");
+        }
+
+        if (entry.Template.KeyType is { } keyType && KeyTypes.Of(csr.SubjectPublicKeyInfo) != keyType)
+        {
+            return (null, StatusCode.InvalidArgument, $"CSR: its key is {csr.KeyDescription}, but entry \"{entry.Id}\" wants {keyType.Name()}");
+        }
+
+        // Of the request only the key counts: what the certificate says is the entry's.
+        if (!entry.Template.TryFill(entry, out var names, out problem))
+        {
+            return (null, StatusCode.FailedPrecondition, $"entry \"{entry.Id}\": {problem}");
+        }
+
+        if (names.Subject is { } subject && authorities.Current.IsAuthorityName(subject))
+        {
+            return (null, StatusCode.FailedPrecondition, $"entry \"{entry.Id}\": the subject {subject} is the name of an authority; a workload needs another");
+        }
+
+        var ttl = TtlOf(entry, entry.X509Ttl ?? config.X509Ttl);
+        return (
+            new SvidRequest(entry.SpiffeId, csr.SubjectPublicKeyInfo, ttl, names.DnsNames, agent.Uri) { Subject = names.Subject, IpAddresses = names.IpAddresses, EmailAddresses = names.EmailAddresses },
+            StatusCode.OK,
+            "");
     }
 
     // An SVID does not outlive the entry that granted it.

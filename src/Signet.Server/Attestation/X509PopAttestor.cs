@@ -43,6 +43,7 @@ public sealed class X509PopAttestor(TrustDomain trustDomain, X509PopConfig confi
         problem = !path.IsValid ? path.Reason
             : leaf.IsAuthority ? $"{leaf} is an authority, which is no node"
             : leaf.KeyUsage is not { } usage || (usage & KeyUsages.DigitalSignature) == 0 ? $"{leaf} may not sign: its key usage lacks digitalSignature"
+            : KeyTypes.Of(leaf.SubjectPublicKeyInfo) is KeyType.Ed25519 ? $"{leaf} has an Ed25519 key; {Type} knows how RSA and EC keys answer, and no other"
             : "";
         if (problem.Length > 0)
         {

@@ -17,7 +17,7 @@ internal sealed class PublishedBundle(AuthorityRotation authorities, TimeSpan re
         get
         {
             var now = authorities.Current;
-            return SpiffeBundle.Of(now.Bundle, now.JwtBundle).As(now.Bundle.Sequence, refreshHint);
+            return SpiffeBundle.Of(now.Bundle, now.JwtBundle).With(now.WitBundle).As(now.Bundle.Sequence, refreshHint);
         }
     }
 

@@ -67,6 +67,12 @@ internal sealed class FollowedCertificate : IAsyncDisposable
                 return false;
             }
 
+            if (key is not (ECDsa or RSA))
+            {
+                problem = $"can't be used: the key in {files[1].Path} is an Ed25519 key, which browsers and this endpoint do not take; use an EC or RSA key";
+                return false;
+            }
+
             using var bare = X509CertificateLoader.LoadCertificate(chain[0].Der.Span);
             var leaf = key is ECDsa ec ? bare.CopyWithPrivateKey(ec) : bare.CopyWithPrivateKey((RSA)key);
             context = SslStreamCertificateContext.Create(leaf, [.. chain.Skip(1).Select(one => X509CertificateLoader.LoadCertificate(one.Der.Span))], offline: true);

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Signet.Hosting.Configuration;
+using Signet.Identity.Jose;
 using Signet.Identity.Spiffe;
 
 namespace Signet.Server.Http;
@@ -37,6 +38,6 @@ internal static class OidcDocuments
         ["authorization_endpoint"] = "",
         ["response_types_supported"] = new JsonArray("id_token"),
         ["subject_types_supported"] = new JsonArray("public"),
-        ["id_token_signing_alg_values_supported"] = new JsonArray("RS256", "ES256", "ES384"),
+        ["id_token_signing_alg_values_supported"] = new JsonArray([.. JwsAlgorithm.Names.Select(name => JsonValue.Create(name))]),
     }.ToJsonString();
 }

@@ -48,7 +48,7 @@ internal sealed class Publisher : IAsyncDisposable
         if (config.JwtIssuer is { } issuer)
         {
             yield return new PublicRoute(OidcDocuments.DiscoveryPath, _ => Task.FromResult(PublicAnswer.Json(OidcDocuments.Discovery(issuer))));
-            yield return new PublicRoute(OidcDocuments.KeysPath, _ => Task.FromResult(PublicAnswer.Json(authorities.Current.JwtBundle.ToWebJson())));
+            yield return new PublicRoute(OidcDocuments.KeysPath, _ => Task.FromResult(PublicAnswer.Json(authorities.Current.JwtBundle.ToWebJson(config.Authority.JwtAlgorithm))));
         }
 
         Task<PublicAnswer> BundleAsync(CancellationToken cancellationToken) => Task.FromResult(PublicAnswer.Json(bundle.Current.ToJson()));

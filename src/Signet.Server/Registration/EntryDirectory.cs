@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using Signet.Hosting;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
 using Signet.Server.Access;
 
 namespace Signet.Server.Registration;
@@ -79,6 +80,9 @@ public sealed class EntryDirectory : IDisposable
 
     /// <summary>Raised after any entry was added, changed or removed.</summary>
     public ChangeSignal Changes { get; } = new();
+
+    /// <summary>Whether a name is an authority's: no workload may be called like one.</summary>
+    internal Func<DistinguishedName, bool> IsAuthorityName { get; set; } = _ => false;
 
     /// <summary>Who is woken after entries that concern them were added, changed or removed.</summary>
     internal EntryWatchers Watchers { get; } = new();
@@ -342,6 +346,11 @@ public sealed class EntryDirectory : IDisposable
     // What would have no effect is refused rather than kept.
     private IEnumerable<string> Unsupported(RegistrationEntry entry)
     {
+        if (entry.Template.Subject.Length > 0 && entry.Template.TryFill(entry, out var names, out _) && IsAuthorityName(names.Subject!))
+        {
+            yield return $"the subject {names.Subject} is the name of an authority; a workload needs another";
+        }
+
         foreach (var stranger in entry.FederatesWith.Where(trustDomain => !_federates(trustDomain)))
         {
             yield return $"there is no trust bundle of {stranger} here and no place to fetch it from; begin with: signet federation create, or signet bundle set";

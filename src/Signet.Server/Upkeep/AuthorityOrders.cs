@@ -16,7 +16,7 @@ internal sealed class AuthorityOrders(AuthorityRotation authorities, Acknowledge
     public Task<AuthorityRecord> ActivateAsync(AuthorityTier tier, string id, string by, CancellationToken cancellationToken)
     {
         // A token is believed by whoever has its key; an issuing authority comes along with what it signed.
-        return tier == AuthorityTier.Jwt && acknowledgements.Behind() is { Count: > 0 } behind
+        return tier is (AuthorityTier.Jwt or AuthorityTier.Wit) && acknowledgements.Behind() is { Count: > 0 } behind
             ? throw new AuthorityException(
                 $"{behind.Count} agents may not have the key yet, and would refuse its tokens: {string.Join("; ", behind.Take(NamesInRefusal))}{(behind.Count > NamesInRefusal ? " …" : "")}")
             : DoAsync("activated", by, authorities.ActivateAsync(tier, id, cancellationToken));

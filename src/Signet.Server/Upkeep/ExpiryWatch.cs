@@ -27,7 +27,7 @@ internal sealed class ExpiryWatch(AuthorityPlan plan, AuthorityRotation authorit
 
     private static TimeSpan Whole(TimeSpan remaining) => TimeSpan.FromSeconds(Math.Max(0, Math.Floor(remaining.TotalSeconds)));
 
-    private string Advice(AuthorityTier tier) => plan.IsExternal && tier != AuthorityTier.Jwt
+    private string Advice(AuthorityTier tier) => plan.IsExternal && tier is (AuthorityTier.Anchor or AuthorityTier.Issuing)
         ? "put new files under upstream.folder in time; with an offline root: signet ca request, signet ca sign"
         : tier == AuthorityTier.Anchor
         ? "its rotation begins by itself in time; to choose the moment, run: signet authority rotate --anchor; whoever outside the mesh trusts it needs the new one: signet bundle show"

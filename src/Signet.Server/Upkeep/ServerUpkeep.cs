@@ -29,7 +29,7 @@ internal sealed class ServerUpkeep(
     private const string Condition = "authority";
 
     private static readonly (AuthorityTier Tier, string Duty)[] Rotations =
-        [(AuthorityTier.Issuing, "rotation of the issuing authority"), (AuthorityTier.Jwt, "rotation of the JWT key"), (AuthorityTier.Anchor, "forgetting of expired anchors")];
+        [(AuthorityTier.Issuing, "rotation of the issuing authority"), (AuthorityTier.Jwt, "rotation of the JWT key"), (AuthorityTier.Wit, "rotation of the WIT key"), (AuthorityTier.Anchor, "forgetting of expired anchors")];
 
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PruneEvery = TimeSpan.FromMinutes(10);

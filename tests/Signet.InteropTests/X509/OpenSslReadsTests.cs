@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Identity.X509.Revocation;
@@ -48,6 +49,61 @@ public sealed class OpenSslReadsTests : IDisposable
         var (_, fromKey) = await OpenSsl.RunAsync("pkey", "-in", At("key.pem"), "-pubout");
         var (_, fromLeaf) = await OpenSsl.RunAsync("x509", "-in", At("leaf.pem"), "-noout", "-pubkey");
         Assert.Equal(fromLeaf, fromKey);
+    }
+
+    [Theory]
+    [InlineData(KeyType.EcP384, "secp384r1")]
+    [InlineData(KeyType.Rsa4096, "(4096 bit)")]
+    [InlineData(KeyType.Ed25519, "ED25519")]
+    public async Task Openssl_verifies_leaves_of_every_kind_with_the_names_of_their_entry_and_reads_their_keys(KeyType keyType, string shown)
+    {
+        using var rootKey = KeyPair.Generate(KeyType.EcP256);
+        using var leafKey = KeyPair.Generate(keyType);
+        var root = CertificateTemplate.Authority(Domain, KeyPair.ExportPublicKey(rootKey), Now.AddDays(-1), Now.AddDays(365), "root").SignSelf(rootKey);
+        var entry = new RegistrationEntry
+        {
+            Id = "e",
+            SpiffeId = Orders,
+            ParentId = SpiffeId.Parse("spiffe://example.org/spire/agent/a"),
+            Selectors = [],
+            Template = new SvidTemplate { Subject = "CN={path.last},OU=Zoë\\, Ltd,O=Acme,C=DE", Names = ["dns:{path.last}.example.org", "ip:10.0.0.7", "ip:2001:db8::7", "email:orders@example.org"] },
+        };
+        Assert.True(entry.Template.TryFill(entry, out var names, out var problem), problem);
+        var leaf = (CertificateTemplate.Leaf(Orders, KeyPair.ExportPublicKey(leafKey), Now, Now.AddHours(1), names.DnsNames, names.Subject) with
+        {
+            IpAddresses = names.IpAddresses,
+            EmailAddresses = names.EmailAddresses,
+        }).Sign(root, rootKey);
+        await WriteAsync("root.pem", Pem.Encode(root));
+        await WriteAsync("leaf.pem", Pem.Encode(leaf));
+        await WriteAsync("key.pem", Pem.EncodePrivateKey(leafKey));
+        foreach (var name in new[] { new[] { "-verify_hostname", "orders.example.org" }, ["-verify_ip", "2001:db8::7"], ["-verify_email", "orders@example.org"] })
+        {
+            var (isValid, output) = await OpenSsl.RunAsync(
+                ["verify", "-x509_strict", "-auth_level", "2", "-purpose", "sslserver", .. name, "-attime", $"{Now.ToUnixTimeSeconds()}", "-CAfile", At("root.pem"), At("leaf.pem")]);
+            Assert.True(isValid, output);
+        }
+
+        var (isOther, _) = await OpenSsl.RunAsync("verify", "-verify_ip", "10.0.0.8", "-attime", $"{Now.ToUnixTimeSeconds()}", "-CAfile", At("root.pem"), At("leaf.pem"));
+        Assert.False(isOther);
+        var (_, text) = await OpenSsl.RunAsync("x509", "-in", At("leaf.pem"), "-noout", "-text", "-nameopt", "RFC2253,-esc_msb");
+        Assert.Contains(shown, text);
+        Assert.Contains("Subject: CN=orders,OU=Zoë\\, Ltd,O=Acme,C=DE", text);
+        Assert.Contains("URI:spiffe://example.org/orders, DNS:orders.example.org, IP Address:10.0.0.7, IP Address:2001:DB8:0:0:0:0:0:7, email:orders@example.org", text);
+        var (_, fromKey) = await OpenSsl.RunAsync("pkey", "-in", At("key.pem"), "-pubout");
+        var (_, fromLeaf) = await OpenSsl.RunAsync("x509", "-in", At("leaf.pem"), "-noout", "-pubkey");
+        Assert.Equal(fromLeaf, fromKey);
+
+        // And the other way round: openssl proves its possession to Signet.
+        await OpenSsl.RunAsync("req", "-new", "-key", At("key.pem"), "-subj", "/CN=orders", "-outform", "DER", "-out", At("request.der"));
+        var der = await File.ReadAllBytesAsync(At("request.der"));
+        Assert.True(SigningRequest.TryParse(der, out var request, out problem), problem);
+        Assert.Equal(KeyPair.ExportPublicKey(leafKey), request.SubjectPublicKeyInfo.ToArray());
+        der[^1] ^= 1;
+        Assert.False(SigningRequest.TryParse(der, out _, out _));
+        await File.WriteAllBytesAsync(At("ours.der"), SigningRequest.Create(leafKey));
+        var (isOurs, said) = await OpenSsl.RunAsync("req", "-in", At("ours.der"), "-inform", "DER", "-verify", "-noout");
+        Assert.True(isOurs && said.Contains("OK", StringComparison.Ordinal), said);
     }
 
     [Theory]

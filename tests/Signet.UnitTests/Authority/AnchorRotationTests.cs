@@ -22,6 +22,7 @@ public sealed class AnchorRotationTests
     private readonly ManualTimeProvider _time = new(Start);
     private readonly MemoryKeyManager _keys = new();
     private readonly MemoryJournal _journal = new();
+    private AuthorityPlan _plan = Plan;
 
     [Fact]
     public void A_stage_ends_once_nobody_is_behind_and_what_was_under_way_has_settled()
@@ -221,7 +222,7 @@ public sealed class AnchorRotationTests
     [Fact]
     public void Whatever_the_order_of_commands_crashes_and_failures_there_is_one_active_authority_a_growing_number_and_no_key_too_few() =>
         Prop.ForAll(
-            Gen.ListOf(Gen.Choose(0, 9)).ToArbitrary(),
+            Gen.ListOf(Gen.Choose(0, 10)).ToArbitrary(),
             commands =>
             {
                 RunAsync(commands).GetAwaiter().GetResult();
@@ -230,7 +231,7 @@ public sealed class AnchorRotationTests
 
     private static async Task RunAsync(IEnumerable<int> commands)
     {
-        var world = new AnchorRotationTests();
+        var world = new AnchorRotationTests { _plan = Plan with { SignsWit = true } };
         var rotation = await world.ResumeAsync();
         var sequence = 0UL;
         foreach (var command in commands)
@@ -248,6 +249,7 @@ public sealed class AnchorRotationTests
                     4 => rotation.ForceAnchorAsync("x", CancellationToken.None),
                     5 => (Task)rotation.TurnAsync(AuthorityTier.Issuing, mayForget: true, CancellationToken.None),
                     6 => rotation.TurnAsync(AuthorityTier.Jwt, mayForget: true, CancellationToken.None),
+                    10 => rotation.TurnAsync(AuthorityTier.Wit, mayForget: true, CancellationToken.None),
                     _ => Advance(world._time),
                 });
             }
@@ -284,7 +286,7 @@ public sealed class AnchorRotationTests
         return Task.CompletedTask;
     }
 
-    private Task<AuthorityRotation> ResumeAsync() => AuthorityRotation.ResumeAsync(Plan, _keys, _journal, _time, CancellationToken.None);
+    private Task<AuthorityRotation> ResumeAsync() => AuthorityRotation.ResumeAsync(_plan, _keys, _journal, _time, CancellationToken.None);
 
     private async Task<IssuedSvid> IssueAsync(AuthorityRotation rotation)
     {

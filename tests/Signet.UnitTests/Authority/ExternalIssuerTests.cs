@@ -32,6 +32,17 @@ public sealed class ExternalIssuerTests
     }
 
     [Fact]
+    public void A_set_of_Ed25519_authorities_is_taken_like_any_other()
+    {
+        using var rootKey = KeyPair.Generate(KeyType.Ed25519);
+        var key = KeyPair.Generate(KeyType.Ed25519);
+        var root = CertificateTemplate.Authority(Domain, KeyPair.ExportPublicKey(rootKey), Start.AddDays(-1), Start.AddDays(300), "root").SignSelf(rootKey);
+        var issuing = CertificateTemplate.Authority(Domain, KeyPair.ExportPublicKey(key), Start.AddDays(-1), Start.AddDays(30), "issuing", 0).Sign(root, rootKey);
+        Assert.True(ExternalIssuer.TryCreate(Domain, [issuing], key, [root], Start, out var issuer, out var problem), problem);
+        Assert.Equal(issuing, issuer.Certificate);
+    }
+
+    [Fact]
     public void A_set_that_relying_parties_would_refuse_is_refused_with_the_reason()
     {
         var (root, other) = (new Level("root"), new Level("other"));

@@ -49,6 +49,8 @@ internal sealed record CertificateReport
 
     public required IReadOnlyList<string> IpAddresses { get; init; }
 
+    public required IReadOnlyList<string> EmailAddresses { get; init; }
+
     public required int? PathLength { get; init; }
 
     public required IReadOnlyList<string> CrlUris { get; init; }
@@ -75,6 +77,7 @@ internal sealed record CertificateReport
         UriNames = [.. certificate.UriNames.Select(n => Printable.Of(n))],
         DnsNames = [.. certificate.DnsNames.Select(n => Printable.Of(n))],
         IpAddresses = [.. certificate.IpAddresses.Select(a => a.ToString())],
+        EmailAddresses = [.. certificate.AlternativeNames.Where(n => n.Kind == GeneralNameKind.Email).Select(n => Printable.Of(n.Text))],
         PathLength = certificate.BasicConstraints?.PathLength,
         CrlUris = [.. certificate.CrlUris.Select(u => Printable.Of(u))],
         Fingerprint = certificate.Fingerprint,
@@ -95,6 +98,7 @@ internal sealed record CertificateReport
         Line("URI names", string.Join(", ", UriNames));
         Line("DNS names", string.Join(", ", DnsNames));
         Line("addresses", string.Join(", ", IpAddresses));
+        Line("mailboxes", string.Join(", ", EmailAddresses));
         Line("path length", PathLength?.ToString(CultureInfo.InvariantCulture) ?? "");
         Line("CRL", string.Join(", ", CrlUris));
         Line("fingerprint", Fingerprint);

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
 
 namespace Signet.Server.Registration.Desired;
 
@@ -59,7 +60,27 @@ internal static class EntrySections
             Admin = section.Flag("admin", false),
             Downstream = section.Flag("downstream", false),
             ExpiresAt = Time(section, "expiresAt"),
+            Template = Template(section),
         };
+
+    private static SvidTemplate Template(ConfigSection section)
+    {
+        KeyType? keyType = null;
+        if (section.Text("keyType") is { } name)
+        {
+            if (KeyTypes.TryParse(name, out var known, out var problem))
+            {
+                keyType = known;
+            }
+            else
+            {
+                section.Problem("keyType", problem);
+            }
+        }
+
+        var template = new SvidTemplate { KeyType = keyType, Subject = section.Text("subject", ""), Names = [.. section.Texts("names")] };
+        return template.IsNone ? SvidTemplate.None : template;
+    }
 
     private static RegistrationEntry? ReadSpires(ConfigSection section)
     {

@@ -136,13 +136,13 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
     {
         var tier = Enum.Parse<AuthorityTier>(row.Text("tier"), ignoreCase: true);
         var state = Enum.Parse<SlotState>(row.Text("state"), ignoreCase: true);
-        if (tier != AuthorityTier.Jwt)
+        if (tier is not (AuthorityTier.Jwt or AuthorityTier.Wit))
         {
             return new X509AuthorityRecord(row.Text("id"), tier, state, Certificate.Parse(row.Bytes("certificate")), row.Text("key_name")) { Above = ReadAbove(row) };
         }
 
         return JwtAuthority.TryCreate(row.Text("id"), row.Bytes("public_key"), row.Time("not_after"), out var authority, out var problem)
-            ? new JwtAuthorityRecord(state, authority, row.Time("not_before"), row.Text("key_name"))
+            ? new JwtAuthorityRecord(tier, state, authority, row.Time("not_before"), row.Text("key_name"))
             : throw new StoreException(StoreProblem.WrongSchema, $"stored {problem}");
     }
 

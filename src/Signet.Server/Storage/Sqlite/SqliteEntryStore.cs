@@ -1,6 +1,7 @@
 using Microsoft.Data.Sqlite;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
 using Signet.Server.Registration;
 using static Signet.Server.Storage.Sqlite.SqliteCommands;
 
@@ -33,9 +34,11 @@ internal sealed class SqliteEntryStore(SqliteDatabase database) : IEntryStore
             transaction,
             """
             INSERT OR REPLACE INTO entries
-              (id, spiffe_id, parent_id, selectors, dns_names, federates_with, hint, x509_ttl, jwt_ttl, admin, downstream, expires_at, owner, revision, created_at)
+              (id, spiffe_id, parent_id, selectors, dns_names, federates_with, hint, x509_ttl, jwt_ttl, admin, downstream, expires_at, owner, revision, created_at,
+               svid_key_type, svid_subject, svid_names)
             VALUES
-              ($id, $spiffe_id, $parent_id, $selectors, $dns_names, $federates_with, $hint, $x509_ttl, $jwt_ttl, $admin, $downstream, $expires_at, $owner, $revision, $created_at)
+              ($id, $spiffe_id, $parent_id, $selectors, $dns_names, $federates_with, $hint, $x509_ttl, $jwt_ttl, $admin, $downstream, $expires_at, $owner, $revision, $created_at,
+               $svid_key_type, $svid_subject, $svid_names)
             """,
             ("$id", entry.Id),
             ("$spiffe_id", entry.SpiffeId.Uri),
@@ -51,7 +54,10 @@ internal sealed class SqliteEntryStore(SqliteDatabase database) : IEntryStore
             ("$expires_at", entry.ExpiresAt is { } end ? Millis(end) : null),
             ("$owner", entry.Owner),
             ("$revision", entry.Revision),
-            ("$created_at", Millis(entry.CreatedAt)));
+            ("$created_at", Millis(entry.CreatedAt)),
+            ("$svid_key_type", entry.Template.KeyType?.Name() ?? ""),
+            ("$svid_subject", entry.Template.Subject),
+            ("$svid_names", JsonList.Write(entry.Template.Names)));
 
     private static RegistrationEntry Read(SqliteDataReader row) => new()
     {
@@ -70,5 +76,13 @@ internal sealed class SqliteEntryStore(SqliteDatabase database) : IEntryStore
         Owner = row.Text("owner"),
         Revision = row.GetInt64(row.GetOrdinal("revision")),
         CreatedAt = row.Time("created_at"),
+        Template = ReadTemplate(row.Text("svid_key_type"), row.Text("svid_subject"), JsonList.Read(row.Text("svid_names"))),
+    };
+
+    private static SvidTemplate ReadTemplate(string keyType, string subject, string[] names) => keyType.Length + subject.Length + names.Length == 0 ? SvidTemplate.None : new()
+    {
+        KeyType = KeyTypes.TryParse(keyType, out var known, out _) ? known : null,
+        Subject = subject,
+        Names = [.. names],
     };
 }

@@ -72,6 +72,9 @@ public sealed class SvidPlanTests
     public void An_entry_that_now_says_something_else_gets_a_new_SVID()
     {
         Assert.Equal(["web"], Plan([Web with { DnsNames = ["web.example.org"] }], [Held(Web)]).Due.Select(entry => entry.Id));
+        Assert.Equal(["web"], Plan([Web with { Template = new SvidTemplate { KeyType = KeyType.Rsa2048 } }], [Held(Web)]).Due.Select(entry => entry.Id));
+        Assert.Equal(["web"], Plan([Web with { Template = new SvidTemplate { Subject = "CN=web" } }], [Held(Web)]).Due.Select(entry => entry.Id));
+        Assert.Empty(Plan([Web with { Template = new SvidTemplate() }], [Held(Web)]).Due);
         Assert.Empty(Plan([Web with { Selectors = [new Selector("unix", "uid:2")] }], [Held(Web)]).Due);
     }
 

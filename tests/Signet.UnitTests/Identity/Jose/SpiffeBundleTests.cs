@@ -64,7 +64,7 @@ public sealed class SpiffeBundleTests
     }
 
     [Theory]
-    [InlineData("kty", "OKP")]
+    [InlineData("kty", "AKP")]
     [InlineData("use", "X509-SVID")]
     [InlineData("use", "JWT-SVID")]
     [InlineData("use", "sig")]

@@ -106,7 +106,7 @@ public sealed class ContractTests
         {
             Entry.Descriptor,
             "id=1 spiffe_id=2 parent_id=3 selectors=4 x509_svid_ttl=5 federates_with=6 admin=7 downstream=8 expires_at=9 "
-            + "dns_names=10 revision_number=11 store_svid=12 jwt_svid_ttl=13 hint=14 created_at=15"
+            + "dns_names=10 revision_number=11 store_svid=12 jwt_svid_ttl=13 hint=14 created_at=15 svid_key_type=1000 svid_subject=1001 svid_names=1002"
         },
         {
             Signet.Rpc.Wire.Spire.Types.Bundle.Descriptor,

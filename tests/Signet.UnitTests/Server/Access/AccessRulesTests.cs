@@ -1,6 +1,7 @@
 using Signet.Hosting.Configuration;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
 using Signet.Server.Access;
 
 namespace Signet.UnitTests.Server.Access;
@@ -160,6 +161,28 @@ public sealed class AccessRulesTests
         Assert.Equal(AccessActions.All, AccessActions.Matching("*"));
         Assert.Equal([AccessAction.EntryRead, AccessAction.EntryWrite, AccessAction.EntryPrivilege], AccessActions.Matching("entry.*"));
         Assert.DoesNotContain(AccessAction.EntryWrite, Role.Viewer.Actions);
+    }
+
+    [Fact]
+    public void A_role_with_paths_says_nothing_of_subjects_addresses_and_mailboxes_so_it_may_not_set_them()
+    {
+        var scoped = Read("{roles: {d: [entry.write]}, grants: [{uid: 1000, role: d, paths: [/ns/prod], dnsNames: [prod.example.org]}]}").Of(1000, Own);
+        var everywhere = Read("{roles: {d: [entry.write]}, grants: [{uid: 1000, role: d}]}").Of(1000, Own);
+
+        Assert.True(scoped.JudgeChange(null, Entry(Prod) with { Template = new SvidTemplate { KeyType = KeyType.Rsa2048 } }).IsAllowed);
+        Assert.True(scoped.JudgeChange(null, With("dns:{path.last}.prod.example.org")).IsAllowed);
+        Assert.Contains("DNS name web.example.org", scoped.JudgeChange(null, With("dns:{path.last}.example.org")).Reason, StringComparison.Ordinal);
+        foreach (var entry in new[] { With("ip:10.0.0.7"), With("email:a@prod.example.org"), Entry(Prod) with { Template = new SvidTemplate { Subject = "CN={path.last}" } } })
+        {
+            Assert.Contains("without paths", scoped.JudgeChange(null, entry).Reason, StringComparison.Ordinal);
+            Assert.False(scoped.JudgeChange(Entry(Prod), entry).IsAllowed);
+            Assert.True(everywhere.JudgeChange(null, entry).IsAllowed);
+
+            // To take it away is to write an entry without it.
+            Assert.True(scoped.JudgeChange(entry, Entry(Prod)).IsAllowed);
+        }
+
+        RegistrationEntry With(string name) => Entry(Prod) with { Template = new SvidTemplate { Names = [name] } };
     }
 
     private static AccessRules Read(string admin) =>

@@ -50,7 +50,7 @@ public sealed class SqliteAuthorityStoreTests : IDisposable
 
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         Assert.True(JwtAuthority.TryCreate("j1", key.ExportSubjectPublicKeyInfo(), _time.GetUtcNow().AddHours(1), out var authority, out var problem), problem);
-        var added = new AuthorityChange { Saved = [new JwtAuthorityRecord(SlotState.Active, authority, _time.GetUtcNow(), "k2")] };
+        var added = new AuthorityChange { Saved = [new JwtAuthorityRecord(AuthorityTier.Jwt, SlotState.Active, authority, _time.GetUtcNow(), "k2")] };
         Assert.Equal(2UL, await store.CommitAsync(added, "first content that is counted", CancellationToken.None));
         Assert.Equal(["a1", "j1"], (await store.LoadAsync(CancellationToken.None)).Records.Select(record => record.Id));
     }

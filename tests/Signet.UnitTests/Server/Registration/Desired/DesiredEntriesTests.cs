@@ -1,5 +1,6 @@
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
 using Signet.Server.Registration.Desired;
 
 namespace Signet.UnitTests.Server.Registration.Desired;
@@ -34,6 +35,9 @@ public sealed class DesiredEntriesTests
               jwtTtl: 10m
               dnsNames: [web.example.org]
               federatesWith: [partner.example]
+              keyType: rsa-4096
+              subject: CN={path.last},O=Acme
+              names: ["ip:10.0.0.7"]
               hint: external
               admin: true
               downstream: true
@@ -43,6 +47,7 @@ public sealed class DesiredEntriesTests
         Assert.Equal(["unix:uid:1000", "unix:path:/usr/bin/web"], entry.Selectors.Select(selector => selector.ToString()));
         Assert.Equal((TimeSpan.FromHours(2), TimeSpan.FromMinutes(10)), (entry.X509Ttl, entry.JwtTtl));
         Assert.Equal(("web.example.org", "partner.example", "external"), (entry.DnsNames[0], entry.FederatesWith[0].Name, entry.Hint));
+        Assert.Equal(new SvidTemplate { KeyType = KeyType.Rsa4096, Subject = "CN={path.last},O=Acme", Names = ["ip:10.0.0.7"] }, entry.Template);
         Assert.True(entry is { Admin: true, Downstream: true });
         Assert.Equal(new DateTimeOffset(2040, 1, 31, 12, 0, 0, TimeSpan.Zero), entry.ExpiresAt);
     }
@@ -153,6 +158,7 @@ public sealed class DesiredEntriesTests
     [InlineData("entries: [{spiffeId: spiffe://example.org/web, parentId: spiffe://example.org/a, selectors: []}]", "without one every workload would match")]
     [InlineData("entries: [{spiffeId: spiffe://example.org/web, parentId: spiffe://example.org/a, selectors: [uid]}]", "has no type or no value")]
     [InlineData("entries: [{spiffeId: spiffe://example.org/web, parentId: spiffe://example.org/a, selectors: [unix:uid:1], expiresAt: tomorrow}]", "is not a time")]
+    [InlineData("entries: [{spiffeId: spiffe://example.org/web, parentId: spiffe://example.org/a, selectors: [unix:uid:1], keyType: dsa}]", "key type \"dsa\" is unknown")]
     [InlineData("entries: {a: b}", "a list was expected")]
     [InlineData("services: []", "entries: is missing")]
     [InlineData("kind: Deployment", "\"Deployment\" is not a kind that makes entries")]
