@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using Signet.Agent.Attestation;
 using Signet.Hosting;
@@ -25,6 +26,15 @@ public sealed record AgentConfig
     /// <summary>Where workloads connect; open to every local user, since every caller is attested.</summary>
     public required string Socket { get; init; }
 
+    /// <summary>Where delegates and operators connect; null for nowhere.</summary>
+    public string? AdminSocket { get; init; }
+
+    /// <summary>Whether the agent's group may connect there too, and not only its user.</summary>
+    public bool AdminSocketForGroup { get; init; }
+
+    /// <summary>Which workloads may act for others.</summary>
+    public ImmutableHashSet<SpiffeId> AuthorizedDelegates { get; init; } = [];
+
     /// <summary>Metrics and health over HTTP.</summary>
     public required IPEndPoint Metrics { get; init; }
 
@@ -42,6 +52,31 @@ public sealed record AgentConfig
         BootstrapBundle = root.Section("bootstrap").FilePath("bundle"),
         DataDir = root.FilePath("dataDir", places.AgentState),
         Socket = root.UnixPath("socket", places.AgentSocket),
+        AdminSocket = root.UnixPath("adminSocket", BesideOf(root.UnixPath("socket", places.AgentSocket))),
+        AdminSocketForGroup = root.Flag("adminSocketForGroup", false),
+        AuthorizedDelegates = Delegates(root),
         Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9902"),
     };
+
+    // agent.sock, agent-admin.sock: agents that share a folder do not share a socket.
+    private static string BesideOf(string socket) =>
+        Path.Combine(Path.GetDirectoryName(socket) ?? "/", $"{Path.GetFileNameWithoutExtension(socket)}-admin{Path.GetExtension(socket)}");
+
+    private static ImmutableHashSet<SpiffeId> Delegates(ConfigSection root)
+    {
+        var delegates = ImmutableHashSet.CreateBuilder<SpiffeId>();
+        foreach (var text in root.Texts("authorizedDelegates"))
+        {
+            if (SpiffeId.TryParse(text, out var id, out var problem))
+            {
+                delegates.Add(id);
+            }
+            else
+            {
+                root.Problem("authorizedDelegates", problem);
+            }
+        }
+
+        return delegates.ToImmutable();
+    }
 }

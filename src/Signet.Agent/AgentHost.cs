@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Signet.Agent.Attestation.Workload;
+using Signet.Agent.Delegation;
 using Signet.Agent.Identities;
 using Signet.Agent.Sds;
 using Signet.Agent.Telemetry;
@@ -11,10 +12,11 @@ using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
 using Signet.Hosting.Telemetry;
 using Signet.Identity.X509;
-using Signet.Rpc.Wire.Envoy.Secret;
 using Signet.Rpc.Wire.Explain;
 using Signet.Rpc.Wire.Health;
 using Signet.Rpc.Wire.Spiffe;
+using Signet.Rpc.Wire.Spire.Agent.Debug;
+using Signet.Rpc.Wire.Spire.Agent.DelegatedIdentity;
 using Signet.Rpc.Wire.Workload;
 
 namespace Signet.Agent;
@@ -29,13 +31,13 @@ public sealed class AgentHost : IAsyncDisposable
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
     private readonly NodeSync _sync;
 
-    private AgentHost(AgentConfig config, IReadOnlyList<IDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, WorkloadEndpoint api, IReadOnlyList<BackgroundPart> loops, NodeSync sync)
+    private AgentHost(AgentConfig config, IReadOnlyList<IDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, IReadOnlyList<WorkloadEndpoint> sockets, IReadOnlyList<BackgroundPart> loops, NodeSync sync)
     {
         Config = config;
         Readiness = readiness;
-        Parts = [admin, .. loops, api];
+        Parts = [admin, .. loops, .. sockets];
         _ownedLast = owned;
-        _owned = [api, .. loops, admin];
+        _owned = [.. sockets, .. loops, admin];
         _sync = sync;
     }
 
@@ -74,26 +76,29 @@ public sealed class AgentHost : IAsyncDisposable
         var subjects = new WorkloadSubjects(attestor, cache, clients, metrics, time, logs.CreateLogger<WorkloadSubjects>());
         var tokens = new JwtCache(server.SignTokenAsync, () => cache.Current.View.Superseded, time, logs.CreateLogger<JwtCache>());
         var health = new GrpcHealthService();
+        var secrets = new SecretDiscovery(subjects, cache, time, logs);
         var api = new WorkloadEndpoint(
+            "Workload API",
             config.Socket,
-            services => services
+            UnixSocketPath.EverybodyConnects,
+            services => secrets.AddTo(services)
                 .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects, tokens, time)), WorkloadHeader.CheckAsync)
                 .Add(Applied.Descriptor, Applied.BindService(new AppliedService(subjects, clients)), WorkloadHeader.CheckAsync)
-                .Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(new SdsService(subjects, cache, metrics, logs.CreateLogger<SdsService>())))
                 .Add(Explain.Descriptor, Explain.BindService(new ExplainService(attestor, cache, sync, keeper, NativeUser.EffectiveId(), time)))
                 .Add(Health.Descriptor, Health.BindService(health))
                 .AddReflection(),
             time,
             logs);
+        var adminApi = AdminApi(config, subjects, attestor, tokens, new AgentDebugService(identity, sync, cache, tokens, time), health, time, logs);
         var readiness = new ReadinessBoard("server");
         var status = new AgentStatus(config, identity, sync, cache, readiness, health, time, logs.CreateLogger<AgentStatus>());
-        var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
+        var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness), secrets.Route], logs);
         return new AgentHost(
             config,
-            [server, metrics, collector],
+            [server, metrics, secrets, collector],
             readiness,
             admin,
-            api,
+            adminApi is null ? [api] : [api, adminApi],
             [new BackgroundPart("node", sync.RunAsync), new BackgroundPart("identities", keeper.RunAsync), new BackgroundPart("status", status.RunAsync)],
             sync);
     }
@@ -109,6 +114,29 @@ public sealed class AgentHost : IAsyncDisposable
         {
             owned.Dispose();
         }
+    }
+
+    private static WorkloadEndpoint? AdminApi(
+        AgentConfig config, WorkloadSubjects subjects, WorkloadAttestor attestor, JwtCache tokens, AgentDebugService debug, GrpcHealthService health, TimeProvider time, ILoggerFactory logs)
+    {
+        if (config.AdminSocket is null)
+        {
+            return null;
+        }
+
+        var log = logs.CreateLogger<DelegatedIdentityService>();
+        var delegation = new DelegatedIdentityService(new Delegates(subjects, config.AuthorizedDelegates, log), attestor, tokens, time, log);
+        return new WorkloadEndpoint(
+            "admin API",
+            config.AdminSocket,
+            config.AdminSocketForGroup ? UnixSocketPath.GroupConnects : UnixSocketPath.OwnerConnects,
+            services => services
+                .Add(DelegatedIdentity.Descriptor, DelegatedIdentity.BindService(delegation))
+                .Add(Debug.Descriptor, Debug.BindService(debug))
+                .Add(Health.Descriptor, Health.BindService(health))
+                .AddReflection(),
+            time,
+            logs);
     }
 
     private static IReadOnlyList<Certificate>? ReadBootstrap(string? path)
