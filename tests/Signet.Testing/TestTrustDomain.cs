@@ -47,11 +47,17 @@ public sealed class TestTrustDomain : IAsyncDisposable
     /// <summary>How much callers may do from the next start of the server on.</summary>
     public LimitsConfig Limits { get; set; } = new();
 
+    /// <summary>Changes the agent's configuration, at each of its starts from the next on.</summary>
+    internal Func<AgentConfig, AgentConfig> ConfigureAgent { get; set; } = config => config;
+
     public string Folder => _folder.Path;
 
     public string ServerSocket => _folder.File("server.sock");
 
     public string AgentSocket => _folder.File("agent.sock");
+
+    /// <summary>Where the agent's admin socket is, when it has one.</summary>
+    public string AgentAdminSocket => _folder.File("agent-admin.sock");
 
     public WorkloadApiAddress WorkloadApi => WorkloadApiAddress.TryParse(AgentSocket, out var address, out var problem) ? address : throw new InvalidOperationException(problem);
 
@@ -78,11 +84,12 @@ public sealed class TestTrustDomain : IAsyncDisposable
     /// <param name="authorityTtl">A day by default.</param>
     /// <param name="trustDomain">example.org by default.</param>
     /// <param name="configure">Changes the server's configuration, at each of its starts.</param>
+    /// <param name="configureAgent">Changes the agent's.</param>
     public static async Task<TestTrustDomain> StartAsync(
-        TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null, string? trustDomain = null, Func<ServerConfig, ServerConfig>? configure = null)
+        TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null, string? trustDomain = null, Func<ServerConfig, ServerConfig>? configure = null, Func<AgentConfig, AgentConfig>? configureAgent = null)
     {
         var domain = new TestTrustDomain(
-            trustDomain is null ? Name : TrustDomain.Parse(trustDomain), svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24), configure ?? (config => config));
+            trustDomain is null ? Name : TrustDomain.Parse(trustDomain), svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24), configure ?? (config => config)) { ConfigureAgent = configureAgent ?? (config => config) };
         await domain.StartServerAsync();
         using var admin = domain.Admin();
         await File.WriteAllTextAsync(domain._folder.File("bundle.pem"), (await admin.BundleAsync(CancellationToken.None)).ToPem());
@@ -142,7 +149,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
     }
 
     private AgentHost BuildAgent(string name, AttestorConfig attestor) => AgentHost.Build(
-        new AgentConfig
+        ConfigureAgent(new AgentConfig
         {
             TrustDomain = TrustDomain,
             Server = new DnsEndPoint("127.0.0.1", _serverPort),
@@ -151,7 +158,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
             DataDir = _folder.File(name),
             Socket = _folder.File(name + ".sock"),
             Metrics = new IPEndPoint(IPAddress.Loopback, 0),
-        },
+        }),
         TimeProvider.System,
         Random.Shared.NextDouble,
         NullLoggerFactory.Instance);

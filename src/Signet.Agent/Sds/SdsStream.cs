@@ -16,7 +16,7 @@ internal sealed record SdsWorld(IdentityCache Cache, FileSecrets Files, SdsMetri
 /// One SDS stream: takes what the client says, and tells it what it asked for and each change. To a client that does not answer, changes are told at most
 /// every <see cref="UnansweredPause"/>: it is not flooded, and if it never answers anything it still gets its renewals. One task.
 /// </summary>
-internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TResponse> dialogue, WorkloadSubject subject, SdsClient client, ClientSeat seat, SdsWorld world)
+internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TResponse> dialogue, WorkloadSubject process, SdsClient client, ClientSeat seat, SdsWorld world)
     where TRequest : class
     where TResponse : class
 {
@@ -26,7 +26,12 @@ internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TRes
     /// <summary>How often files are looked at.</summary>
     public static readonly TimeSpan FilePoll = TimeSpan.FromSeconds(5);
 
+    /// <summary>How many secrets from files a stream may ask for.</summary>
+    public const int MaxFiles = 32;
+
     private readonly Dictionary<string, SecretAnswer> _files = new(StringComparer.Ordinal);
+    private readonly WorkloadSubject _subject = process;
+    private readonly FileReader _reader = new(process.Pid, process.Peer.Uid, process.Peer.Gid, process.Groups);
     private ValidatorStyle _style;
     private long? _filesReadAt;
     private long _sentAt;
@@ -101,7 +106,7 @@ internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TRes
         {
             client.Rejected(reading.Problem);
             world.Metrics.Rejected();
-            world.Log.SdsRejected(client.View.Node, subject.Pid, client.View.Sent?.Version ?? "", reading.Problem);
+            world.Log.SdsRejected(client.View.Node, _subject.Pid, client.View.Sent?.Version ?? "", reading.Problem);
         }
 
         if (reading.Event.HasFlag(SdsEvent.Subscribed))
@@ -125,7 +130,7 @@ internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TRes
         if (!dialogue.IsSettled && !dialogue.Owes && pause > TimeSpan.Zero)
         {
             // What it may no longer have ends the stream all the same.
-            subject.Now();
+            _subject.Now();
             return pause;
         }
 
@@ -160,17 +165,14 @@ internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TRes
         {
             // One that is being replaced, or is gone for now, stays what it was.
             var answer = _files.Count < MaxFiles || _files.ContainsKey(text)
-                ? await world.Files.FindAsync(ReaderOf(subject), text, name, cancellationToken).ConfigureAwait(false)
+                ? await world.Files.FindAsync(_reader, text, name, cancellationToken).ConfigureAwait(false)
                 : new SecretAnswer.Missing(StatusCode.ResourceExhausted, $"a stream may ask for {MaxFiles} secrets from files");
             _files[text] = answer is SecretAnswer.Missing && _files.GetValueOrDefault(text) is SecretAnswer.Found last ? last : answer;
         }
 
         _filesReadAt = isTime ? world.Time.GetTimestamp() : _filesReadAt;
-        return subject.Now();
+        return _subject.Now();
     }
-
-    /// <summary>How many secrets from files a stream may ask for.</summary>
-    public const int MaxFiles = 32;
 
     private List<NamedAnswer> Answers(Entitlement entitlement)
     {
@@ -194,9 +196,7 @@ internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TRes
         if (missing.Count > 0)
         {
             world.Metrics.Missed(missing.Count);
-            world.Log.SdsUnknownNames(client.View.Node, subject.Pid, text);
+            world.Log.SdsUnknownNames(client.View.Node, _subject.Pid, text);
         }
     }
-
-    private static FileReader ReaderOf(WorkloadSubject subject) => new(subject.Pid, subject.Peer.Uid, subject.Peer.Gid, subject.Groups);
 }

@@ -247,17 +247,6 @@ public sealed class IdentityTests
     }
 
     [Fact]
-    public async Task SDS_refuses_another_type_of_resource()
-    {
-        await using var domain = await TestTrustDomain.StartAsync();
-        await domain.RegisterAsync("/web");
-        using var channel = GrpcChannel.ForUnixSocket(domain.AgentSocket, TimeProvider.System);
-        using var call = new SecretDiscoveryService.SecretDiscoveryServiceClient(channel).StreamSecrets(new CallOptions(CancellationToken: _patience));
-        await call.RequestStream.WriteAsync(new DiscoveryRequest { TypeUrl = "type.googleapis.com/envoy.config.cluster.v3.Cluster" }, _patience);
-        Assert.Equal(StatusCode.InvalidArgument, (await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(_patience))).StatusCode);
-    }
-
-    [Fact]
     public async Task Garbage_on_the_agents_socket_and_on_the_servers_ports_harms_nobody()
     {
         await using var domain = await TestTrustDomain.StartAsync();

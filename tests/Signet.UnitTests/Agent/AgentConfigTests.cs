@@ -1,0 +1,36 @@
+using Signet.Agent;
+using Signet.Hosting;
+using Signet.Hosting.Configuration;
+using Signet.Identity.Spiffe;
+
+namespace Signet.UnitTests.Agent;
+
+public sealed class AgentConfigTests
+{
+    [Fact]
+    public void The_admin_socket_lies_beside_the_other_and_is_its_owners_alone()
+    {
+        var config = Read("");
+        Assert.Equal("/home/somebody/.signet/run/agent-admin.sock", config.AdminSocket);
+        Assert.False(config.AdminSocketForGroup);
+        Assert.Equal("/run/a/node-admin.sock", Read("socket: /run/a/node.sock").AdminSocket);
+        Assert.Equal("/run/b/x.sock", Read("socket: /run/a/node.sock\nadminSocket: /run/b/x.sock\nadminSocketForGroup: true").AdminSocket);
+    }
+
+    [Fact]
+    public void Nobody_is_a_delegate_unless_it_is_named()
+    {
+        Assert.Empty(Read("").AuthorizedDelegates);
+        Assert.Equal([SpiffeId.Parse("spiffe://example.org/cilium")], Read("authorizedDelegates: [spiffe://example.org/cilium]").AuthorizedDelegates);
+    }
+
+    [Fact]
+    public void A_delegate_that_is_no_SPIFFE_ID_is_an_error() =>
+        Assert.Contains(Assert.Throws<ConfigException>(() => Read("authorizedDelegates: [cilium]")).Problems, found => found.ToString().Contains("authorizedDelegates", StringComparison.Ordinal));
+
+    private static AgentConfig Read(string text) => ConfigDocument.Read(
+        "/etc/signet/agent.yaml",
+        "trustDomain: example.org\nserver: 127.0.0.1:8081\n" + text,
+        new Dictionary<string, string>(),
+        root => AgentConfig.Read(root, Places.TryChoose("/home/somebody/.signet", isRoot: false, userHome: null, out var places, out var wrong) ? places : throw new InvalidOperationException(wrong)));
+}
