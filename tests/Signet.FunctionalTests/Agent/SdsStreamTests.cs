@@ -57,7 +57,7 @@ public sealed class SdsStreamTests : IDisposable
         var stream = Run();
         Ask();
         await ToldAsync(1);
-        for (ulong revision = 2; revision < 50; revision++)
+        for (ulong revision = 2; revision < 8; revision++)
         {
             Publish(revision);
         }
