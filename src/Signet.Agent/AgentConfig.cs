@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using Signet.Agent.Attestation;
+using Signet.Agent.Broker;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
@@ -35,6 +36,9 @@ public sealed record AgentConfig
     /// <summary>Which workloads may act for others.</summary>
     public ImmutableHashSet<SpiffeId> AuthorizedDelegates { get; init; } = [];
 
+    /// <summary>The broker endpoint.</summary>
+    public BrokerConfig Broker { get; init; } = BrokerConfig.Off;
+
     /// <summary>Metrics and health over HTTP.</summary>
     public required IPEndPoint Metrics { get; init; }
 
@@ -54,7 +58,8 @@ public sealed record AgentConfig
         Socket = root.UnixPath("socket", places.AgentSocket),
         AdminSocket = root.UnixPath("adminSocket", BesideOf(root.UnixPath("socket", places.AgentSocket))),
         AdminSocketForGroup = root.Flag("adminSocketForGroup", false),
-        AuthorizedDelegates = Delegates(root),
+        AuthorizedDelegates = SpiffeIds(root, "authorizedDelegates"),
+        Broker = BrokerConfig.Read(root.Section("broker")),
         Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9902"),
     };
 
@@ -62,21 +67,21 @@ public sealed record AgentConfig
     private static string BesideOf(string socket) =>
         Path.Combine(Path.GetDirectoryName(socket) ?? "/", $"{Path.GetFileNameWithoutExtension(socket)}-admin{Path.GetExtension(socket)}");
 
-    private static ImmutableHashSet<SpiffeId> Delegates(ConfigSection root)
+    internal static ImmutableHashSet<SpiffeId> SpiffeIds(ConfigSection section, string key)
     {
-        var delegates = ImmutableHashSet.CreateBuilder<SpiffeId>();
-        foreach (var text in root.Texts("authorizedDelegates"))
+        var ids = ImmutableHashSet.CreateBuilder<SpiffeId>();
+        foreach (var text in section.Texts(key))
         {
             if (SpiffeId.TryParse(text, out var id, out var problem))
             {
-                delegates.Add(id);
+                ids.Add(id);
             }
             else
             {
-                root.Problem("authorizedDelegates", problem);
+                section.Problem(key, problem);
             }
         }
 
-        return delegates.ToImmutable();
+        return ids.ToImmutable();
     }
 }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Signet.Agent.Attestation.Workload;
+using Signet.Agent.Broker;
 using Signet.Agent.Delegation;
 using Signet.Agent.Identities;
 using Signet.Agent.Sds;
@@ -12,6 +13,7 @@ using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
 using Signet.Hosting.Telemetry;
 using Signet.Identity.X509;
+using Signet.Rpc.Wire.Broker;
 using Signet.Rpc.Wire.Explain;
 using Signet.Rpc.Wire.Health;
 using Signet.Rpc.Wire.Spiffe;
@@ -89,6 +91,7 @@ public sealed class AgentHost : IAsyncDisposable
                 .AddReflection(),
             time,
             logs);
+        var brokerApi = BrokerApi(config, identity, attestor, cache, tokens, health, time, logs);
         var adminApi = AdminApi(config, subjects, attestor, tokens, new AgentDebugService(identity, sync, cache, tokens, time), health, time, logs);
         var readiness = new ReadinessBoard("server");
         var status = new AgentStatus(config, identity, sync, cache, readiness, health, time, logs.CreateLogger<AgentStatus>());
@@ -98,7 +101,7 @@ public sealed class AgentHost : IAsyncDisposable
             [server, metrics, secrets, collector],
             readiness,
             admin,
-            adminApi is null ? [api] : [api, adminApi],
+            [api, .. new[] { adminApi, brokerApi }.OfType<WorkloadEndpoint>()],
             [new BackgroundPart("node", sync.RunAsync), new BackgroundPart("identities", keeper.RunAsync), new BackgroundPart("status", status.RunAsync)],
             sync);
     }
@@ -137,6 +140,27 @@ public sealed class AgentHost : IAsyncDisposable
                 .AddReflection(),
             time,
             logs);
+    }
+
+    private static WorkloadEndpoint? BrokerApi(
+        AgentConfig config, AgentIdentity identity, WorkloadAttestor attestor, IdentityCache cache, JwtCache tokens, GrpcHealthService health, TimeProvider time, ILoggerFactory logs)
+    {
+        if (config.Broker.Socket is null)
+        {
+            return null;
+        }
+
+        var log = logs.CreateLogger<BrokerService>();
+        var gate = new BrokerGate(config.Broker, identity, time, log);
+        var service = new BrokerService(gate, attestor, cache, tokens, time, log);
+        return new WorkloadEndpoint(
+            "broker API",
+            config.Broker.Socket,
+            config.AdminSocketForGroup ? UnixSocketPath.GroupConnects : UnixSocketPath.OwnerConnects,
+            services => services.Add(API.Descriptor, API.BindService(service), gate.CheckAsync).Add(Health.Descriptor, Health.BindService(health), gate.CheckAsync).AddReflection(gate.CheckAsync),
+            time,
+            logs,
+            gate.Secure);
     }
 
     private static IReadOnlyList<Certificate>? ReadBootstrap(string? path)

@@ -28,7 +28,8 @@ internal sealed class WorkloadEndpoint : IDaemonPart, IAsyncDisposable
     /// <param name="addServices">What it serves.</param>
     /// <param name="time">The clock.</param>
     /// <param name="logs">Where it logs.</param>
-    public WorkloadEndpoint(string kind, string socket, UnixFileMode mode, Action<GrpcServices> addServices, TimeProvider time, ILoggerFactory logs)
+    /// <param name="secure">Puts something between the socket and the calls, as TLS; null for nothing.</param>
+    public WorkloadEndpoint(string kind, string socket, UnixFileMode mode, Action<GrpcServices> addServices, TimeProvider time, ILoggerFactory logs, Action<ListenOptions>? secure = null)
     {
         Name = $"{kind} {socket}";
         var perUser = new ConnectionsPerUser(logs.CreateLogger<WorkloadEndpoint>());
@@ -47,6 +48,7 @@ internal sealed class WorkloadEndpoint : IDaemonPart, IAsyncDisposable
                     listen.Protocols = HttpProtocols.Http2;
                     listen.UsePeerCredentials();
                     perUser.Limit(listen);
+                    secure?.Invoke(listen);
                 });
             });
         _app = builder.Build();

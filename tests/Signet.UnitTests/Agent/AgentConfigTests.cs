@@ -28,6 +28,16 @@ public sealed class AgentConfigTests
     public void A_delegate_that_is_no_SPIFFE_ID_is_an_error() =>
         Assert.Contains(Assert.Throws<ConfigException>(() => Read("authorizedDelegates: [cilium]")).Problems, found => found.ToString().Contains("authorizedDelegates", StringComparison.Ordinal));
 
+    [Fact]
+    public void Brokers_have_no_socket_unless_it_is_named()
+    {
+        Assert.Null(Read("").Broker.Socket);
+        var broker = Read("broker: {socket: /run/signet/broker.sock, authorizedBrokers: [spiffe://example.org/mesh]}").Broker;
+        Assert.Equal("/run/signet/broker.sock", broker.Socket);
+        Assert.Equal([SpiffeId.Parse("spiffe://example.org/mesh")], broker.Authorized);
+        Assert.Contains(Assert.Throws<ConfigException>(() => Read("broker: {authorizedBrokers: []}")).Problems, found => found.ToString().Contains("socket", StringComparison.Ordinal));
+    }
+
     private static AgentConfig Read(string text) => ConfigDocument.Read(
         "/etc/signet/agent.yaml",
         "trustDomain: example.org\nserver: 127.0.0.1:8081\n" + text,
