@@ -13,6 +13,7 @@ internal sealed class StateOfTheWorld : ISdsDialogue<DiscoveryRequest, Discovery
     private HashSet<string> _names = new(StringComparer.Ordinal);
     private string _nonce = "";
     private string _version = "";
+    private Dictionary<string, string> _told = new(StringComparer.Ordinal);
 
     public bool IsOpen { get; private set; }
 
@@ -60,7 +61,7 @@ internal sealed class StateOfTheWorld : ISdsDialogue<DiscoveryRequest, Discovery
     public SdsReply<DiscoveryResponse>? Reply(IReadOnlyList<NamedAnswer> answers)
     {
         var response = new DiscoveryResponse { TypeUrl = SdsRules.TypeUrl };
-        var (versions, size) = (new List<string>(), 0);
+        var (told, size) = (new Dictionary<string, string>(StringComparer.Ordinal), 0);
         foreach (var (name, answer) in answers)
         {
             switch (answer)
@@ -75,7 +76,7 @@ internal sealed class StateOfTheWorld : ISdsDialogue<DiscoveryRequest, Discovery
                     }
 
                     response.Resources.Add(packed);
-                    versions.Add($"{name}\n{found.Version}");
+                    told[name] = found.Version;
                     break;
                 case SecretAnswer.Missing(var code, var reason):
                     response.ResourceErrors.Add(SdsRules.ErrorOf(name, code, reason));
@@ -83,14 +84,16 @@ internal sealed class StateOfTheWorld : ISdsDialogue<DiscoveryRequest, Discovery
             }
         }
 
-        var version = versions.Count == 0 ? "" : SecretCatalog.VersionOf(string.Join('\n', versions.Order(StringComparer.Ordinal)));
-        var isNew = Owes || version != _version;
+        // A name less is nothing to be told.
+        var isNew = Owes || told.Any(one => _told.GetValueOrDefault(one.Key) != one.Value);
         Owes = false;
         if (!isNew || response.Resources.Count == 0)
         {
             return null;
         }
 
+        var version = SecretCatalog.VersionOf(string.Join('\n', told.Select(one => $"{one.Key}\n{one.Value}").Order(StringComparer.Ordinal)));
+        _told = told;
         (_nonce, _version, IsSettled) = (SdsRules.NewNonce(), version, false);
         (response.Nonce, response.VersionInfo) = (_nonce, _version);
         return new SdsReply<DiscoveryResponse>(response, _version);

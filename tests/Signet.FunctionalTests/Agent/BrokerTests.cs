@@ -1,7 +1,6 @@
 using System.Diagnostics;
-using System.Net.Security;
+using System.Net;
 using System.Net.Sockets;
-using System.Security.Authentication;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Signet.Agent.Broker;
@@ -23,9 +22,10 @@ public sealed class BrokerTests : IAsyncLifetime
 {
     private const uint Stranger = 4_000_021;
 
-    private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(1)).Token;
+    private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(5)).Token;
     private TestTrustDomain _domain = null!;
     private X509Source _source = null!;
+    private Bridge _bridge = null!;
 
     private string BrokerSocket => Path.Combine(_domain.Folder, "broker.sock");
 
@@ -39,10 +39,12 @@ public sealed class BrokerTests : IAsyncLifetime
         await _domain.RegisterAsync("/broker");
         _source = new X509Source(_domain.WorkloadApi, TimeProvider.System);
         await Eventually.IsTrueAsync(() => _source.Current?.Svids.Count == 2, "both SVIDs");
+        _bridge = new Bridge(BrokerSocket);
     }
 
     public async ValueTask DisposeAsync()
     {
+        await _bridge.DisposeAsync();
         await _source.DisposeAsync();
         await _domain.DisposeAsync();
     }
@@ -137,28 +139,61 @@ public sealed class BrokerTests : IAsyncLifetime
     }
 
     /// <summary>As brokers connect: they know the bundle, and the agent by its SPIFFE ID.</summary>
-    private GrpcChannel Connect(X509Svid? svid) => GrpcChannel.ForConnections(
-        "broker",
-        async cancellationToken =>
+    private GrpcChannel Connect(X509Svid? svid) => GrpcChannel.ForTls(
+        "127.0.0.1",
+        _bridge.Port,
+        () => SvidTls.Client(
+            svid is null ? null : new TlsCredential(svid),
+            "",
+            (presented, _) => SvidVerifier.Verify(presented, _source.Current!.Bundles, CertificateUsage.Server, DateTimeOffset.UtcNow) is { IsTrusted: true } verdict && verdict.Id == _domain.AgentId),
+        TimeProvider.System);
+
+    /// <summary>Leads from TCP to the Unix socket, for the channel that speaks TLS.</summary>
+    private sealed class Bridge : IAsyncDisposable
+    {
+        private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+        private readonly CancellationTokenSource _end = new();
+        private readonly Task _accepting;
+
+        public Bridge(string socket)
         {
-            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(BrokerSocket), cancellationToken);
-            var options = SvidTls.Client(
-                svid is null ? null : new TlsCredential(svid),
-                "",
-                (presented, _) => SvidVerifier.Verify(presented, _source.Current!.Bundles, CertificateUsage.Server, DateTimeOffset.UtcNow) is { IsTrusted: true } verdict && verdict.Id == _domain.AgentId);
-            options.ApplicationProtocols = [SslApplicationProtocol.Http2];
-            var stream = new SslStream(new NetworkStream(socket, ownsSocket: true));
+            _listener.Start();
+            _accepting = AcceptAsync(new UnixDomainSocketEndPoint(socket));
+        }
+
+        public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+
+        public async ValueTask DisposeAsync()
+        {
+            await _end.CancelAsync();
+            _listener.Stop();
+            await _accepting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            _end.Dispose();
+        }
+
+        private async Task AcceptAsync(UnixDomainSocketEndPoint there)
+        {
+            var relays = new List<Task>();
             try
             {
-                await stream.AuthenticateAsClientAsync(options, cancellationToken);
-                return stream;
+                while (true)
+                {
+                    relays.Add(RelayAsync(await _listener.AcceptSocketAsync(_end.Token), there));
+                }
             }
-            catch (AuthenticationException e)
+            finally
             {
-                await stream.DisposeAsync();
-                throw new IOException(e.Message, e);
+                await Task.WhenAll(relays).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
-        },
-        TimeProvider.System);
+        }
+
+        private async Task RelayAsync(Socket here, UnixDomainSocketEndPoint there)
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            await socket.ConnectAsync(there, _end.Token);
+            await using var one = new NetworkStream(here, ownsSocket: true);
+            await using var other = new NetworkStream(socket, ownsSocket: true);
+            await Task.WhenAny(one.CopyToAsync(other, _end.Token), other.CopyToAsync(one, _end.Token));
+        }
+    }
 }

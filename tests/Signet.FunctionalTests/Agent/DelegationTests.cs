@@ -15,7 +15,7 @@ public sealed class DelegationTests(AgentDomain world) : IClassFixture<AgentDoma
 {
     private static readonly Selector Billing = new("unix", "uid:4000000");
 
-    private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(1)).Token;
+    private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(5)).Token;
     private readonly GrpcChannel _channel = GrpcChannel.ForUnixSocket(world.Domain.AgentAdminSocket, TimeProvider.System);
 
     [Fact]

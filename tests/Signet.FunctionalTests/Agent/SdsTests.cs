@@ -14,7 +14,7 @@ namespace Signet.FunctionalTests.Agent;
 /// <summary>SDS v3 on the agent's socket, as proxies speak it.</summary>
 public sealed class SdsTests(AgentDomain world) : IClassFixture<AgentDomain>, IDisposable
 {
-    private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(1)).Token;
+    private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(5)).Token;
     private readonly GrpcChannel _channel = world.Connect();
     private readonly TestFolder _folder = new();
 

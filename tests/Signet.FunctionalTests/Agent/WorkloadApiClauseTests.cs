@@ -18,7 +18,7 @@ namespace Signet.FunctionalTests.Agent;
 /// </summary>
 public sealed class WorkloadApiClauseTests(AgentDomain world) : IClassFixture<AgentDomain>, IDisposable
 {
-    private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(1)).Token;
+    private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(5)).Token;
     private readonly GrpcChannel _channel = world.Connect();
 
     [Fact]

@@ -75,7 +75,7 @@ public sealed class StateOfTheWorldTests
         var reply = Reply("default", "ROOTCA");
         Assert.Equal(2, reply.Resources.Count);
         Assert.Equal(SdsEvent.Accepted, Take(["ROOTCA"], reply.Nonce));
-        Assert.False(_dialogue.Owes);
+        Assert.Null(_dialogue.Reply([Found("ROOTCA")]));
         Assert.Equal(SdsEvent.Subscribed, Take(["default"]));
         Assert.Equal(["default"], _dialogue.Names);
     }
@@ -165,6 +165,15 @@ public sealed class StateOfTheWorldTests
         Assert.Null(_dialogue.Reply([Missing("guess"), new NamedAnswer("soon", new SecretAnswer.Pending())]));
         Assert.True(_dialogue.IsSettled);
         Assert.NotNull(_dialogue.Reply([Missing("guess"), Found("soon")]));
+    }
+
+    [Fact]
+    public void A_secret_that_goes_is_not_taken_back_and_is_told_when_it_comes_again_as_another()
+    {
+        Take(["a", "b"]);
+        Reply("a", "b");
+        Assert.Null(_dialogue.Reply([Found("a"), Missing("b")]));
+        Assert.NotNull(_dialogue.Reply([Found("a"), Found("b", "2")]));
     }
 
     [Fact]
