@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging;
 using Signet.Agent.Attestation.Workload;
-using Signet.Agent.Broker;
 using Signet.Agent.Delegation;
 using Signet.Agent.Identities;
 using Signet.Agent.Sds;
@@ -13,12 +12,9 @@ using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
 using Signet.Hosting.Telemetry;
 using Signet.Identity.X509;
-using Signet.Rpc.Wire.Broker;
 using Signet.Rpc.Wire.Explain;
 using Signet.Rpc.Wire.Health;
 using Signet.Rpc.Wire.Spiffe;
-using Signet.Rpc.Wire.Spire.Agent.Debug;
-using Signet.Rpc.Wire.Spire.Agent.DelegatedIdentity;
 using Signet.Rpc.Wire.Workload;
 
 namespace Signet.Agent;
@@ -91,17 +87,16 @@ public sealed class AgentHost : IAsyncDisposable
                 .AddReflection(),
             time,
             logs);
-        var brokerApi = BrokerApi(config, identity, attestor, cache, tokens, health, time, logs);
-        var adminApi = AdminApi(config, subjects, attestor, tokens, new AgentDebugService(identity, sync, cache, tokens, time), health, time, logs);
+        var delegates = DelegateSockets.Build(config, identity, subjects, attestor, sync, cache, tokens, health, time, logs);
         var readiness = new ReadinessBoard("server");
         var status = new AgentStatus(config, identity, sync, cache, readiness, health, time, logs.CreateLogger<AgentStatus>());
-        var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness), secrets.Route], logs);
+        var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness), .. secrets.RoutesAt(config.Metrics)], logs);
         return new AgentHost(
             config,
             [server, metrics, secrets, collector],
             readiness,
             admin,
-            [api, .. new[] { adminApi, brokerApi }.OfType<WorkloadEndpoint>()],
+            [api, .. delegates],
             [new BackgroundPart("node", sync.RunAsync), new BackgroundPart("identities", keeper.RunAsync), new BackgroundPart("status", status.RunAsync)],
             sync);
     }
@@ -117,50 +112,6 @@ public sealed class AgentHost : IAsyncDisposable
         {
             owned.Dispose();
         }
-    }
-
-    private static WorkloadEndpoint? AdminApi(
-        AgentConfig config, WorkloadSubjects subjects, WorkloadAttestor attestor, JwtCache tokens, AgentDebugService debug, GrpcHealthService health, TimeProvider time, ILoggerFactory logs)
-    {
-        if (config.AdminSocket is null)
-        {
-            return null;
-        }
-
-        var log = logs.CreateLogger<DelegatedIdentityService>();
-        var delegation = new DelegatedIdentityService(new Delegates(subjects, config.AuthorizedDelegates, log), attestor, tokens, time, log);
-        return new WorkloadEndpoint(
-            "admin API",
-            config.AdminSocket,
-            config.AdminSocketForGroup ? UnixSocketPath.GroupConnects : UnixSocketPath.OwnerConnects,
-            services => services
-                .Add(DelegatedIdentity.Descriptor, DelegatedIdentity.BindService(delegation))
-                .Add(Debug.Descriptor, Debug.BindService(debug))
-                .Add(Health.Descriptor, Health.BindService(health))
-                .AddReflection(),
-            time,
-            logs);
-    }
-
-    private static WorkloadEndpoint? BrokerApi(
-        AgentConfig config, AgentIdentity identity, WorkloadAttestor attestor, IdentityCache cache, JwtCache tokens, GrpcHealthService health, TimeProvider time, ILoggerFactory logs)
-    {
-        if (config.Broker.Socket is null)
-        {
-            return null;
-        }
-
-        var log = logs.CreateLogger<BrokerService>();
-        var gate = new BrokerGate(config.Broker, identity, time, log);
-        var service = new BrokerService(gate, attestor, cache, tokens, time, log);
-        return new WorkloadEndpoint(
-            "broker API",
-            config.Broker.Socket,
-            config.AdminSocketForGroup ? UnixSocketPath.GroupConnects : UnixSocketPath.OwnerConnects,
-            services => services.Add(API.Descriptor, API.BindService(service), gate.CheckAsync).Add(Health.Descriptor, Health.BindService(health), gate.CheckAsync).AddReflection(gate.CheckAsync),
-            time,
-            logs,
-            gate.Secure);
     }
 
     private static IReadOnlyList<Certificate>? ReadBootstrap(string? path)

@@ -132,7 +132,7 @@ internal sealed class BrokerService(BrokerGate gate, WorkloadAttestor attestor, 
 
         try
         {
-            return DelegationTarget.Of([], pid, attestor);
+            return DelegationTarget.Of([], pid, attestor, cache, time);
         }
         catch (RpcException e) when (e.StatusCode == StatusCode.NotFound)
         {
@@ -140,18 +140,11 @@ internal sealed class BrokerService(BrokerGate gate, WorkloadAttestor attestor, 
         }
     }
 
-    private Entitlement Now(DelegationTarget target)
+    private static Entitlement Now(DelegationTarget target)
     {
-        var (snapshot, now) = (cache.Current, time.GetUtcNow());
-        if (snapshot.View.Revision == 0)
-        {
-            throw new RpcException(new Status(StatusCode.Unavailable, "the agent has not heard from its server yet"));
-        }
-
         try
         {
-            var matching = target.Matching(snapshot, now);
-            return matching.Count > 0 ? new Entitlement(matching, snapshot.Svids(matching, now), snapshot) : throw NotEntitled();
+            return target.Now() is { Matching.Count: > 0 } entitlement ? entitlement : throw NotEntitled();
         }
         catch (RpcException e) when (e.StatusCode == StatusCode.NotFound)
         {

@@ -16,12 +16,12 @@ namespace Signet.Agent.Delegation;
 /// spire.api.agent.delegatedidentity.v1.DelegatedIdentity: the identities of other workloads, with their keys, for those that agent.yaml lets act for them.
 /// Streams say at once what there is, and the whole of it at each change. Each question is logged.
 /// </summary>
-internal sealed class DelegatedIdentityService(Delegates delegates, WorkloadAttestor attestor, JwtCache tokens, TimeProvider time, ILogger log) : DelegatedIdentity.DelegatedIdentityBase
+internal sealed class DelegatedIdentityService(Delegates delegates, WorkloadAttestor attestor, IdentityCache cache, JwtCache tokens, TimeProvider time, ILogger log) : DelegatedIdentity.DelegatedIdentityBase
 {
     public override Task SubscribeToX509SVIDs(SubscribeToX509SVIDsRequest request, IServerStreamWriter<SubscribeToX509SVIDsResponse> responseStream, ServerCallContext context)
     {
         var caller = delegates.Admit(context, "X509-SVIDs");
-        var target = DelegationTarget.Of(request.Selectors, request.Pid, attestor);
+        var target = DelegationTarget.Of(request.Selectors, request.Pid, attestor, cache, time);
         Report(caller, "X509-SVIDs", target);
         return caller.Subject.FollowAsync(
             entitlement => Fingerprint(Now(caller, target, entitlement)),
@@ -59,7 +59,7 @@ internal sealed class DelegatedIdentityService(Delegates delegates, WorkloadAtte
         }
 
         var caller = delegates.Admit(context, "JWT-SVIDs");
-        var target = DelegationTarget.Of(request.Selectors, request.Pid, attestor);
+        var target = DelegationTarget.Of(request.Selectors, request.Pid, attestor, cache, time);
         Report(caller, "JWT-SVIDs", target);
         var matching = Now(caller, target, caller.Subject.Now()).Matching;
         if (matching.Count == 0)
@@ -110,12 +110,10 @@ internal sealed class DelegatedIdentityService(Delegates delegates, WorkloadAtte
             context.CancellationToken);
     }
 
-    private Entitlement Now(Delegate caller, DelegationTarget target, Entitlement own)
+    private static Entitlement Now(Delegate caller, DelegationTarget target, Entitlement own)
     {
         caller.Check(own);
-        var now = time.GetUtcNow();
-        var matching = target.Matching(own.Snapshot, now);
-        return own with { Matching = matching, Svids = own.Snapshot.Svids(matching, now) };
+        return target.Now();
     }
 
     private void Report(Delegate caller, string what, DelegationTarget target)

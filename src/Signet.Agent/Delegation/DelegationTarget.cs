@@ -1,6 +1,7 @@
 using Grpc.Core;
 using Signet.Agent.Attestation.Workload;
 using Signet.Agent.Identities;
+using Signet.Agent.WorkloadApi;
 using Signet.Hosting.PeerCredentials;
 using Signet.Identity.Registration;
 
@@ -12,15 +13,20 @@ internal sealed class DelegationTarget
     /// <summary>How many selectors may describe it.</summary>
     public const int MaxSelectors = 256;
 
+    private const int MaxShown = 16;
+
     private readonly IReadOnlySet<Selector> _selectors;
     private readonly PinnedProcess? _process;
+    private readonly IdentityCache _cache;
+    private readonly TimeProvider _time;
 
-    private DelegationTarget(IReadOnlySet<Selector> selectors, PinnedProcess? process) => (_selectors, _process) = (selectors, process);
+    private DelegationTarget(IReadOnlySet<Selector> selectors, PinnedProcess? process, IdentityCache cache, TimeProvider time) =>
+        (_selectors, _process, _cache, _time) = (selectors, process, cache, time);
 
     /// <exception cref="RpcException">
     /// INVALID_ARGUMENT: neither or both are given, or they can't be understood. NOT_FOUND: there is no such process. UNAVAILABLE: it can't be attested.
     /// </exception>
-    public static DelegationTarget Of(IReadOnlyCollection<Rpc.Wire.Spire.Types.Selector> selectors, int pid, WorkloadAttestor attestor)
+    public static DelegationTarget Of(IReadOnlyCollection<Rpc.Wire.Spire.Types.Selector> selectors, int pid, WorkloadAttestor attestor, IdentityCache cache, TimeProvider time)
     {
         if (pid == 0 == (selectors.Count == 0))
         {
@@ -29,7 +35,7 @@ internal sealed class DelegationTarget
 
         if (pid == 0)
         {
-            return new DelegationTarget(Read(selectors), null);
+            return new DelegationTarget(Read(selectors), null, cache, time);
         }
 
         if (!PinnedProcess.TryPin(pid, out var process))
@@ -39,17 +45,30 @@ internal sealed class DelegationTarget
 
         var verdict = attestor.Attest(pid, process.Uid, process.Gid);
         return !process.IsSame() ? throw Refused(StatusCode.NotFound, $"process {pid} has ended")
-            : verdict.IsAttested ? new DelegationTarget(verdict.Selectors, process)
+            : verdict.IsAttested ? new DelegationTarget(verdict.Selectors, process, cache, time)
             : throw Refused(StatusCode.Unavailable, "the process could not be attested");
     }
 
-    /// <summary>The entries that fit it, but for administrators and servers below: those are nobody's to lend.</summary>
-    /// <exception cref="RpcException">NOT_FOUND: the process has ended.</exception>
-    public IReadOnlyList<RegistrationEntry> Matching(IdentitySnapshot snapshot, DateTimeOffset now) => _process?.IsSame() == false
-        ? throw Refused(StatusCode.NotFound, $"process {_process.Pid} has ended")
-        : [.. snapshot.Matching(_selectors, now).Where(entry => !entry.Admin && !entry.Downstream)];
+    /// <summary>What it may have now, but for what administrators and servers below have: that is nobody's to lend. No entry may fit it.</summary>
+    /// <exception cref="RpcException">NOT_FOUND: the process has ended. UNAVAILABLE: nothing is known yet.</exception>
+    public Entitlement Now()
+    {
+        if (_process?.IsSame() == false)
+        {
+            throw Refused(StatusCode.NotFound, $"process {_process.Pid} has ended");
+        }
 
-    public override string ToString() => _process is { } process ? $"pid {process.Pid}" : string.Join(' ', _selectors.Select(selector => Identity.Spiffe.Printable.Of(selector.ToString())).Order(StringComparer.Ordinal));
+        var (snapshot, now) = (_cache.Current, _time.GetUtcNow());
+        if (snapshot.View.Revision == 0)
+        {
+            throw Refused(StatusCode.Unavailable, "the agent has not heard from its server yet");
+        }
+
+        RegistrationEntry[] matching = [.. snapshot.Matching(_selectors, now).Where(entry => !entry.Admin && !entry.Downstream)];
+        return new Entitlement(matching, snapshot.Svids(matching, now), snapshot);
+    }
+
+    public override string ToString() => _process is { } process ? $"pid {process.Pid}" : string.Join(' ', _selectors.Select(selector => Identity.Spiffe.Printable.Of(selector.ToString())).Order(StringComparer.Ordinal).Take(MaxShown));
 
     private static HashSet<Selector> Read(IReadOnlyCollection<Rpc.Wire.Spire.Types.Selector> wire)
     {

@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Extensions.Logging;
 using Signet.Agent.Identities;
 using Signet.Agent.Telemetry;
@@ -14,16 +15,18 @@ internal sealed class SecretDiscovery : IDisposable
 {
     private readonly SdsMetrics _metrics;
     private readonly SdsService _service;
+    private readonly AdminRoute _route;
 
     public SecretDiscovery(WorkloadSubjects subjects, IdentityCache cache, TimeProvider time, ILoggerFactory logs)
     {
         var clients = new SdsClients(time);
         _metrics = new SdsMetrics(clients);
         _service = new SdsService(subjects, clients, new SdsWorld(cache, new FileSecrets(new ForeignFiles(time)), _metrics, time, logs.CreateLogger<SdsService>()));
-        Route = SdsClientsRoute.Of(clients);
+        _route = SdsClientsRoute.Of(clients);
     }
 
-    public AdminRoute Route { get; }
+    /// <summary>What an HTTP endpoint shows: of clients nothing to other machines, which have the metrics.</summary>
+    public IEnumerable<AdminRoute> RoutesAt(IPEndPoint listen) => IPAddress.IsLoopback(listen.Address) ? [_route] : [];
 
     public GrpcServices AddTo(GrpcServices services) => services.Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(_service));
 

@@ -1,6 +1,3 @@
-using Microsoft.Win32.SafeHandles;
-using Signet.Hosting.Configuration;
-
 namespace Signet.Hosting.Files;
 
 /// <summary>A process for which a file is read, as it was when it connected.</summary>
@@ -30,6 +27,9 @@ public sealed class ForeignFiles(TimeProvider time)
     /// <summary>How many reads may be under way for one user.</summary>
     public const int MaxReadsPerUser = 4;
 
+    /// <summary>How many reads may be under way in all.</summary>
+    public const int MaxReads = 64;
+
     /// <summary>How long a read may take.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
@@ -40,6 +40,7 @@ public sealed class ForeignFiles(TimeProvider time)
 
     private readonly Lock _gate = new();
     private readonly Dictionary<uint, int> _underWay = [];
+    private int _all;
 
     /// <summary>Reads a whole file. Never throws but for cancellation.</summary>
     /// <param name="reader">For whom. Whether it still lives is for the caller to ask afterwards.</param>
@@ -55,28 +56,15 @@ public sealed class ForeignFiles(TimeProvider time)
 
         if (!TryBegin(reader.Uid))
         {
-            return new FileReading(null, $"{MaxReadsPerUser} reads of user {reader.Uid} have not come back yet");
+            return new FileReading(null, $"{MaxReadsPerUser} reads for user {reader.Uid}, or {MaxReads} in all, have not come back yet");
         }
 
-        var opening = new TaskCompletionSource<SafeFileHandle>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var thread = new Thread(
-            () =>
-            {
-                try
-                {
-                    opening.SetResult(BorrowedRights.Open(reader, path));
-                }
-                catch (IOException e)
-                {
-                    opening.SetException(e);
-                }
-            },
-            StackBytes) { IsBackground = true, Name = "file of another" };
+        var reading = new TaskCompletionSource<FileReading>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var thread = new Thread(() => reading.SetResult(Read(reader, path, maxBytes)), StackBytes) { IsBackground = true, Name = "file of another" };
         thread.Start();
-        var reading = Task.Run(() => ReadAsync(opening.Task, reader.Uid, maxBytes), CancellationToken.None);
         try
         {
-            return await reading.WaitAsync(Patience, time, cancellationToken).ConfigureAwait(false);
+            return await reading.Task.WaitAsync(Patience, time, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -84,35 +72,19 @@ public sealed class ForeignFiles(TimeProvider time)
         }
     }
 
-    private async Task<FileReading> ReadAsync(Task<SafeFileHandle> opening, uint uid, int maxBytes)
+    private FileReading Read(FileReader reader, string path, int maxBytes)
     {
         try
         {
-            using var file = await opening.ConfigureAwait(false);
-            var length = RandomAccess.GetLength(file);
-            if (length > maxBytes)
-            {
-                return new FileReading(null, $"it is larger than {SizeText.Format(maxBytes)}");
-            }
-
-            // What is written meanwhile is seen at the next look.
-            var content = new byte[length];
-            var (read, more) = (0, 1);
-            while (read < length && more > 0)
-            {
-                more = await RandomAccess.ReadAsync(file, content.AsMemory(read), read).ConfigureAwait(false);
-                read += more;
-            }
-
-            return new FileReading(content[..read], "");
+            return new FileReading(BorrowedRights.Read(reader, path, maxBytes), "");
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (IOException e)
         {
             return new FileReading(null, e.Message);
         }
         finally
         {
-            End(uid);
+            End(reader.Uid);
         }
     }
 
@@ -121,8 +93,14 @@ public sealed class ForeignFiles(TimeProvider time)
         lock (_gate)
         {
             var count = _underWay.GetValueOrDefault(uid);
-            _underWay[uid] = count < MaxReadsPerUser ? count + 1 : count;
-            return count < MaxReadsPerUser;
+            if (count == MaxReadsPerUser || _all == MaxReads)
+            {
+                return false;
+            }
+
+            _underWay[uid] = count + 1;
+            _all++;
+            return true;
         }
     }
 
@@ -130,6 +108,7 @@ public sealed class ForeignFiles(TimeProvider time)
     {
         lock (_gate)
         {
+            _all--;
             if (--_underWay[uid] == 0)
             {
                 _underWay.Remove(uid);

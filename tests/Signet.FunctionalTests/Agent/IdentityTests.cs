@@ -43,7 +43,7 @@ public sealed class IdentityTests
     }
 
     [Fact]
-    public async Task A_deleted_entry_takes_the_identity_away()
+    public async Task W05_W11_A_deleted_entry_takes_the_identity_away()
     {
         await using var domain = await TestTrustDomain.StartAsync();
         var entry = await domain.RegisterAsync("/web");
@@ -68,7 +68,7 @@ public sealed class IdentityTests
     }
 
     [Fact]
-    public async Task A_restarted_agent_needs_no_new_token_and_its_clients_come_back_by_themselves()
+    public async Task W03_A_restarted_agent_needs_no_new_token_and_its_clients_come_back_by_themselves()
     {
         await using var domain = await TestTrustDomain.StartAsync();
         await domain.RegisterAsync("/web");

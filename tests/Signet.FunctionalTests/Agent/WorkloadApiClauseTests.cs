@@ -13,8 +13,8 @@ using Signet.Testing;
 namespace Signet.FunctionalTests.Agent;
 
 /// <summary>
-/// SPIFFE_Workload_API.md (W) and SPIFFE_Workload_Endpoint.md (E), a clause a test. What clients owe (W-03, W-05, W-07, E-05, E-06) stands in the tests of
-/// Signet.Client: <c>IdentityTests</c>, <c>WithAgentTests</c>, <c>WorkloadApiAddressTests</c>.
+/// SPIFFE_Workload_API.md (W) and SPIFFE_Workload_Endpoint.md (E), a clause a test. What clients owe stands, by the clauses' names too, in <c>IdentityTests</c>
+/// (W03, W05, W11), <c>X509BundleTests</c> (W07) and <c>WorkloadApiAddressTests</c> (E05, E06).
 /// </summary>
 public sealed class WorkloadApiClauseTests(AgentDomain world) : IClassFixture<AgentDomain>, IDisposable
 {
