@@ -89,7 +89,10 @@ public sealed class TestTrustDomain : IAsyncDisposable
         TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null, string? trustDomain = null, Func<ServerConfig, ServerConfig>? configure = null, Func<AgentConfig, AgentConfig>? configureAgent = null)
     {
         var domain = new TestTrustDomain(
-            trustDomain is null ? Name : TrustDomain.Parse(trustDomain), svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24), configure ?? (config => config)) { ConfigureAgent = configureAgent ?? (config => config) };
+            trustDomain is null ? Name : TrustDomain.Parse(trustDomain), svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24), configure ?? (config => config))
+        {
+            ConfigureAgent = configureAgent ?? (config => config),
+        };
         await domain.StartServerAsync();
         using var admin = domain.Admin();
         await File.WriteAllTextAsync(domain._folder.File("bundle.pem"), (await admin.BundleAsync(CancellationToken.None)).ToPem());

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Text.Json.Nodes;
 using Signet.Hosting.Admin;
 
@@ -10,10 +11,10 @@ internal static class SdsClientsRoute
     /// <summary>How many clients one answer holds; those that refused something come first.</summary>
     public const int MaxClients = 1000;
 
-    public static AdminRoute Of(SdsClients clients) => AdminRoute.Get("/sds", _ => AdminAnswer.Json(200, Json(clients.Views))) with
-    {
-        About = "SDS clients: what each was sent, accepted and rejected",
-    };
+    /// <summary>What an HTTP endpoint shows: of clients nothing to other machines, which have the metrics.</summary>
+    public static IReadOnlyList<AdminRoute> At(IPEndPoint listen, SdsClients clients) => IPAddress.IsLoopback(listen.Address)
+        ? [AdminRoute.Get("/sds", _ => AdminAnswer.Json(200, Json(clients.Views))) with { About = "SDS clients: what each was sent, accepted and rejected" }]
+        : [];
 
     internal static JsonObject Json(IReadOnlyList<SdsClientView> views) => new()
     {

@@ -10,7 +10,7 @@ using Signet.Rpc.Wire.Envoy.Core;
 namespace Signet.Agent.Sds;
 
 /// <summary>What every stream works with.</summary>
-internal sealed record SdsWorld(IdentityCache Cache, FileSecrets Files, SdsMetrics Metrics, TimeProvider Time, ILogger Log);
+internal sealed record SdsWorld(IdentityCache Cache, ForeignFiles Files, SdsMetrics Metrics, TimeProvider Time, ILogger Log);
 
 /// <summary>
 /// One SDS stream: takes what the client says, and tells it what it asked for and each change. To a client that does not answer, changes are told at most
@@ -29,7 +29,7 @@ internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TRes
     /// <summary>How many secrets from files a stream may ask for.</summary>
     public const int MaxFiles = 32;
 
-    private readonly Dictionary<string, SecretAnswer> _files = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, FileSecret> _files = new(StringComparer.Ordinal);
     private readonly WorkloadSubject _subject = process;
     private readonly FileReader _reader = new(process.Pid, process.Peer.Uid, process.Peer.Gid, process.Groups);
     private ValidatorStyle _style;
@@ -161,13 +161,18 @@ internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TRes
         }
 
         var isTime = _filesReadAt is not { } at || world.Time.GetElapsedTime(at) >= FilePoll;
-        foreach (var (text, name) in files.Where(file => isTime || !_files.ContainsKey(file.Text)))
+        foreach (var (text, name) in files)
         {
-            // One that is being replaced, or is gone for now, stays what it was.
-            var answer = _files.Count < MaxFiles || _files.ContainsKey(text)
-                ? await world.Files.FindAsync(_reader, text, name, cancellationToken).ConfigureAwait(false)
-                : new SecretAnswer.Missing(StatusCode.ResourceExhausted, $"a stream may ask for {MaxFiles} secrets from files");
-            _files[text] = answer is SecretAnswer.Missing && _files.GetValueOrDefault(text) is SecretAnswer.Found last ? last : answer;
+            var isNew = !_files.ContainsKey(text);
+            if (isNew && _files.Count < MaxFiles)
+            {
+                _files[text] = new FileSecret(world.Files, text, name);
+            }
+
+            if ((isNew || isTime) && _files.TryGetValue(text, out var secret))
+            {
+                await secret.LookAsync(_reader, cancellationToken).ConfigureAwait(false);
+            }
         }
 
         _filesReadAt = isTime ? world.Time.GetTimestamp() : _filesReadAt;
@@ -178,7 +183,7 @@ internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TRes
     {
         var names = dialogue.IsWildcard ? dialogue.Names.Union(SecretCatalog.NamesOf(entitlement), StringComparer.Ordinal) : dialogue.Names;
         var now = world.Time.GetUtcNow();
-        return [.. names.Select(text => new NamedAnswer(text, _files.GetValueOrDefault(text) ?? SecretCatalog.Find(entitlement, text, SecretName.Of(text), _style, now)))];
+        return [.. names.Select(text => new NamedAnswer(text, _files.GetValueOrDefault(text)?.Answer ?? SecretCatalog.Find(entitlement, text, SecretName.Of(text), _style, now)))];
     }
 
     // Once for each set of names, not at every look.

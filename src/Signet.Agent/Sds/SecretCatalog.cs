@@ -29,11 +29,14 @@ internal static class SecretCatalog
 
     private static readonly SecretAnswer.Pending Coming = new();
 
+    // Those within the limit are read by the stream.
+    private static readonly SecretAnswer.Missing TooManyFiles = new(StatusCode.ResourceExhausted, "there are too many secrets from files on this stream");
+
     /// <summary>The names that stand for a workload that asks for none by name.</summary>
     public static IEnumerable<string> NamesOf(Entitlement entitlement) =>
         entitlement.Svids.Select(held => held.Svid.Id.Uri).Distinct(StringComparer.Ordinal).Append(RootCa).Append(All);
 
-    /// <summary>What there is under a name that stands for an identity or a bundle; files are others' business.</summary>
+    /// <summary>What there is under a name that stands for an identity or a bundle; files are read elsewhere.</summary>
     /// <param name="entitlement">What the workload may have.</param>
     /// <param name="text">The name as it was asked for: the secret bears it.</param>
     /// <param name="name">The name understood.</param>
@@ -48,6 +51,7 @@ internal static class SecretCatalog
             SecretName.Identity(var id) => entitlement.Svids.FirstOrDefault(held => held.Svid.Id == id) is { } held ? Svid(text, held)
                 : entitlement.Matching.Any(entry => entry.SpiffeId == id) ? Coming
                 : NotYours,
+            SecretName.FileCertificate or SecretName.FileRoots => TooManyFiles,
             SecretName.Unknown(var problem) => new SecretAnswer.Missing(StatusCode.NotFound, problem),
             _ when own is null => Coming,
             SecretName.RootCa => Context(text, [own], entitlement, style == ValidatorStyle.Spiffe, now),

@@ -15,18 +15,18 @@ internal sealed class SecretDiscovery : IDisposable
 {
     private readonly SdsMetrics _metrics;
     private readonly SdsService _service;
-    private readonly AdminRoute _route;
+    private readonly SdsClients _clients;
 
     public SecretDiscovery(WorkloadSubjects subjects, IdentityCache cache, TimeProvider time, ILoggerFactory logs)
     {
         var clients = new SdsClients(time);
         _metrics = new SdsMetrics(clients);
-        _service = new SdsService(subjects, clients, new SdsWorld(cache, new FileSecrets(new ForeignFiles(time)), _metrics, time, logs.CreateLogger<SdsService>()));
-        _route = SdsClientsRoute.Of(clients);
+        _service = new SdsService(subjects, clients, new SdsWorld(cache, new ForeignFiles(time), _metrics, time, logs.CreateLogger<SdsService>()));
+        _clients = clients;
     }
 
-    /// <summary>What an HTTP endpoint shows: of clients nothing to other machines, which have the metrics.</summary>
-    public IEnumerable<AdminRoute> RoutesAt(IPEndPoint listen) => IPAddress.IsLoopback(listen.Address) ? [_route] : [];
+    /// <inheritdoc cref="SdsClientsRoute.At"/>
+    public IReadOnlyList<AdminRoute> RoutesAt(IPEndPoint listen) => SdsClientsRoute.At(listen, _clients);
 
     public GrpcServices AddTo(GrpcServices services) => services.Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(_service));
 

@@ -141,7 +141,7 @@ public sealed class SdsStreamTests : IDisposable
         var subject = new WorkloadSubject(_peer, new HashSet<Selector> { Me }, _cache, _ledger, _time);
         using var client = _clients.Open(subject.Pid, 0, "spiffe://example.org/web", "sotw");
         using var seat = subject.Seat("test");
-        var world = new SdsWorld(_cache, new FileSecrets(new ForeignFiles(_time)), _metrics, _time, NullLogger.Instance);
+        var world = new SdsWorld(_cache, new ForeignFiles(_time), _metrics, _time, NullLogger.Instance);
         await new SdsStream<DiscoveryRequest, DiscoveryResponse>(new StateOfTheWorld(), subject, client, seat, world).RunAsync(_requests.Reader, _responses, _end.Token);
     }
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using Signet.Hosting;
 using Signet.Hosting.Files;
 using Signet.Testing;
@@ -86,6 +87,36 @@ public sealed class ForeignFilesTests : IDisposable
     }
 
     [Fact]
+    public void Without_the_right_to_act_as_others_only_its_own_user_is_served()
+    {
+        var path = Write("file", Mode("u=r,g=r,o=r"));
+        var (own, ann) = ("", "");
+        var thread = new Thread(() =>
+        {
+            // A thread without capabilities, as all of a daemon's are that does not run as root.
+            Assert.Equal(0, SetCapabilities([0x20080522, 0], new uint[6]));
+            own = Read(new FileReader(Environment.ProcessId, 0, 0, []));
+            ann = Read(new FileReader(Environment.ProcessId, Ann, Ann, []));
+        });
+        thread.Start();
+        thread.Join();
+        Assert.Equal("content", own);
+        Assert.Contains("does not run as root", ann, StringComparison.Ordinal);
+
+        string Read(FileReader reader)
+        {
+            try
+            {
+                return System.Text.Encoding.UTF8.GetString(BorrowedRights.Read(reader, path, 100));
+            }
+            catch (IOException e)
+            {
+                return e.Message;
+            }
+        }
+    }
+
+    [Fact]
     public async Task The_daemon_itself_stays_what_it_was()
     {
         var path = Write("file", Mode("u=rw,g=,o="));
@@ -106,6 +137,9 @@ public sealed class ForeignFilesTests : IDisposable
         File.SetUnixFileMode(_folder.File(name), mode);
         return _folder.File(name);
     }
+
+    [DllImport("libc", EntryPoint = "capset")]
+    private static extern int SetCapabilities(uint[] header, uint[] sets);
 
     private static string? Text(FileReading reading) => reading.Content is { } content ? System.Text.Encoding.UTF8.GetString(content) : null;
 

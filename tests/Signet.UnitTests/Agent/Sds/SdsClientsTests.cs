@@ -1,3 +1,4 @@
+using System.Net;
 using Grpc.Core;
 using Signet.Agent.Sds;
 using Signet.Agent.Telemetry;
@@ -43,6 +44,16 @@ public sealed class SdsClientsTests
         var json = SdsClientsRoute.Json(clients.Views);
         Assert.Equal([3, 2], json["clients"]!.AsArray().Select(client => client!["pid"]!.GetValue<int>()));
         Assert.Equal(2, json["open"]!.GetValue<int>());
+    }
+
+    [Fact]
+    public void Other_machines_are_shown_no_clients()
+    {
+        var clients = new SdsClients(_time);
+        Assert.Equal("/sds", Assert.Single(SdsClientsRoute.At(new IPEndPoint(IPAddress.Loopback, 1), clients)).Path);
+        Assert.Single(SdsClientsRoute.At(new IPEndPoint(IPAddress.IPv6Loopback, 1), clients));
+        Assert.Empty(SdsClientsRoute.At(new IPEndPoint(IPAddress.Any, 1), clients));
+        Assert.Empty(SdsClientsRoute.At(IPEndPoint.Parse("10.0.0.9:1"), clients));
     }
 
     [Fact]

@@ -45,6 +45,7 @@ public sealed class SecretCatalogTests
         Assert.Equal(StatusCode.NotFound, others.Code);
         Assert.Equal(others, Find("third.org", Everything()));
         Assert.Equal(others, Find("nobody.org", Everything()));
+        Assert.Equal(StatusCode.ResourceExhausted, Assert.IsType<SecretAnswer.Missing>(Find("file-root:/beyond/the/limit", Everything())).Code);
     }
 
     [Fact]
@@ -126,13 +127,13 @@ public sealed class SecretCatalogTests
     public void A_pair_of_files_is_served_when_it_is_one_and_the_next_look_decides_when_it_is_not()
     {
         var (chain, key) = (Pem.Encode(WebSvid.Svid.Chain), Pem.EncodePrivateKey(WebSvid.Svid.Key));
-        var found = Assert.IsType<SecretAnswer.Found>(FileSecrets.Pair("file-cert:/c~/k", chain, key));
+        var found = Assert.IsType<SecretAnswer.Found>(FileSecret.Pair("file-cert:/c~/k", chain, key));
         Assert.Equal(key, found.Make().TlsCertificate.PrivateKey.InlineBytes.ToStringUtf8());
-        Assert.Contains("not that of the first certificate", Reason(FileSecrets.Pair("n", chain, Pem.EncodePrivateKey(ApiSvid.Svid.Key))), StringComparison.Ordinal);
-        Assert.Contains("certificate file", Reason(FileSecrets.Pair("n", "", key)), StringComparison.Ordinal);
-        Assert.Contains("key file", Reason(FileSecrets.Pair("n", chain, key[..40])), StringComparison.Ordinal);
-        Assert.Equal(Own.Bundle.ToPem(), Made(FileSecrets.Roots("file-root:/r", Own.Bundle.ToPem())).ValidationContext.TrustedCa.InlineBytes.ToStringUtf8());
-        Assert.Contains("file of authorities", Reason(FileSecrets.Roots("n", "root:x:0:0:")), StringComparison.Ordinal);
+        Assert.Contains("not that of the first certificate", Reason(FileSecret.Pair("n", chain, Pem.EncodePrivateKey(ApiSvid.Svid.Key))), StringComparison.Ordinal);
+        Assert.Contains("certificate file", Reason(FileSecret.Pair("n", "", key)), StringComparison.Ordinal);
+        Assert.Contains("key file", Reason(FileSecret.Pair("n", chain, key[..40])), StringComparison.Ordinal);
+        Assert.Equal(Own.Bundle.ToPem(), Made(FileSecret.Roots("file-root:/r", Own.Bundle.ToPem())).ValidationContext.TrustedCa.InlineBytes.ToStringUtf8());
+        Assert.Contains("file of authorities", Reason(FileSecret.Roots("n", "root:x:0:0:")), StringComparison.Ordinal);
 
         static string Reason(SecretAnswer answer) => Assert.IsType<SecretAnswer.Missing>(answer).Reason;
     }
