@@ -40,8 +40,8 @@ internal sealed class DeltaDialogue : ISdsDialogue<DeltaDiscoveryRequest, DeltaD
         // 1. What it wants counts whatever it answers: each request says only what is different.
         var subscribed = Subscribe(request) ? SdsEvent.Subscribed : SdsEvent.Stale;
 
-        // 2. Whether it took the newest response over.
-        if (request.ResponseNonce.Length == 0 || request.ResponseNonce != _nonce)
+        // 2. Whether it took the newest response over. An answer counts once.
+        if (IsSettled || request.ResponseNonce.Length == 0 || request.ResponseNonce != _nonce)
         {
             return new SdsReading(subscribed);
         }

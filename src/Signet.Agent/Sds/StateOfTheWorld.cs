@@ -41,6 +41,12 @@ internal sealed class StateOfTheWorld : ISdsDialogue<DiscoveryRequest, Discovery
         var subscribed = Subscribe(request.ResourceNames) ? SdsEvent.Subscribed : SdsEvent.Stale;
         if (answers)
         {
+            // An answer counts once.
+            if (IsSettled)
+            {
+                return new SdsReading(subscribed);
+            }
+
             IsSettled = true;
             return request.ErrorDetail is { } error
                 ? new SdsReading(subscribed | SdsEvent.Rejected, SdsRules.Complaint(error))

@@ -13,6 +13,7 @@ internal sealed class ConnectionsPerUser(ILogger log)
 
     private readonly Lock _gate = new();
     private readonly Dictionary<uint, int> _open = [];
+    private readonly HashSet<uint> _told = [];
 
     /// <summary>Counts the connections of an endpoint that knows its peers.</summary>
     public void Limit(ListenOptions listen) => listen.Use(next => async connection =>
@@ -25,7 +26,11 @@ internal sealed class ConnectionsPerUser(ILogger log)
 
         if (!TryEnter(peer.Uid))
         {
-            log.TooManyConnections(peer.Pid, peer.Uid, Max);
+            if (IsNews(peer.Uid))
+            {
+                log.TooManyConnections(peer.Pid, peer.Uid, Max);
+            }
+
             connection.Abort(new ConnectionAbortedException("too many connections of this user"));
             return;
         }
@@ -54,10 +59,25 @@ internal sealed class ConnectionsPerUser(ILogger log)
     {
         lock (_gate)
         {
-            if (--_open[uid] == 0)
+            var count = --_open[uid];
+            if (count == 0)
             {
                 _open.Remove(uid);
             }
+
+            if (count < Max / 2)
+            {
+                _told.Remove(uid);
+            }
+        }
+    }
+
+    /// <summary>Whether the log has not been told yet of this user, or not since it had half as many.</summary>
+    internal bool IsNews(uint uid)
+    {
+        lock (_gate)
+        {
+            return _told.Add(uid);
         }
     }
 }

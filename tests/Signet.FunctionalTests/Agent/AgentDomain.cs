@@ -26,21 +26,27 @@ public sealed class AgentDomain : IAsyncLifetime
         Domain = await TestTrustDomain.StartAsync(configureAgent: WithAdminSocket);
         await Domain.RegisterAsync("/billing", new Identity.Registration.Selector("unix", "uid:4000000"));
         await Domain.RegisterAsync("/web");
-        using var channel = WorkloadApi.Connect(Domain.WorkloadApi, TimeProvider.System);
+        await AnswersAsync(Domain, StatusCode.OK);
+    }
+
+    /// <summary>Waits until this process is answered so when it asks the agent for its SVIDs: what is registered takes its time to get there.</summary>
+    public static async Task AnswersAsync(TestTrustDomain domain, StatusCode expected)
+    {
+        using var channel = WorkloadApi.Connect(domain.WorkloadApi, TimeProvider.System);
         await Eventually.IsTrueAsync(
             async () =>
             {
                 using var call = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel).FetchX509SVID(new X509SVIDRequest(), WorkloadApi.Options(CancellationToken.None));
                 try
                 {
-                    return await call.ResponseStream.MoveNext(CancellationToken.None);
+                    return await call.ResponseStream.MoveNext(CancellationToken.None) && expected == StatusCode.OK;
                 }
-                catch (RpcException)
+                catch (RpcException e)
                 {
-                    return false;
+                    return e.StatusCode == expected;
                 }
             },
-            "the first SVID");
+            $"the answer {expected}");
     }
 
     public ValueTask DisposeAsync() => Domain.DisposeAsync();

@@ -95,7 +95,7 @@ public sealed class DelegationTests(AgentDomain world) : IClassFixture<AgentDoma
         await using var domain = await TestTrustDomain.StartAsync(configureAgent: config => config with { AdminSocket = Path.Combine(Path.GetDirectoryName(config.Socket)!, "agent-admin.sock") });
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(domain.AgentAdminSocket));
         await domain.RegisterAsync("/web");
-        await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Length == 1, "the entry");
+        await AgentDomain.AnswersAsync(domain, StatusCode.OK);
         using var channel = GrpcChannel.ForUnixSocket(domain.AgentAdminSocket, TimeProvider.System);
         var api = new DelegatedIdentity.DelegatedIdentityClient(channel);
         await CodeAsync(StatusCode.PermissionDenied, api.SubscribeToX509SVIDs(new SubscribeToX509SVIDsRequest { Selectors = { Billing.ToWire() } }, Options).ResponseStream.MoveNext(_patience));
@@ -111,8 +111,21 @@ public sealed class DelegationTests(AgentDomain world) : IClassFixture<AgentDoma
         var selector = new Selector("unix", "uid:4000011");
         await admin.CreateEntryAsync(
             new RegistrationEntry { Id = "", SpiffeId = Identity.Spiffe.SpiffeId.Of(TestTrustDomain.Name, "/boss"), ParentId = world.Domain.AgentId, Selectors = [selector], Admin = true }, _patience);
-        await Eventually.IsTrueAsync(() => world.Domain.AgentView.Entries.Any(entry => entry.SpiffeId.Path == "/boss"), "the entry");
-        await CodeAsync(StatusCode.PermissionDenied, Api.FetchJWTSVIDsAsync(new FetchJWTSVIDsRequest { Audience = { "a" }, Selectors = { selector.ToWire() } }, Options).ResponseAsync);
+        await world.Domain.RegisterAsync("/employee", selector);
+        var request = new FetchJWTSVIDsRequest { Audience = { "a" }, Selectors = { selector.ToWire() } };
+        await Eventually.IsTrueAsync(
+            async () =>
+            {
+                try
+                {
+                    return (await Api.FetchJWTSVIDsAsync(request, Options).ResponseAsync).Svids.Select(svid => svid.Id.Path).SequenceEqual(["/employee"]);
+                }
+                catch (RpcException e) when (e.StatusCode == StatusCode.PermissionDenied)
+                {
+                    return false;
+                }
+            },
+            "the entry that came last, and it alone");
     }
 
     [Fact]

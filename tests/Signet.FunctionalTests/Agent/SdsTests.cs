@@ -134,7 +134,7 @@ public sealed class SdsTests(AgentDomain world) : IClassFixture<AgentDomain>, ID
     {
         await using var domain = await TestTrustDomain.StartAsync();
         var entry = await domain.RegisterAsync("/web");
-        await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Length == 1, "the entry");
+        await AgentDomain.AnswersAsync(domain, StatusCode.OK);
         using var channel = GrpcChannel.ForUnixSocket(domain.AgentSocket, TimeProvider.System);
         var api = new SecretDiscoveryService.SecretDiscoveryServiceClient(channel);
         using var sotw = api.StreamSecrets(Options);

@@ -56,7 +56,11 @@ public sealed class HostileClientTests : IDisposable
     {
         await using var domain = await TestTrustDomain.StartAsync();
         await domain.RegisterAsync("/web");
-        await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Length == 1, "the entry");
+        await using (var living = new X509Source(domain.WorkloadApi, TimeProvider.System))
+        {
+            await living.WaitAsync(_patience);
+        }
+
         using var heir = Peer.Start(Peer.Require("/usr/bin/python3", "python3"), _folder.Path, Path.Combine(Peer.Scripts, "heir.py"), domain.AgentSocket, _folder.File("heir.sock"));
         try
         {
@@ -64,10 +68,9 @@ public sealed class HostileClientTests : IDisposable
             await heir.WaitForExitAsync(_patience);
             using var channel = GrpcChannel.ForUnixSocket(_folder.File("heir.sock"), TimeProvider.System);
             using var svids = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel).FetchX509SVID(new X509SVIDRequest(), WorkloadApi.Options(_patience));
-            Assert.Equal(StatusCode.Unavailable, (await Assert.ThrowsAsync<RpcException>(() => svids.ResponseStream.MoveNext(_patience))).StatusCode);
+            await RefusedAsync(svids.ResponseStream.MoveNext(_patience));
             var request = new DiscoveryRequest { ResourceNames = { "default" } };
-            var secrets = new SecretDiscoveryService.SecretDiscoveryServiceClient(channel).FetchSecretsAsync(request, new CallOptions(CancellationToken: _patience)).ResponseAsync;
-            Assert.Equal(StatusCode.Unavailable, (await Assert.ThrowsAsync<RpcException>(() => secrets)).StatusCode);
+            await RefusedAsync(new SecretDiscoveryService.SecretDiscoveryServiceClient(channel).FetchSecretsAsync(request, new CallOptions(CancellationToken: _patience)).ResponseAsync);
         }
         finally
         {
@@ -76,6 +79,12 @@ public sealed class HostileClientTests : IDisposable
     }
 
     public void Dispose() => _folder.Dispose();
+
+    private static async Task RefusedAsync(Task call)
+    {
+        var refusal = await Assert.ThrowsAsync<RpcException>(() => call);
+        Assert.Equal((StatusCode.Unavailable, "the calling process could not be attested"), (refusal.StatusCode, refusal.Status.Detail));
+    }
 
     private static long ResidentBytes(int pid) => 1024 * long.Parse(
         File.ReadLines($"/proc/{pid}/status").First(line => line.StartsWith("VmRSS:", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture);

@@ -31,6 +31,16 @@ public sealed class DeltaDialogueTests
     }
 
     [Fact]
+    public void An_answer_counts_once()
+    {
+        Subscribe("a");
+        var first = Reply(Found("a"))!;
+        Assert.Equal(SdsEvent.Rejected, Answer(first, "no").Event);
+        Assert.Equal(SdsEvent.Stale, Answer(first, "no").Event);
+        Assert.Equal(SdsEvent.Stale, Answer(first).Event);
+    }
+
+    [Fact]
     public void A_stale_answer_settles_nothing_but_what_it_asks_for_counts()
     {
         Subscribe("a");

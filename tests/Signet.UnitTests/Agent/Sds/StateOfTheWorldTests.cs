@@ -44,6 +44,17 @@ public sealed class StateOfTheWorldTests
     }
 
     [Fact]
+    public void An_answer_counts_once()
+    {
+        Take(["default"]);
+        var request = Request(["default"], Reply("default").Nonce);
+        request.ErrorDetail = new Signet.Rpc.Wire.GoogleRpc.Status { Message = "no" };
+        Assert.Equal(SdsEvent.Rejected, _dialogue.Take(request).Event);
+        Assert.Equal(SdsEvent.Stale, _dialogue.Take(request).Event);
+        Assert.Equal(SdsEvent.Stale, Take(["default"], request.ResponseNonce));
+    }
+
+    [Fact]
     public void A_rejection_can_ask_for_more_in_the_same_breath()
     {
         Take(["default"]);
