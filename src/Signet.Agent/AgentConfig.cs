@@ -1,5 +1,7 @@
+using System.Collections.Immutable;
 using System.Net;
 using Signet.Agent.Attestation;
+using Signet.Agent.Broker;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
@@ -26,6 +28,18 @@ public sealed record AgentConfig
     /// <summary>Where workloads connect; open to every local user, since every caller is attested.</summary>
     public required string Socket { get; init; }
 
+    /// <summary>Where delegates and operators connect; null for nowhere.</summary>
+    public string? AdminSocket { get; init; }
+
+    /// <summary>Whether the agent's group may connect there too, and not only its user.</summary>
+    public bool AdminSocketForGroup { get; init; }
+
+    /// <summary>Which workloads may act for others.</summary>
+    public ImmutableHashSet<SpiffeId> AuthorizedDelegates { get; init; } = [];
+
+    /// <summary>The broker endpoint.</summary>
+    public BrokerConfig Broker { get; init; } = BrokerConfig.Off;
+
     /// <summary>Metrics and health over HTTP.</summary>
     public required IPEndPoint Metrics { get; init; }
 
@@ -49,6 +63,10 @@ public sealed record AgentConfig
         BootstrapBundle = root.Section("bootstrap").FilePath("bundle"),
         DataDir = root.FilePath("dataDir", places.AgentState),
         Socket = root.UnixPath("socket", places.AgentSocket),
+        AdminSocket = root.UnixPath("adminSocket", BesideOf(root.UnixPath("socket", places.AgentSocket))),
+        AdminSocketForGroup = root.Flag("adminSocketForGroup", false),
+        AuthorizedDelegates = SpiffeIds(root, "authorizedDelegates"),
+        Broker = BrokerConfig.Read(root.Section("broker")),
         Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9902"),
         SvidKeyType = ReadKeyType(root.Section("svid")),
         ServesWit = Features.Read(root).Wit,
@@ -63,5 +81,27 @@ public sealed record AgentConfig
         }
 
         return keyType;
+    }
+
+    // agent.sock, agent-admin.sock: agents that share a folder do not share a socket.
+    private static string BesideOf(string socket) =>
+        Path.Combine(Path.GetDirectoryName(socket) ?? "/", $"{Path.GetFileNameWithoutExtension(socket)}-admin{Path.GetExtension(socket)}");
+
+    internal static ImmutableHashSet<SpiffeId> SpiffeIds(ConfigSection section, string key)
+    {
+        var ids = ImmutableHashSet.CreateBuilder<SpiffeId>();
+        foreach (var text in section.Texts(key))
+        {
+            if (SpiffeId.TryParse(text, out var id, out var problem))
+            {
+                ids.Add(id);
+            }
+            else
+            {
+                section.Problem(key, problem);
+            }
+        }
+
+        return ids.ToImmutable();
     }
 }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Signet.Agent.Attestation.Workload;
+using Signet.Agent.Delegation;
 using Signet.Agent.Identities;
 using Signet.Agent.Sds;
 using Signet.Agent.Telemetry;
@@ -11,7 +12,6 @@ using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
 using Signet.Hosting.Telemetry;
 using Signet.Identity.X509;
-using Signet.Rpc.Wire.Envoy.Secret;
 using Signet.Rpc.Wire.Explain;
 using Signet.Rpc.Wire.Health;
 using Signet.Rpc.Wire.Spiffe;
@@ -29,13 +29,13 @@ public sealed class AgentHost : IAsyncDisposable
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
     private readonly NodeSync _sync;
 
-    private AgentHost(AgentConfig config, IReadOnlyList<IDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, WorkloadEndpoint api, IReadOnlyList<BackgroundPart> loops, NodeSync sync)
+    private AgentHost(AgentConfig config, IReadOnlyList<IDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, IReadOnlyList<WorkloadEndpoint> sockets, IReadOnlyList<BackgroundPart> loops, NodeSync sync)
     {
         Config = config;
         Readiness = readiness;
-        Parts = [admin, .. loops, api];
+        Parts = [admin, .. loops, .. sockets];
         _ownedLast = owned;
-        _owned = [api, .. loops, admin];
+        _owned = [.. sockets, .. loops, admin];
         _sync = sync;
     }
 
@@ -76,26 +76,29 @@ public sealed class AgentHost : IAsyncDisposable
         var tokens = new JwtCache(server.SignTokenAsync, () => cache.Current.View.Superseded, time, logs.CreateLogger<JwtCache>());
         var wits = new WitCache(server.SignWitsAsync, () => cache.Current.View.Superseded, time, logs.CreateLogger<WitCache>());
         var health = new GrpcHealthService();
+        var secrets = new SecretDiscovery(subjects, cache, time, logs);
         var api = new WorkloadEndpoint(
+            "Workload API",
             config.Socket,
-            services => services
+            UnixSocketPath.EverybodyConnects,
+            services => secrets.AddTo(services)
                 .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects, tokens, config.ServesWit ? wits : null, time)), WorkloadHeader.CheckAsync)
                 .Add(Applied.Descriptor, Applied.BindService(new AppliedService(subjects, clients)), WorkloadHeader.CheckAsync)
-                .Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(new SdsService(subjects, cache, metrics, logs.CreateLogger<SdsService>())))
                 .Add(Explain.Descriptor, Explain.BindService(new ExplainService(attestor, cache, sync, keeper, svidKeys, NativeUser.EffectiveId(), time)))
                 .Add(Health.Descriptor, Health.BindService(health))
                 .AddReflection(),
             time,
             logs);
+        var delegates = DelegateSockets.Build(config, identity, subjects, attestor, sync, cache, tokens, health, time, logs);
         var readiness = new ReadinessBoard("server");
         var status = new AgentStatus(config, identity, sync, cache, readiness, health, time, logs.CreateLogger<AgentStatus>());
-        var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
+        var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness), .. secrets.RoutesAt(config.Metrics)], logs);
         return new AgentHost(
             config,
-            [server, metrics, collector, wits],
+            [server, metrics, secrets, collector, wits],
             readiness,
             admin,
-            api,
+            [api, .. delegates],
             [new BackgroundPart("node", sync.RunAsync), new BackgroundPart("identities", keeper.RunAsync), new BackgroundPart("status", status.RunAsync)],
             sync);
     }

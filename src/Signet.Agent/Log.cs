@@ -44,8 +44,17 @@ internal static partial class Log
     [LoggerMessage(3030, LogLevel.Warning, "SDS client {Node} (pid {Pid}) rejected version {Version}: {Problem}")]
     public static partial void SdsRejected(this ILogger log, string node, int pid, string version, string problem);
 
-    [LoggerMessage(3031, LogLevel.Warning, "SDS client {Node} (pid {Pid}) asks for unknown resources {Names}")]
+    [LoggerMessage(3031, LogLevel.Warning, "SDS client {Node} (pid {Pid}) does not get {Names}")]
     public static partial void SdsUnknownNames(this ILogger log, string node, int pid, string names);
+
+    [LoggerMessage(3400, LogLevel.Information, "delegate {SpiffeId} (pid {Pid}) asks for {What} of {Of}, which gets {SpiffeIds}")]
+    public static partial void DelegateServed(this ILogger log, string spiffeId, int pid, string what, string of, string spiffeIds);
+
+    [LoggerMessage(3401, LogLevel.Warning, "pid {Pid} (user {Uid}) is no delegate and is refused {What}: {Reason}")]
+    public static partial void DelegateRefused(this ILogger log, int pid, uint uid, string what, string reason);
+
+    [LoggerMessage(3402, LogLevel.Warning, "connection of pid {Pid} closed: processes of user {Uid} have {Count} connections open already")]
+    public static partial void TooManyConnections(this ILogger log, int pid, uint uid, int count);
 
     [LoggerMessage(3800, LogLevel.Warning, "{Count} WIT-SVIDs could not be signed, the valid ones stay in use: {Problem}")]
     public static partial void WitsNotSigned(this ILogger log, int count, string problem);

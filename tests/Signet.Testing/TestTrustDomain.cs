@@ -44,17 +44,20 @@ public sealed class TestTrustDomain : IAsyncDisposable
     /// <summary>Who may do what from the next start of the server on.</summary>
     public AccessRules Access { get; set; } = AccessRules.Default;
 
-    /// <summary>Changes the agents' configuration, at each of their starts.</summary>
-    public Func<AgentConfig, AgentConfig> ConfigureAgent { get; private init; } = config => config;
-
     /// <summary>How much callers may do from the next start of the server on.</summary>
     public LimitsConfig Limits { get; set; } = new();
+
+    /// <summary>Changes the agent's configuration, at each of its starts from the next on.</summary>
+    internal Func<AgentConfig, AgentConfig> ConfigureAgent { get; set; } = config => config;
 
     public string Folder => _folder.Path;
 
     public string ServerSocket => _folder.File("server.sock");
 
     public string AgentSocket => _folder.File("agent.sock");
+
+    /// <summary>Where the agent's admin socket is, when it has one.</summary>
+    public string AgentAdminSocket => _folder.File("agent-admin.sock");
 
     public WorkloadApiAddress WorkloadApi => WorkloadApiAddress.TryParse(AgentSocket, out var address, out var problem) ? address : throw new InvalidOperationException(problem);
 

@@ -35,6 +35,18 @@ internal sealed class JwtCache(Func<RegistrationEntry, IReadOnlyList<string>, Ca
     private readonly Lock _gate = new();
     private readonly Dictionary<string, HeldJwt> _tokens = new(StringComparer.Ordinal);
 
+    /// <summary>How many tokens are kept now.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _tokens.Count;
+            }
+        }
+    }
+
     /// <summary>A token of the entry for exactly these audiences.</summary>
     /// <exception cref="RpcException">UNAVAILABLE: there is none, and the server could not sign one.</exception>
     public async Task<HeldJwt> GetAsync(RegistrationEntry entry, IReadOnlyList<string> audiences, CancellationToken cancellationToken)

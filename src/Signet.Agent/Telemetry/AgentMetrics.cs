@@ -11,14 +11,12 @@ internal sealed class AgentMetrics : IDisposable
     private readonly Counter<long> _renewed;
     private readonly Counter<long> _failed;
     private readonly Counter<long> _attested;
-    private readonly Counter<long> _sdsRejected;
 
     public AgentMetrics()
     {
         _renewed = _meter.CreateCounter<long>("signet.agent.svids.renewed", description: "SVIDs signed for workloads.");
         _failed = _meter.CreateCounter<long>("signet.agent.renewals.failed", description: "Calls to the server for SVIDs that failed; the valid ones stay in use.");
         _attested = _meter.CreateCounter<long>("signet.agent.workloads.attested", description: "Workloads that called, by outcome.");
-        _sdsRejected = _meter.CreateCounter<long>("signet.agent.sds.rejected", description: "SDS responses that a client refused.");
     }
 
     /// <summary>Values that are read when somebody looks.</summary>
@@ -50,8 +48,6 @@ internal sealed class AgentMetrics : IDisposable
 
     /// <param name="outcome"><c>served</c>, <c>no_entry</c> or <c>failed</c>.</param>
     public void Attested(string outcome) => _attested.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
-
-    public void SdsRejected() => _sdsRejected.Add(1);
 
     public void Dispose() => _meter.Dispose();
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Grpc.Core;
 using Signet.Agent.Attestation.Workload;
 using Signet.Agent.Identities;
@@ -32,33 +31,17 @@ internal sealed class ExplainService(WorkloadAttestor attestor, IdentityCache ca
         return Task.FromResult(response);
     }
 
-    // The user of the process is looked at again afterwards: a number that was used anew meanwhile must not tell about somebody else.
+    // The process is looked at again afterwards: a number that was used anew meanwhile must not tell about somebody else.
     private WorkloadVerdict Attest(int pid, uint caller)
     {
-        var (uid, gid) = OwnerOf(pid) ?? throw new RpcException(new Status(StatusCode.NotFound, $"there is no process {pid} here"));
-        var verdict = caller == 0 || caller == ownUid || caller == uid
-            ? attestor.Attest(pid, uid, gid)
+        if (!PinnedProcess.TryPin(pid, out var process))
+        {
+            throw new RpcException(new Status(StatusCode.NotFound, $"there is no process {pid} here"));
+        }
+
+        var verdict = caller == 0 || caller == ownUid || caller == process.Uid
+            ? attestor.Attest(pid, process.Uid, process.Gid)
             : throw new RpcException(new Status(StatusCode.PermissionDenied, $"process {pid} is another user's; ask as that user or as root"));
-        return OwnerOf(pid) == (uid, gid) ? verdict : throw new RpcException(new Status(StatusCode.NotFound, $"process {pid} has ended"));
+        return process.IsSame() ? verdict : throw new RpcException(new Status(StatusCode.NotFound, $"process {pid} has ended"));
     }
-
-    private static (uint Uid, uint Gid)? OwnerOf(int pid)
-    {
-        try
-        {
-            var lines = File.ReadLines($"/proc/{pid.ToString(CultureInfo.InvariantCulture)}/status").ToArray();
-            return pid > 0 && Effective(lines, "Uid:") is { } uid && Effective(lines, "Gid:") is { } gid ? (uid, gid) : null;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
-
-    // Real, effective, saved and file system's (proc_pid_status(5)).
-    private static uint? Effective(string[] lines, string name) =>
-        lines.FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal))?.Split('\t') is { Length: > 2 } fields
-        && uint.TryParse(fields[2], NumberStyles.None, CultureInfo.InvariantCulture, out var id)
-            ? id
-            : null;
 }

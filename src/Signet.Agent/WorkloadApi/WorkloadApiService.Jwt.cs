@@ -45,17 +45,20 @@ internal sealed partial class WorkloadApiService
     public override Task FetchJWTBundles(JWTBundlesRequest request, IServerStreamWriter<JWTBundlesResponse> responseStream, ServerCallContext context) =>
         subjects.Of(context).FollowAsync(
             entitlement => new Fingerprint(string.Join('\n', JwtBundles(entitlement).Select(bundle => string.Join(',', bundle.Authorities.Select(key => key.KeyId).Prepend(bundle.TrustDomain.Name))))),
-            entitlement =>
-            {
-                var response = new JWTBundlesResponse();
-                foreach (var bundle in JwtBundles(entitlement))
-                {
-                    response.Bundles[bundle.TrustDomain.IdString] = ByteString.CopyFromUtf8(bundle.ToJson());
-                }
-
-                return responseStream.WriteAsync(response, context.CancellationToken);
-            },
+            entitlement => responseStream.WriteAsync(JwtBundlesOf(entitlement), context.CancellationToken),
             context.CancellationToken);
+
+    /// <summary>The whole of what there is of keys.</summary>
+    internal static JWTBundlesResponse JwtBundlesOf(Entitlement entitlement)
+    {
+        var response = new JWTBundlesResponse();
+        foreach (var bundle in JwtBundles(entitlement))
+        {
+            response.Bundles[bundle.TrustDomain.IdString] = ByteString.CopyFromUtf8(bundle.ToJson());
+        }
+
+        return response;
+    }
 
     public override Task<ValidateJWTSVIDResponse> ValidateJWTSVID(ValidateJWTSVIDRequest request, ServerCallContext context)
     {

@@ -18,20 +18,24 @@ internal sealed partial class WorkloadApiService(WorkloadSubjects subjects, JwtC
     public override Task FetchX509Bundles(X509BundlesRequest request, IServerStreamWriter<X509BundlesResponse> responseStream, ServerCallContext context) =>
         subjects.Of(context).FollowAsync(
             entitlement => new Fingerprint(string.Join('\n', Bundles(entitlement).Select(Name).Concat(CrlNumbers(entitlement)))),
-            entitlement =>
-            {
-                var response = new X509BundlesResponse();
-                foreach (var bundle in Bundles(entitlement))
-                {
-                    response.Bundles[bundle.TrustDomain.IdString] = Encode(bundle);
-                }
-
-                response.Crl.AddRange(Crls(entitlement));
-                return responseStream.WriteAsync(response, context.CancellationToken);
-            },
+            entitlement => responseStream.WriteAsync(X509Bundles(entitlement), context.CancellationToken),
             context.CancellationToken);
 
-    private static X509SVIDResponse Svids(Entitlement entitlement)
+    /// <summary>The whole of what there is of bundles.</summary>
+    internal static X509BundlesResponse X509Bundles(Entitlement entitlement)
+    {
+        var response = new X509BundlesResponse();
+        foreach (var bundle in Bundles(entitlement))
+        {
+            response.Bundles[bundle.TrustDomain.IdString] = Encode(bundle);
+        }
+
+        response.Crl.AddRange(Crls(entitlement));
+        return response;
+    }
+
+    /// <summary>The whole of what there is of SVIDs.</summary>
+    internal static X509SVIDResponse Svids(Entitlement entitlement)
     {
         var response = new X509SVIDResponse();
         var hints = new HashSet<string>(StringComparer.Ordinal);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Signet.Agent.Attestation.Workload;
@@ -21,7 +22,18 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
 {
     public int Pid => peer.Pid;
 
+    /// <summary>The process that connected.</summary>
+    public PeerCredential Peer => peer;
+
     public IReadOnlySet<Selector> Selectors => selectors;
+
+    /// <summary>Its supplementary groups, as attestation found them.</summary>
+    public IReadOnlyList<uint> Groups =>
+    [
+        .. selectors
+            .Where(selector => selector.Type == UnixAttestor.Type && selector.Value.StartsWith(UnixAttestor.SupplementaryGroup, StringComparison.Ordinal))
+            .Select(selector => uint.Parse(selector.Value.AsSpan(UnixAttestor.SupplementaryGroup.Length), CultureInfo.InvariantCulture)),
+    ];
 
     /// <summary>What the caller may have now.</summary>
     /// <exception cref="RpcException">PERMISSION_DENIED: the process has ended, or no entry fits it. UNAVAILABLE: nothing is known yet.</exception>

@@ -15,6 +15,9 @@ public static class UnixSocketPath
     /// <summary>A socket to which only its owner and root can connect.</summary>
     public const UnixFileMode OwnerConnects = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
+    /// <summary>A socket to which its owner's group can connect too.</summary>
+    public const UnixFileMode GroupConnects = OwnerConnects | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
+
     /// <summary>A socket to which every local user can connect; whoever serves it must look at who it is.</summary>
     public const UnixFileMode EverybodyConnects =
         OwnerConnects | UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;

@@ -43,7 +43,7 @@ public sealed class IdentityTests
     }
 
     [Fact]
-    public async Task A_deleted_entry_takes_the_identity_away()
+    public async Task W05_W11_A_deleted_entry_takes_the_identity_away()
     {
         await using var domain = await TestTrustDomain.StartAsync();
         var entry = await domain.RegisterAsync("/web");
@@ -68,7 +68,7 @@ public sealed class IdentityTests
     }
 
     [Fact]
-    public async Task A_restarted_agent_needs_no_new_token_and_its_clients_come_back_by_themselves()
+    public async Task W03_A_restarted_agent_needs_no_new_token_and_its_clients_come_back_by_themselves()
     {
         await using var domain = await TestTrustDomain.StartAsync();
         await domain.RegisterAsync("/web");
@@ -244,17 +244,6 @@ public sealed class IdentityTests
         Assert.NotEqual(
             secrets["default"].TlsCertificate.CertificateChain,
             second.Resources.Select(any => any.Unpack<Secret>()).Single(secret => secret.Name == "default").TlsCertificate.CertificateChain);
-    }
-
-    [Fact]
-    public async Task SDS_refuses_another_type_of_resource()
-    {
-        await using var domain = await TestTrustDomain.StartAsync();
-        await domain.RegisterAsync("/web");
-        using var channel = GrpcChannel.ForUnixSocket(domain.AgentSocket, TimeProvider.System);
-        using var call = new SecretDiscoveryService.SecretDiscoveryServiceClient(channel).StreamSecrets(new CallOptions(CancellationToken: _patience));
-        await call.RequestStream.WriteAsync(new DiscoveryRequest { TypeUrl = "type.googleapis.com/envoy.config.cluster.v3.Cluster" }, _patience);
-        Assert.Equal(StatusCode.InvalidArgument, (await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(_patience))).StatusCode);
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using Signet.Agent;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.X509;
+using Signet.Identity.Spiffe;
 
 namespace Signet.UnitTests.Agent;
 
@@ -28,6 +29,37 @@ public sealed class AgentConfigTests
         Assert.False(Read("").ServesWit);
         Assert.True(Read("features: [wit]").ServesWit);
         Assert.Throws<ConfigException>(() => Read("features: [jwt]"));
+    }
+
+    [Fact]
+    public void The_admin_socket_lies_beside_the_other_and_is_its_owners_alone()
+    {
+        var config = Read("");
+        Assert.Equal("/home/somebody/.signet/run/agent-admin.sock", config.AdminSocket);
+        Assert.False(config.AdminSocketForGroup);
+        Assert.Equal("/run/a/node-admin.sock", Read("socket: /run/a/node.sock").AdminSocket);
+        Assert.Equal("/run/b/x.sock", Read("socket: /run/a/node.sock\nadminSocket: /run/b/x.sock\nadminSocketForGroup: true").AdminSocket);
+    }
+
+    [Fact]
+    public void Nobody_is_a_delegate_unless_it_is_named()
+    {
+        Assert.Empty(Read("").AuthorizedDelegates);
+        Assert.Equal([SpiffeId.Parse("spiffe://example.org/cilium")], Read("authorizedDelegates: [spiffe://example.org/cilium]").AuthorizedDelegates);
+    }
+
+    [Fact]
+    public void A_delegate_that_is_no_SPIFFE_ID_is_an_error() =>
+        Assert.Contains(Assert.Throws<ConfigException>(() => Read("authorizedDelegates: [cilium]")).Problems, found => found.ToString().Contains("authorizedDelegates", StringComparison.Ordinal));
+
+    [Fact]
+    public void Brokers_have_no_socket_unless_it_is_named()
+    {
+        Assert.Null(Read("").Broker.Socket);
+        var broker = Read("broker: {socket: /run/signet/broker.sock, authorizedBrokers: [spiffe://example.org/mesh]}").Broker;
+        Assert.Equal("/run/signet/broker.sock", broker.Socket);
+        Assert.Equal([SpiffeId.Parse("spiffe://example.org/mesh")], broker.Authorized);
+        Assert.Contains(Assert.Throws<ConfigException>(() => Read("broker: {authorizedBrokers: []}")).Problems, found => found.ToString().Contains("socket", StringComparison.Ordinal));
     }
 
     private static AgentConfig Read(string text) => ConfigDocument.Read(

@@ -19,6 +19,9 @@ internal sealed class UnixAttestor(string procFolder = "/proc", string passwdFil
 {
     public const string Type = "unix";
 
+    /// <summary>How selectors of supplementary groups begin.</summary>
+    public const string SupplementaryGroup = "supplementary_gid:";
+
     /// <summary>A larger program is not hashed; entries that ask for its digest do not match.</summary>
     private const long MaxHashedBytes = 1024L * 1024 * 1024;
 

@@ -221,7 +221,7 @@ public sealed class X509BundleTests
     }
 
     [Fact]
-    public void Verifies_a_peer_with_the_bundle_of_its_own_trust_domain_only()
+    public void W07_Verifies_a_peer_with_the_bundle_of_its_own_trust_domain_only()
     {
         var root = CertificateForge.Authority("CN=root").SignSelf();
         var leaf = CertificateForge.Workload("spiffe://example.com/orders").Sign(root).Certificate;

@@ -48,6 +48,12 @@ public sealed class ContractTests
             + "ListFederatedBundles GetFederatedBundle BatchCreateFederatedBundle BatchUpdateFederatedBundle "
             + "BatchSetFederatedBundle BatchDeleteFederatedBundle"
         },
+        {
+            Signet.Rpc.Wire.Spire.Agent.DelegatedIdentity.DelegatedIdentity.Descriptor,
+            "spire.api.agent.delegatedidentity.v1.DelegatedIdentity: SubscribeToX509SVIDs> SubscribeToX509Bundles> FetchJWTSVIDs SubscribeToJWTBundles>"
+        },
+        { Signet.Rpc.Wire.Spire.Agent.Debug.Debug.Descriptor, "spire.agent.debug.v1.Debug: GetInfo" },
+        { Signet.Rpc.Wire.Broker.API.Descriptor, "spiffe.broker.API: SubscribeToX509SVID> SubscribeToX509Bundles> FetchJWTSVID SubscribeToJWTBundles>" },
         { Signet.Rpc.Wire.Health.Health.Descriptor, "grpc.health.v1.Health: Check List Watch>" },
         { Signet.Rpc.Wire.Reflection.ServerReflection.Descriptor, "grpc.reflection.v1.ServerReflection: <ServerReflectionInfo>" },
         { Signet.Rpc.Wire.Reflection.Alpha.ServerReflection.Descriptor, "grpc.reflection.v1alpha.ServerReflection: <ServerReflectionInfo>" },
@@ -69,6 +75,14 @@ public sealed class ContractTests
         { JWTSVID.Descriptor, "spiffe_id=1 svid=2 hint=3" },
         { WITSVID.Descriptor, "spiffe_id=1 wit_svid=2 wit_svid_key=3 hint=4" },
         { X509BundlesResponse.Descriptor, "crl=1 bundles=2" },
+        { Signet.Rpc.Wire.Spire.Agent.DelegatedIdentity.SubscribeToX509SVIDsRequest.Descriptor, "selectors=1 pid=2" },
+        { Signet.Rpc.Wire.Spire.Agent.DelegatedIdentity.SubscribeToX509SVIDsResponse.Descriptor, "x509_svids=1 federates_with=2" },
+        { Signet.Rpc.Wire.Spire.Agent.DelegatedIdentity.FetchJWTSVIDsRequest.Descriptor, "audience=1 selectors=2 pid=3" },
+        { Signet.Rpc.Wire.Broker.FetchJWTSVIDRequest.Descriptor, "reference=1 audience=2 spiffe_id=3" },
+        { Signet.Rpc.Wire.Broker.SubscribeToX509SVIDResponse.Descriptor, "svids=1 crl=2 federated_bundles=3" },
+        { Signet.Rpc.Wire.Broker.X509SVID.Descriptor, "spiffe_id=1 x509_svid=2 x509_svid_key=3 bundle=4 hint=5" },
+        { Signet.Rpc.Wire.Broker.SubscribeToX509BundlesResponse.Descriptor, "crl=1 bundles=2" },
+        { Signet.Rpc.Wire.Broker.SubscribeToJWTBundlesResponse.Descriptor, "bundles=1" },
         { ValidateJWTSVIDResponse.Descriptor, "spiffe_id=1 claims=2" },
         { DiscoveryRequest.Descriptor, "version_info=1 node=2 resource_names=3 type_url=4 response_nonce=5 error_detail=6 resource_locators=7" },
         { DiscoveryResponse.Descriptor, "version_info=1 resources=2 canary=3 type_url=4 nonce=5 control_plane=6 resource_errors=7" },

@@ -1,0 +1,34 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+using Signet.Agent.Identities;
+using Signet.Agent.Telemetry;
+using Signet.Agent.WorkloadApi;
+using Signet.Hosting.Admin;
+using Signet.Hosting.Files;
+using Signet.Hosting.Grpc;
+using Signet.Rpc.Wire.Envoy.Secret;
+
+namespace Signet.Agent.Sds;
+
+/// <summary>SDS as a whole: the service for proxies, and what operators see of it. Whoever builds it disposes it.</summary>
+internal sealed class SecretDiscovery : IDisposable
+{
+    private readonly SdsMetrics _metrics;
+    private readonly SdsService _service;
+    private readonly SdsClients _clients;
+
+    public SecretDiscovery(WorkloadSubjects subjects, IdentityCache cache, TimeProvider time, ILoggerFactory logs)
+    {
+        var clients = new SdsClients(time);
+        _metrics = new SdsMetrics(clients);
+        _service = new SdsService(subjects, clients, new SdsWorld(cache, new ForeignFiles(time), _metrics, time, logs.CreateLogger<SdsService>()));
+        _clients = clients;
+    }
+
+    /// <inheritdoc cref="SdsClientsRoute.At"/>
+    public IReadOnlyList<AdminRoute> RoutesAt(IPEndPoint listen) => SdsClientsRoute.At(listen, _clients);
+
+    public GrpcServices AddTo(GrpcServices services) => services.Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(_service));
+
+    public void Dispose() => _metrics.Dispose();
+}
