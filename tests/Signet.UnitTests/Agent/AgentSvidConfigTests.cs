@@ -5,7 +5,7 @@ using Signet.Identity.X509;
 
 namespace Signet.UnitTests.Agent;
 
-public sealed class AgentConfigTests
+public sealed class AgentSvidConfigTests
 {
     [Theory]
     [InlineData("", KeyType.EcP256)]
