@@ -5,7 +5,7 @@ using Signet.Server;
 
 namespace Signet.UnitTests.Server;
 
-public sealed class ServerConfigTests
+public sealed class ServerTokenConfigTests
 {
     [Theory]
     [InlineData("", null, KeyType.EcP256)]

@@ -6,7 +6,7 @@ using Signet.Identity.Spiffe;
 
 namespace Signet.UnitTests.Agent;
 
-public sealed class AgentConfigTests
+public sealed class AgentSvidConfigTests
 {
     [Theory]
     [InlineData("", KeyType.EcP256)]
