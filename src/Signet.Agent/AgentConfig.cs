@@ -1,5 +1,6 @@
 using System.Net;
 using Signet.Agent.Attestation;
+using Signet.Agent.Attestation.Workload.Token;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
@@ -20,6 +21,9 @@ public sealed record AgentConfig
     /// <summary>PEM file with the trust anchors to begin with; not needed any more after the first contact.</summary>
     public required string? BootstrapBundle { get; init; }
 
+    /// <summary>Which signed tokens workloads may show.</summary>
+    public WorkloadTokenConfig WorkloadTokens { get; init; } = new();
+
     public required string DataDir { get; init; }
 
     /// <summary>Where workloads connect; open to every local user, since every caller is attested.</summary>
@@ -39,6 +43,7 @@ public sealed record AgentConfig
             var other => throw new InvalidOperationException($"unexpected {other}"),
         },
         Attestor = AttestorConfig.Read(root),
+        WorkloadTokens = WorkloadTokenConfig.Read(root.Section("workloadTokens")),
         BootstrapBundle = root.Section("bootstrap").FilePath("bundle"),
         DataDir = root.FilePath("dataDir", places.AgentState),
         Socket = root.UnixPath("socket", places.AgentSocket),

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Signet.Agent.Attestation.Workload;
+using Signet.Agent.Attestation.Workload.Token;
 using Signet.Agent.Identities;
 using Signet.Agent.Sds;
 using Signet.Agent.Telemetry;
@@ -29,13 +30,13 @@ public sealed class AgentHost : IAsyncDisposable
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
     private readonly NodeSync _sync;
 
-    private AgentHost(AgentConfig config, IReadOnlyList<IDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, WorkloadEndpoint api, IReadOnlyList<BackgroundPart> loops, NodeSync sync)
+    private AgentHost(AgentConfig config, IReadOnlyList<IDisposable> ownedLast, IReadOnlyList<IAsyncDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, WorkloadEndpoint api, IReadOnlyList<BackgroundPart> loops, NodeSync sync)
     {
         Config = config;
         Readiness = readiness;
         Parts = [admin, .. loops, api];
-        _ownedLast = owned;
-        _owned = [api, .. loops, admin];
+        _ownedLast = ownedLast;
+        _owned = [api, .. loops, admin, .. owned];
         _sync = sync;
     }
 
@@ -72,6 +73,11 @@ public sealed class AgentHost : IAsyncDisposable
         // 3. To whom.
         var attestor = new WorkloadAttestor(new UnixAttestor(), cache, logs.CreateLogger<WorkloadAttestor>());
         var subjects = new WorkloadSubjects(attestor, cache, clients, metrics, time, logs.CreateLogger<WorkloadSubjects>());
+        var workloadTokens = WorkloadTokens.Start(
+            config.WorkloadTokens,
+            () => [config.WorkloadTokens.Audience ?? config.TrustDomain.IdString, .. identity.Credential is { } own ? [own.Svid.Id.Uri] : Array.Empty<string>()],
+            time,
+            logs.CreateLogger<WorkloadTokens>());
         var tokens = new JwtCache(server.SignTokenAsync, () => cache.Current.View.Superseded, time, logs.CreateLogger<JwtCache>());
         var health = new GrpcHealthService();
         var api = new WorkloadEndpoint(
@@ -79,7 +85,7 @@ public sealed class AgentHost : IAsyncDisposable
             services => services
                 .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects, tokens, time)), WorkloadHeader.CheckAsync)
                 .Add(Applied.Descriptor, Applied.BindService(new AppliedService(subjects, clients)), WorkloadHeader.CheckAsync)
-                .Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(new SdsService(subjects, cache, metrics, logs.CreateLogger<SdsService>())))
+                .Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(new SdsService(subjects, workloadTokens, cache, metrics, logs.CreateLogger<SdsService>())))
                 .Add(Explain.Descriptor, Explain.BindService(new ExplainService(attestor, cache, sync, keeper, NativeUser.EffectiveId(), time)))
                 .Add(Health.Descriptor, Health.BindService(health))
                 .AddReflection(),
@@ -91,6 +97,7 @@ public sealed class AgentHost : IAsyncDisposable
         return new AgentHost(
             config,
             [server, metrics, collector],
+            [workloadTokens],
             readiness,
             admin,
             api,

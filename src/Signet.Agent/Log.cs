@@ -46,4 +46,10 @@ internal static partial class Log
 
     [LoggerMessage(3031, LogLevel.Warning, "SDS client {Node} (pid {Pid}) asks for unknown resources {Names}")]
     public static partial void SdsUnknownNames(this ILogger log, string node, int pid, string names);
+
+    [LoggerMessage(3710, LogLevel.Warning, "workload pid {Pid} brought a token that is refused: {Reason}")]
+    public static partial void WorkloadTokenRefused(this ILogger log, int pid, string reason);
+
+    [LoggerMessage(3711, LogLevel.Error, "keys of workload tokens in {File} refused, the last good ones stay: {Problem}")]
+    public static partial void WorkloadTokenKeysRefused(this ILogger log, string file, string problem);
 }

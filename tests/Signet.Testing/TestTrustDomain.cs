@@ -47,6 +47,9 @@ public sealed class TestTrustDomain : IAsyncDisposable
     /// <summary>How much callers may do from the next start of the server on.</summary>
     public LimitsConfig Limits { get; set; } = new();
 
+    /// <summary>Changes the agent's configuration, at each of its starts from now on.</summary>
+    public Func<AgentConfig, AgentConfig> ConfigureAgent { get; set; } = config => config;
+
     public string Folder => _folder.Path;
 
     public string ServerSocket => _folder.File("server.sock");
@@ -142,7 +145,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
     }
 
     private AgentHost BuildAgent(string name, AttestorConfig attestor) => AgentHost.Build(
-        new AgentConfig
+        ConfigureAgent(new AgentConfig
         {
             TrustDomain = TrustDomain,
             Server = new DnsEndPoint("127.0.0.1", _serverPort),
@@ -151,7 +154,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
             DataDir = _folder.File(name),
             Socket = _folder.File(name + ".sock"),
             Metrics = new IPEndPoint(IPAddress.Loopback, 0),
-        },
+        }),
         TimeProvider.System,
         Random.Shared.NextDouble,
         NullLoggerFactory.Instance);

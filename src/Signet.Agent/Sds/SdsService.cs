@@ -2,6 +2,7 @@ using System.Threading.Channels;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
+using Signet.Agent.Attestation.Workload.Token;
 using Signet.Agent.Identities;
 using Signet.Agent.Telemetry;
 using Signet.Agent.WorkloadApi;
@@ -15,7 +16,7 @@ namespace Signet.Agent.Sds;
 /// Envoy's secret discovery service v3, state of the world: the same identities as the Workload API, under the names that proxies use.
 /// A response is sent for each subscription and for each change of what was subscribed.
 /// </summary>
-internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache, AgentMetrics metrics, ILogger<SdsService> log) : SecretDiscoveryService.SecretDiscoveryServiceBase
+internal sealed class SdsService(WorkloadSubjects subjects, WorkloadTokens tokens, IdentityCache cache, AgentMetrics metrics, ILogger<SdsService> log) : SecretDiscoveryService.SecretDiscoveryServiceBase
 {
     private const int PendingRequests = 16;
 
@@ -44,13 +45,13 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
         Check(request);
         var subscription = new SdsSubscription();
         subscription.Take(request);
-        var subject = subjects.Of(context);
+        var subject = tokens.Join(subjects.Of(context), request.Node?.Metadata);
         var (response, _) = Build(subject.Now(), subject.Pid, subscription, request.Node?.Id ?? "");
         return Task.FromResult(subscription.Stamp(response));
     }
 
     private async Task ServeAsync(
-        WorkloadSubject subject,
+        WorkloadSubject process,
         SdsSubscription subscription,
         ChannelReader<DiscoveryRequest> requests,
         IServerStreamWriter<DiscoveryResponse> responses,
@@ -58,6 +59,7 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
         CancellationToken cancellationToken)
     {
         var (node, sent, accepted) = ("", "", false);
+        var subject = process;
         var readable = requests.WaitToReadAsync(cancellationToken).AsTask();
         while (true)
         {
@@ -67,6 +69,7 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
             {
                 Check(request);
                 node = request.Node is { } known ? Printable.Of(known.Id) : node;
+                subject = request.Node is { } proving ? tokens.Join(process, proving.Metadata) : subject;
                 var what = subscription.Take(request);
                 answerNow |= what == SdsEvent.Subscribed;
                 accepted |= what == SdsEvent.Accepted;
@@ -104,7 +107,7 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
             }
 
             using var woken = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            await Task.WhenAny(readable, cache.Changes.WaitAsync(seen, woken.Token)).ConfigureAwait(false);
+            await Task.WhenAny(readable, cache.Changes.WaitAsync(seen, woken.Token), subject.ExpiredAsync(woken.Token)).ConfigureAwait(false);
             await woken.CancelAsync().ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
         }

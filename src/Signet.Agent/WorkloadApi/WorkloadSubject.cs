@@ -17,14 +17,34 @@ internal sealed record Entitlement(IReadOnlyList<RegistrationEntry> Matching, IR
 /// <summary>
 /// One attested caller and its standing: what it may have now, and again after each change, for as long as the process lives.
 /// </summary>
-internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector> selectors, IdentityCache cache, ClientLedger clients, TimeProvider time)
+/// <param name="peer">The process.</param>
+/// <param name="selectors">What is known of it.</param>
+/// <param name="until">When the first of what is known ceases to be true; the end of time when nothing does.</param>
+/// <param name="cache">What there is to have.</param>
+/// <param name="clients">Where its streams have their seats.</param>
+/// <param name="time">The clock.</param>
+internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector> selectors, DateTimeOffset until, IdentityCache cache, ClientLedger clients, TimeProvider time)
 {
+    /// <summary>So that a clock that is set forward does not hold an expiry up for long.</summary>
+    private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);
+
     public int Pid => peer.Pid;
 
     public IReadOnlySet<Selector> Selectors => selectors;
 
+    /// <summary>Completes when <see cref="Now"/> begins to refuse because of the time; whoever keeps a stream open asks again then.</summary>
+    public Task ExpiredAsync(CancellationToken cancellationToken)
+    {
+        var left = until - time.GetUtcNow();
+        return Task.Delay(left > TimeSpan.Zero && left < LongestWait ? left : LongestWait, time, cancellationToken);
+    }
+
+    /// <summary>The same caller, of which more is known until a moment.</summary>
+    public WorkloadSubject With(IEnumerable<Selector> more, DateTimeOffset untilThen) =>
+        new(peer, selectors.Concat(more).ToHashSet(), untilThen < until ? untilThen : until, cache, clients, time);
+
     /// <summary>What the caller may have now.</summary>
-    /// <exception cref="RpcException">PERMISSION_DENIED: the process has ended, or no entry fits it. UNAVAILABLE: nothing is known yet.</exception>
+    /// <exception cref="RpcException">PERMISSION_DENIED: the process has ended, its token has expired, or no entry fits it. UNAVAILABLE: nothing is known yet.</exception>
     public Entitlement Now()
     {
         if (!peer.IsAlive())
@@ -33,6 +53,11 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
         }
 
         var (snapshot, now) = (cache.Current, time.GetUtcNow());
+        if (now >= until)
+        {
+            throw new RpcException(new Status(StatusCode.PermissionDenied, "the workload token has expired; connect again with a new one"));
+        }
+
         if (snapshot.View.Revision == 0)
         {
             // Knowing nothing yet is no reason to take an identity away: whoever holds one goes on using it.
@@ -104,7 +129,7 @@ internal sealed class WorkloadSubjects(WorkloadAttestor attestor, IdentityCache 
             throw new RpcException(new Status(StatusCode.Unavailable, "the calling process could not be attested"));
         }
 
-        return new WorkloadSubject(peer, verdict.Selectors, cache, clients, time);
+        return new WorkloadSubject(peer, verdict.Selectors, DateTimeOffset.MaxValue, cache, clients, time);
     }
 
     private void Report(WorkloadSubject subject)

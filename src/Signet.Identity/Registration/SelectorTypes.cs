@@ -24,6 +24,7 @@ public static class SelectorTypes
             "pod-init-image", "pod-init-image-count", "image-signature", "sigstore-validation", "image-attestations",
         ],
         ["slurm"] = ["jobid", "user", "uid", "gid"],
+        ["token"] = [Anything],
         ["windows"] = ["user_sid", "user_name", "group_sid", "group_name", "path", "sha256"],
 
         // Of nodes.
