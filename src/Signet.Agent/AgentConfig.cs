@@ -1,5 +1,6 @@
 using System.Net;
 using Signet.Agent.Attestation;
+using Signet.Agent.Attestation.Workload;
 using Signet.Agent.Attestation.Workload.Token;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
@@ -20,6 +21,9 @@ public sealed record AgentConfig
 
     /// <summary>PEM file with the trust anchors to begin with; not needed any more after the first contact.</summary>
     public required string? BootstrapBundle { get; init; }
+
+    /// <summary>How workloads are looked at.</summary>
+    public WorkloadAttestorsConfig WorkloadAttestors { get; init; } = new();
 
     /// <summary>Which signed tokens workloads may show.</summary>
     public WorkloadTokenConfig WorkloadTokens { get; init; } = new();
@@ -43,6 +47,7 @@ public sealed record AgentConfig
             var other => throw new InvalidOperationException($"unexpected {other}"),
         },
         Attestor = AttestorConfig.Read(root),
+        WorkloadAttestors = WorkloadAttestorsConfig.Read(root.Section("workloadAttestors")),
         WorkloadTokens = WorkloadTokenConfig.Read(root.Section("workloadTokens")),
         BootstrapBundle = root.Section("bootstrap").FilePath("bundle"),
         DataDir = root.FilePath("dataDir", places.AgentState),

@@ -71,7 +71,7 @@ public sealed class AgentHost : IAsyncDisposable
         var keeper = new IdentityKeeper(sync, server, cache, metrics, time, chance, logs.CreateLogger<IdentityKeeper>());
 
         // 3. To whom.
-        var attestor = new WorkloadAttestor(new UnixAttestor(), cache, logs.CreateLogger<WorkloadAttestor>());
+        var attestor = WorkloadAttestors.Build(config.WorkloadAttestors, cache, time, chance, logs.CreateLogger<WorkloadAttestor>());
         var subjects = new WorkloadSubjects(attestor, cache, clients, metrics, time, logs.CreateLogger<WorkloadSubjects>());
         var workloadTokens = WorkloadTokens.Start(
             config.WorkloadTokens,
@@ -83,9 +83,9 @@ public sealed class AgentHost : IAsyncDisposable
         var api = new WorkloadEndpoint(
             config.Socket,
             services => services
-                .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects, tokens, time)), WorkloadHeader.CheckAsync)
-                .Add(Applied.Descriptor, Applied.BindService(new AppliedService(subjects, clients)), WorkloadHeader.CheckAsync)
-                .Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(new SdsService(subjects, workloadTokens, cache, metrics, logs.CreateLogger<SdsService>())))
+                .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects, tokens, time)), subjects.AttestWithHeaderAsync)
+                .Add(Applied.Descriptor, Applied.BindService(new AppliedService(subjects, clients)), subjects.AttestWithHeaderAsync)
+                .Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(new SdsService(subjects, workloadTokens, cache, metrics, logs.CreateLogger<SdsService>())), subjects.AttestAsync)
                 .Add(Explain.Descriptor, Explain.BindService(new ExplainService(attestor, cache, sync, keeper, NativeUser.EffectiveId(), time)))
                 .Add(Health.Descriptor, Health.BindService(health))
                 .AddReflection(),
@@ -96,7 +96,7 @@ public sealed class AgentHost : IAsyncDisposable
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
         return new AgentHost(
             config,
-            [server, metrics, collector],
+            [server, metrics, collector, attestor],
             [workloadTokens],
             readiness,
             admin,

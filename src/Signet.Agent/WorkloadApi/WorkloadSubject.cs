@@ -105,32 +105,47 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
     }
 }
 
-/// <summary>Attests whoever calls.</summary>
+/// <summary>Attests whoever calls: <see cref="AttestAsync"/> runs before each call of a service, which then finds out by <see cref="Of"/> who calls it.</summary>
 internal sealed class WorkloadSubjects(WorkloadAttestor attestor, IdentityCache cache, ClientLedger clients, AgentMetrics metrics, TimeProvider time, ILogger<WorkloadSubjects> log)
 {
-    /// <summary>Attests the caller, counts it and tells what it gets.</summary>
-    /// <exception cref="RpcException">UNAVAILABLE: the caller could not be attested.</exception>
-    public WorkloadSubject Of(ServerCallContext context)
-    {
-        var subject = Attest(context);
-        Report(subject);
-        return subject;
-    }
+    private static readonly object Key = new();
 
-    /// <summary>Attests the caller.</summary>
+    /// <summary>Attests the caller. The filter of every service that asks for it.</summary>
     /// <exception cref="RpcException">UNAVAILABLE: the caller could not be attested.</exception>
-    public WorkloadSubject Attest(ServerCallContext context)
+    public async ValueTask AttestAsync(ServerCallContext context)
     {
         var peer = context.PeerCredential();
-        var verdict = attestor.Attest(peer);
+        var verdict = await attestor.AttestAsync(peer, context.CancellationToken).ConfigureAwait(false);
         if (!verdict.IsAttested)
         {
             metrics.Attested("failed");
             throw new RpcException(new Status(StatusCode.Unavailable, "the calling process could not be attested"));
         }
 
-        return new WorkloadSubject(peer, verdict.Selectors, DateTimeOffset.MaxValue, cache, clients, time);
+        context.UserState[Key] = new WorkloadSubject(peer, verdict.Selectors, DateTimeOffset.MaxValue, cache, clients, time);
     }
+
+    /// <summary>The filter of the services whose callers must show the header of the Workload API as well.</summary>
+    /// <inheritdoc cref="WorkloadHeader.CheckAsync"/>
+    /// <inheritdoc cref="AttestAsync"/>
+    public async ValueTask AttestWithHeaderAsync(ServerCallContext context)
+    {
+        await WorkloadHeader.CheckAsync(context).ConfigureAwait(false);
+        await AttestAsync(context).ConfigureAwait(false);
+    }
+
+    /// <summary>The caller; counted, and what it gets told to the log.</summary>
+    public WorkloadSubject Of(ServerCallContext context)
+    {
+        var subject = Attested(context);
+        Report(subject);
+        return subject;
+    }
+
+    /// <summary>The caller.</summary>
+    /// <exception cref="InvalidOperationException">The service was added without the filter.</exception>
+    public WorkloadSubject Attested(ServerCallContext context) =>
+        context.UserState.TryGetValue(Key, out var subject) ? (WorkloadSubject)subject : throw new InvalidOperationException($"{context.Method} is served without attesting its callers");
 
     private void Report(WorkloadSubject subject)
     {
