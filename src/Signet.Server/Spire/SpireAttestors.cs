@@ -25,12 +25,25 @@ internal static partial class SpireAttestors
                 return config with { K8sPsat = ReadClusters(plugin) };
             case "http_challenge" when ReadHttpChallenge(plugin) is { } httpChallenge:
                 return config with { HttpChallenge = httpChallenge };
+            case "tpm_devid":
+                return config with { TpmDevId = new TpmDevIdConfig { DevIdCaBundles = RequiredFile(plugin, "devid_ca_path"), EndorsementCaBundles = RequiredFile(plugin, "endorsement_ca_path") } };
             case "x509pop" or "http_challenge":
                 return config;
             default:
                 plugin.Warn("agents can't attest like this here and are refused; see docs/reference/attestation.md for how they can");
                 return config;
         }
+    }
+
+    private static IReadOnlyList<string> RequiredFile(SpirePlugin plugin, string key)
+    {
+        if (plugin.Data.FilePath(key) is { } path)
+        {
+            return [path];
+        }
+
+        plugin.Data.Problem(key, "is missing; name the PEM file whose authorities are believed");
+        return [];
     }
 
     private static X509PopConfig? ReadX509Pop(SpirePlugin plugin)

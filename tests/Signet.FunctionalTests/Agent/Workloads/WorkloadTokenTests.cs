@@ -23,6 +23,7 @@ public sealed class WorkloadTokenTests
     public async Task An_application_key_that_is_proved_is_matched_like_any_selector_and_one_that_is_not_is_refused()
     {
         await using var domain = await TestTrustDomain.StartAsync();
+        await Eventually.IsTrueAsync(() => domain.AgentHost.Readiness.IsReady, "the agent");
         await domain.StopAgentAsync();
         var q = _key.ExportParameters(includePrivateParameters: false).Q;
         var keys = Path.Combine(domain.Folder, "paas.json");
