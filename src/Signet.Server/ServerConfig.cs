@@ -101,7 +101,7 @@ public sealed record ServerConfig
         var http = HttpConfig.Read(root.Section("http"), isWanted: federation.Section("bundleEndpoint").IsPresent);
         var upstream = UpstreamConfig.Read(root.Section("upstream"));
         var keyType = KeyType.EcP256;
-        if (ca.Text("keyType") is { } name && !KeyTypes.TryParse(name, out keyType, out var problem))
+        if (ca.Text("keyType") is { } name && !KeyTypes.TryParseAuthority(name, out keyType, out var problem))
         {
             ca.Problem("keyType", problem);
         }

@@ -24,7 +24,7 @@ internal static class JsonWebKey
             return false;
         }
 
-        if (JwsKey.Text(key, "kty") is not ("EC" or "RSA") || JwsKey.Text(key, "use") != X509Use
+        if (JwsKey.Text(key, "kty") is not ("EC" or "RSA" or "OKP") || JwsKey.Text(key, "use") != X509Use
             || !key.TryGetProperty("x5c", out var chain) || chain.ValueKind != JsonValueKind.Array || chain.GetArrayLength() == 0)
         {
             return true;
@@ -100,6 +100,12 @@ internal static class JsonWebKey
                 writer.WriteString("kty", "RSA");
                 writer.WriteString("n", Base64Url.EncodeToString(modulus.Span));
                 writer.WriteString("e", Base64Url.EncodeToString(exponent.Span));
+                break;
+            case PublicKeyKind.Ed25519:
+                // RFC 8037 §2.
+                writer.WriteString("kty", "OKP");
+                writer.WriteString("crv", "Ed25519");
+                writer.WriteString("x", Base64Url.EncodeToString(key.Bits.Span));
                 break;
             default:
                 throw new CryptographicException($"a key of type {key.Description} has no place in a bundle");

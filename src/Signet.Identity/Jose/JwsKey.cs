@@ -38,6 +38,13 @@ public sealed class JwsKey
                 return false;
             }
 
+            // JWT-SVID §2.1 names the algorithms, and none is for these keys.
+            if (read.Kind == PublicKeyKind.Ed25519)
+            {
+                problem = "an Ed25519 key cannot verify JWT-SVIDs; keys for tokens are EC or RSA";
+                return false;
+            }
+
             (key, problem) = (new JwsKey(read, keyId, algorithm), "");
             return true;
         }

@@ -79,7 +79,7 @@ public sealed partial class Certificate : IEquatable<Certificate>
     /// <summary>The encoded <c>SubjectPublicKeyInfo</c>.</summary>
     public ReadOnlyMemory<byte> SubjectPublicKeyInfo => PublicKey.Info;
 
-    /// <summary>The subject's key, to check what it signed; the caller disposes it. An EC or RSA key: the certificate must have been validated before.</summary>
+    /// <summary>The subject's key, to check what it signed; the caller disposes it. An EC, RSA or Ed25519 key: the certificate must have been validated before.</summary>
     /// <exception cref="CryptographicException">The key is of another kind, or none.</exception>
     public AsymmetricAlgorithm ImportPublicKey() => PublicKey.Import();
 

@@ -150,6 +150,7 @@ public sealed record CertificateTemplate
         {
             (true, _) => KeyUsages.KeyCertSign | KeyUsages.CrlSign,
             (false, PublicKeyKind.Rsa) => KeyUsages.DigitalSignature | KeyUsages.KeyEncipherment,
+            (false, PublicKeyKind.Ed25519) => KeyUsages.DigitalSignature, // RFC 8410 §5: the key does nothing else
             (false, _) => KeyUsages.DigitalSignature | KeyUsages.KeyAgreement,
         });
         if (!IsAuthority)

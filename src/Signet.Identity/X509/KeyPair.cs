@@ -10,12 +10,16 @@ public enum KeyType
     EcP384,
     Rsa2048,
     Rsa4096,
+    Ed25519,
 }
 
-/// <summary>The names of key types as configuration writes them: <c>ec-p256</c>, <c>ec-p384</c>, <c>rsa-2048</c>, <c>rsa-4096</c>.</summary>
+/// <summary>
+/// The names of key types as configuration writes them: <c>ec-p256</c>, <c>ec-p384</c>, <c>rsa-2048</c>, <c>rsa-4096</c>, and <c>ed25519</c> for what
+/// is not an authority.
+/// </summary>
 public static class KeyTypes
 {
-    private static readonly string[] Names = ["ec-p256", "ec-p384", "rsa-2048", "rsa-4096"];
+    private static readonly string[] Names = ["ec-p256", "ec-p384", "rsa-2048", "rsa-4096", "ed25519"];
 
     public static bool TryParse(string? text, out KeyType keyType, out string problem)
     {
@@ -23,6 +27,39 @@ public static class KeyTypes
         keyType = (KeyType)Math.Max(index, 0);
         problem = index >= 0 ? "" : $"key type \"{Spiffe.Printable.Of(text)}\" is unknown; write one of {string.Join(", ", Names)}";
         return index >= 0;
+    }
+
+    /// <summary>Like <see cref="TryParse"/>, for keys that sign certificates and tokens: every relying party can check those of EC and RSA.</summary>
+    public static bool TryParseAuthority(string? text, out KeyType keyType, out string problem)
+    {
+        if (TryParse(text, out keyType, out problem) && keyType == KeyType.Ed25519)
+        {
+            problem = $"an authority cannot have a key of type {Names[(int)KeyType.Ed25519]}; write one of {string.Join(", ", Names[..(int)KeyType.Ed25519])}";
+        }
+
+        return problem.Length == 0;
+    }
+
+    /// <summary>The type of an encoded <c>SubjectPublicKeyInfo</c>; null for a key that is none of these types.</summary>
+    public static KeyType? Of(ReadOnlyMemory<byte> subjectPublicKeyInfo)
+    {
+        try
+        {
+            var key = PublicKey.Read(subjectPublicKeyInfo);
+            return (key.Kind, key.Size) switch
+            {
+                (PublicKeyKind.Ec, 256) => KeyType.EcP256,
+                (PublicKeyKind.Ec, 384) => KeyType.EcP384,
+                (PublicKeyKind.Rsa, 2048) => KeyType.Rsa2048,
+                (PublicKeyKind.Rsa, 4096) => KeyType.Rsa4096,
+                (PublicKeyKind.Ed25519, _) => KeyType.Ed25519,
+                _ => null,
+            };
+        }
+        catch (System.Formats.Asn1.AsnContentException)
+        {
+            return null;
+        }
     }
 
     public static string Name(this KeyType keyType) => Names[(int)keyType];
@@ -35,12 +72,14 @@ public static class KeyPair
     public const int MaxLength = 16 * 1024;
 
     /// <summary>A new key pair; the caller disposes it.</summary>
+    /// <exception cref="CryptographicException">This machine cannot make such a key (<see cref="Ed25519Key.Problem"/>).</exception>
     public static AsymmetricAlgorithm Generate(KeyType keyType) => keyType switch
     {
         KeyType.EcP256 => ECDsa.Create(ECCurve.NamedCurves.nistP256),
         KeyType.EcP384 => ECDsa.Create(ECCurve.NamedCurves.nistP384),
         KeyType.Rsa2048 => RSA.Create(2048),
         KeyType.Rsa4096 => RSA.Create(4096),
+        KeyType.Ed25519 => Ed25519Key.Generate(),
         _ => throw new ArgumentOutOfRangeException(nameof(keyType)),
     };
 
@@ -52,7 +91,19 @@ public static class KeyPair
     public static byte[] ExportPublicKey(AsymmetricAlgorithm key) => key.ExportSubjectPublicKeyInfo();
 
     /// <summary>Reads an unencrypted PKCS#8 key of a kind that Signet trusts. Never throws; the caller disposes the key.</summary>
-    public static bool TryImportPkcs8(ReadOnlyMemory<byte> pkcs8, [NotNullWhen(true)] out AsymmetricAlgorithm? key, out string problem) =>
+    public static bool TryImportPkcs8(ReadOnlyMemory<byte> pkcs8, [NotNullWhen(true)] out AsymmetricAlgorithm? key, out string problem)
+    {
+        if (pkcs8.Length > MaxLength || !Ed25519Key.IsPkcs8(pkcs8.Span))
+        {
+            return TryImportOfPlatform(pkcs8, out key, out problem);
+        }
+
+        var isRead = Ed25519Key.TryReadPkcs8(pkcs8, out var read, out problem);
+        key = read;
+        return isRead;
+    }
+
+    private static bool TryImportOfPlatform(ReadOnlyMemory<byte> pkcs8, [NotNullWhen(true)] out AsymmetricAlgorithm? key, out string problem) =>
         TryImport(ECDsa.Create(), (ECDsa k, ReadOnlySpan<byte> bytes, out int read) => k.ImportPkcs8PrivateKey(bytes, out read), pkcs8, out key, out problem)
         || TryImport(RSA.Create(), (RSA k, ReadOnlySpan<byte> bytes, out int read) => k.ImportPkcs8PrivateKey(bytes, out read), pkcs8, out key, out problem);
 

@@ -47,7 +47,7 @@ internal sealed class PublicKey
     /// <summary>In bits: of the modulus or the curve; 0 when unknown.</summary>
     public int Size { get; }
 
-    /// <summary>For people: <c>EC P-256</c>, <c>RSA 2048</c>, or the algorithm's identifier.</summary>
+    /// <summary>For people: <c>EC P-256</c>, <c>RSA 2048</c>, <c>Ed25519</c>, or the algorithm's identifier.</summary>
     public string Description { get; }
 
     /// <summary>Why the key must not be trusted, or empty.</summary>
@@ -79,6 +79,7 @@ internal sealed class PublicKey
         {
             Oids.EcPublicKey => ReadEc(info, bits, parameters),
             Oids.Rsa => ReadRsa(info, bits, parameters),
+            Oids.Ed25519 => ReadEd25519(info, bits, parameters),
             _ => new PublicKey(info, bits, PublicKeyKind.Unknown, 0, oid, $"the key algorithm {oid} is not one that Signet trusts"),
         };
     }
@@ -101,6 +102,7 @@ internal sealed class PublicKey
             {
                 ECDsa ec => ec.VerifyData(data, signature, algorithm.Hash, ecFormat),
                 RSA rsa => rsa.VerifyData(data, signature, algorithm.Hash, algorithm.Padding!),
+                Ed25519Key ed => ed.Verify(data, signature),
                 _ => false,
             };
         }
@@ -178,6 +180,18 @@ internal sealed class PublicKey
         return new PublicKey(info, bits, PublicKeyKind.Rsa, size, "RSA " + size.ToString(System.Globalization.CultureInfo.InvariantCulture), weakness);
     }
 
+    // RFC 8410 §3, §4: the parameters are absent, the bits are the key.
+    private static PublicKey ReadEd25519(ReadOnlyMemory<byte> info, ReadOnlyMemory<byte> bits, ReadOnlyMemory<byte> parameters)
+    {
+        if (!parameters.IsEmpty)
+        {
+            throw new AsnContentException("the Ed25519 key has parameters");
+        }
+
+        var weakness = Ed25519Key.Problem.Length > 0 ? Ed25519Key.Problem : Ed25519Key.WeaknessOf(bits.Span);
+        return new PublicKey(info, bits, PublicKeyKind.Ed25519, Ed25519Key.PublicKeyLength * 8, "Ed25519", weakness);
+    }
+
     /// <summary>Modulus and exponent, big-endian, without leading zeros.</summary>
     public (ReadOnlyMemory<byte> Modulus, ReadOnlyMemory<byte> Exponent) ReadRsaNumbers() => ReadRsaNumbers(Bits);
 
@@ -197,6 +211,11 @@ internal sealed class PublicKey
     /// <exception cref="CryptographicException">The bits are not a key of that kind.</exception>
     public AsymmetricAlgorithm Import()
     {
+        if (Kind == PublicKeyKind.Ed25519)
+        {
+            return Ed25519Key.TryOfPublic(Bits.Span, out var read, out var problem) ? read : throw new CryptographicException(problem);
+        }
+
         AsymmetricAlgorithm key = Kind == PublicKeyKind.Ec ? ECDsa.Create() : RSA.Create();
         try
         {
@@ -216,4 +235,5 @@ internal enum PublicKeyKind
     Unknown,
     Ec,
     Rsa,
+    Ed25519,
 }

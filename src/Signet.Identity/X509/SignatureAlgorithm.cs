@@ -9,7 +9,7 @@ internal sealed class SignatureAlgorithm
     public static readonly byte[] DerNull = [0x05, 0x00];
 
     private static readonly SignatureAlgorithm[] Common =
-        [.. new[] { Oids.EcdsaSha256, Oids.EcdsaSha384, Oids.EcdsaSha512, Oids.RsaSha256, Oids.RsaSha384, Oids.RsaSha512 }.Select(oid => ReadNew(Encode(oid)))];
+        [.. new[] { Oids.EcdsaSha256, Oids.EcdsaSha384, Oids.EcdsaSha512, Oids.RsaSha256, Oids.RsaSha384, Oids.RsaSha512, Oids.Ed25519 }.Select(oid => ReadNew(Encode(oid)))];
 
     private SignatureAlgorithm(ReadOnlyMemory<byte> der, string name, PublicKeyKind keyKind, HashAlgorithmName hash, RSASignaturePadding? padding, string weakness)
     {
@@ -72,6 +72,7 @@ internal sealed class SignatureAlgorithm
             Oids.RsaSha384 => Pkcs1(der, "RSA with SHA-384", HashAlgorithmName.SHA384, parameters),
             Oids.RsaSha512 => Pkcs1(der, "RSA with SHA-512", HashAlgorithmName.SHA512, parameters),
             Oids.RsaPss => Pss(der, parameters),
+            Oids.Ed25519 => Ed25519(der, parameters),
             _ => new SignatureAlgorithm(der, NameOf(oid), PublicKeyKind.Unknown, default, null, $"the signature algorithm {NameOf(oid)} is not one that Signet trusts"),
         };
     }
@@ -83,21 +84,19 @@ internal sealed class SignatureAlgorithm
         (PublicKeyKind.Ec, <= 384) => Oids.EcdsaSha384,
         (PublicKeyKind.Ec, _) => Oids.EcdsaSha512,
         (PublicKeyKind.Rsa, _) => Oids.RsaSha256,
+        (PublicKeyKind.Ed25519, _) => Oids.Ed25519,
         _ => throw new CryptographicException($"a key of type {key.Description} cannot sign certificates"),
     }));
 
     /// <summary>Signs, using nothing of the key but its virtual signing method, so that keys in hardware work too.</summary>
     /// <exception cref="CryptographicException">The key refused, or is of another kind.</exception>
-    public byte[] Sign(byte[] data, AsymmetricAlgorithm key)
+    public byte[] Sign(byte[] data, AsymmetricAlgorithm key) => (KeyKind, key) switch
     {
-        var digest = CryptographicOperations.HashData(Hash, data);
-        return (KeyKind, key) switch
-        {
-            (PublicKeyKind.Ec, ECDsa ec) => ToDer(ec.SignHash(digest)),
-            (PublicKeyKind.Rsa, RSA rsa) => rsa.SignHash(digest, Hash, Padding!),
-            _ => throw new CryptographicException($"the signing key is not of the kind that {Name} needs"),
-        };
-    }
+        (PublicKeyKind.Ec, ECDsa ec) => ToDer(ec.SignHash(CryptographicOperations.HashData(Hash, data))),
+        (PublicKeyKind.Rsa, RSA rsa) => rsa.SignHash(CryptographicOperations.HashData(Hash, data), Hash, Padding!),
+        (PublicKeyKind.Ed25519, Ed25519Key ed) => ed.Sign(data),
+        _ => throw new CryptographicException($"the signing key is not of the kind that {Name} needs"),
+    };
 
     /// <summary>Keys answer r and s side by side, each as long as the curve; certificates want SEQUENCE { r INTEGER, s INTEGER } (RFC 3279 §2.2.3).</summary>
     private static byte[] ToDer(ReadOnlySpan<byte> signature)
@@ -138,6 +137,11 @@ internal sealed class SignatureAlgorithm
     private static SignatureAlgorithm Pkcs1(ReadOnlyMemory<byte> der, string name, HashAlgorithmName hash, ReadOnlyMemory<byte> parameters) => parameters.Span.SequenceEqual(DerNull)
         ? new SignatureAlgorithm(der, name, PublicKeyKind.Rsa, hash, RSASignaturePadding.Pkcs1, "")
         : throw new AsnContentException("an RSA signature has parameters that are not NULL");
+
+    // RFC 8410 §3: the parameters are absent, and the hash is the algorithm's own.
+    private static SignatureAlgorithm Ed25519(ReadOnlyMemory<byte> der, ReadOnlyMemory<byte> parameters) => parameters.IsEmpty
+        ? new SignatureAlgorithm(der, "Ed25519", PublicKeyKind.Ed25519, default, null, "")
+        : throw new AsnContentException("an Ed25519 signature has parameters");
 
     private static SignatureAlgorithm Pss(ReadOnlyMemory<byte> der, ReadOnlyMemory<byte> parameters)
     {
@@ -199,7 +203,6 @@ internal sealed class SignatureAlgorithm
         "1.2.840.10045.4.1" => "ECDSA with SHA-1",
         "1.2.840.10040.4.3" => "DSA with SHA-1",
         "2.16.840.1.101.3.4.3.2" => "DSA with SHA-256",
-        "1.3.101.112" => "Ed25519",
         _ => oid,
     };
 }

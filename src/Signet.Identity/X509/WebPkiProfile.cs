@@ -41,6 +41,7 @@ internal static class WebPkiProfile
         { AuthorityKeyIdentifier.KeyId.IsEmpty: true } => "its authority key identifier has no key identifier (RFC 5280 §4.2.1.1)",
         { AuthorityKeyIdentifier.HasIssuerAndSerial: true } => "its authority key identifier names an issuer or serial number (baseline requirements §7.1.2.11.1)",
         _ when certificate.PublicKey is { Kind: PublicKeyKind.Rsa, Size: var size } && size % 8 != 0 => $"its RSA key has {size} bits, which is not a multiple of 8 (baseline requirements §6.1.5)",
+        _ when certificate.PublicKey.Kind == PublicKeyKind.Ed25519 => "it has an Ed25519 key, which the public web does not take (baseline requirements §6.1.5)",
         _ => null,
     };
 

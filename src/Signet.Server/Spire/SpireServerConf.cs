@@ -235,7 +235,7 @@ internal static class SpireServerConf
     private static KeyType ReadKeyType(ConfigSection server)
     {
         var keyType = KeyType.EcP256;
-        if (server.Text("ca_key_type") is { } name && !KeyTypes.TryParse(name, out keyType, out var problem))
+        if (server.Text("ca_key_type") is { } name && !KeyTypes.TryParseAuthority(name, out keyType, out var problem))
         {
             server.Problem("ca_key_type", problem);
         }

@@ -112,7 +112,7 @@ internal static class CeremonyCommands
 
     private static TrustDomain DomainOf(string text) => TrustDomain.TryParse(text, out var domain, out var problem) ? domain : throw new CliError(problem, "for example: --trust-domain example.org");
 
-    private static KeyType TypeOf(string? text) => KeyTypes.TryParse(text, out var type, out var problem) ? type : throw new CliError(problem, "for example: --key-type ec-p256");
+    private static KeyType TypeOf(string? text) => KeyTypes.TryParseAuthority(text, out var type, out var problem) ? type : throw new CliError(problem, "for example: --key-type ec-p256");
 
     private static string? ReadPassphrase(string? path)
     {

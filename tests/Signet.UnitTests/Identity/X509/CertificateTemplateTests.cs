@@ -13,6 +13,7 @@ public sealed class CertificateTemplateTests
     [InlineData(KeyType.EcP256, KeyUsages.DigitalSignature | KeyUsages.KeyAgreement)]
     [InlineData(KeyType.EcP384, KeyUsages.DigitalSignature | KeyUsages.KeyAgreement)]
     [InlineData(KeyType.Rsa2048, KeyUsages.DigitalSignature | KeyUsages.KeyEncipherment)]
+    [InlineData(KeyType.Ed25519, KeyUsages.DigitalSignature)]
     public void Makes_a_leaf_that_keeps_the_profile(KeyType keyType, KeyUsages usage)
     {
         using var key = KeyPair.Generate(keyType);

@@ -15,6 +15,8 @@ public sealed class SigningRequestTests
     [InlineData(KeyType.EcP256)]
     [InlineData(KeyType.EcP384)]
     [InlineData(KeyType.Rsa2048)]
+    [InlineData(KeyType.Rsa4096)]
+    [InlineData(KeyType.Ed25519)]
     public void Reads_what_it_wrote(KeyType keyType)
     {
         using var key = KeyPair.Generate(keyType);
