@@ -29,6 +29,11 @@ public abstract record AttestorConfig
     /// <param name="AdvertisedPort">The port on which the server arrives there; null for the same.</param>
     public sealed record HttpChallenge(string HostName, string AgentName, IPEndPoint Listen, int? AdvertisedPort) : AttestorConfig;
 
+    /// <summary>By the certificate that OpenSSH has for this host.</summary>
+    /// <param name="Certificate">As <c>ssh_host_ed25519_key-cert.pub</c>.</param>
+    /// <param name="Key">As <c>ssh_host_ed25519_key</c>.</param>
+    public sealed record SshPop(string Certificate, string Key) : AttestorConfig;
+
     /// <summary>By a certificate whose key lies in the node's TPM.</summary>
     /// <param name="Certificate">PEM file; intermediates may follow in it.</param>
     /// <param name="PublicKey">The public half of the key, as the TPM gave it out.</param>
@@ -54,7 +59,7 @@ public abstract record AttestorConfig
             root.Problem("joinToken", "stands beside attestor, and a node has one way to prove itself; leave one of them out");
         }
 
-        return section.Choice<Func<ConfigSection, AttestorConfig>>("type", ReadJoinToken, ("joinToken", ReadJoinToken), ("x509pop", ReadX509Pop), ("k8sPsat", ReadK8sPsat), ("httpChallenge", ReadHttpChallenge), ("tpmDevid", ReadTpmDevId))(section);
+        return section.Choice<Func<ConfigSection, AttestorConfig>>("type", ReadJoinToken, ("joinToken", ReadJoinToken), ("x509pop", ReadX509Pop), ("k8sPsat", ReadK8sPsat), ("httpChallenge", ReadHttpChallenge), ("sshpop", ReadSshPop), ("tpmDevid", ReadTpmDevId))(section);
     }
 
     internal INodeAttestor Build() => this switch
@@ -63,6 +68,7 @@ public abstract record AttestorConfig
         X509Pop byCertificate => new X509PopAttestor(byCertificate),
         K8sPsat byPod => new K8sPsatAttestor(byPod),
         HttpChallenge byHost => new HttpChallengeAttestor(byHost),
+        SshPop byHostKey => new SshPopAttestor(byHostKey),
         TpmDevId byTpm => new TpmDevIdAttestor(byTpm),
         _ => throw new InvalidOperationException($"unexpected {this}"),
     };
@@ -74,6 +80,9 @@ public abstract record AttestorConfig
 
     private static K8sPsat ReadK8sPsat(ConfigSection section) =>
         new(section.RequiredText("cluster"), section.FilePath("tokenFile", "/var/run/secrets/tokens/spire-agent"));
+
+    private static SshPop ReadSshPop(ConfigSection section) =>
+        new(section.FilePath("certificate", "/etc/ssh/ssh_host_rsa_key-cert.pub"), section.FilePath("key", "/etc/ssh/ssh_host_rsa_key"));
 
     private static TpmDevId ReadTpmDevId(ConfigSection section) => new(
         section.RequiredFilePath("certificate"), section.RequiredFilePath("publicKey"), section.RequiredFilePath("privateKey"), section.Text("device", "/dev/tpmrm0"),

@@ -10,6 +10,8 @@ public sealed record AttestationConfig
 
     public HttpChallengeConfig? HttpChallenge { get; init; }
 
+    public SshPopConfig? SshPop { get; init; }
+
     public TpmDevIdConfig? TpmDevId { get; init; }
 
     /// <summary>Clusters by name; none when pods may not attest.</summary>
@@ -22,6 +24,7 @@ public sealed record AttestationConfig
         return new AttestationConfig
         {
             X509Pop = section.Section("x509pop") is { IsPresent: true } x509Pop ? X509PopConfig.Read(x509Pop) : null,
+            SshPop = section.Section("sshpop") is { IsPresent: true } sshPop ? SshPopConfig.Read(sshPop) : null,
             TpmDevId = section.Section("tpmDevid") is { IsPresent: true } tpmDevId ? TpmDevIdConfig.Read(tpmDevId) : null,
             HttpChallenge = section.Section("httpChallenge") is { IsPresent: true } httpChallenge ? HttpChallengeConfig.Read(httpChallenge) : null,
             K8sPsat = section.Section("k8sPsat") is { IsPresent: true } k8sPsat ? K8sClusterConfig.ReadAll(k8sPsat) : new Dictionary<string, K8sClusterConfig>(),

@@ -5,6 +5,7 @@ using Signet.Agent.Attestation;
 using Signet.Identity.X509;
 using Signet.InteropTests.Rpc;
 using Signet.Testing;
+using PublicKey = System.Security.Cryptography.X509Certificates.PublicKey;
 
 namespace Signet.InteropTests.Attestation;
 
@@ -80,7 +81,9 @@ public sealed class SoftwareTpm : IAsyncLifetime
     {
         const string resident = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth";
         await RunAsync("tpm2_createprimary", "-Q", "-C", "o", "-g", "sha256", "-G", storage, "-a", $"restricted|decrypt|noda|{resident}", "-c", File("storage.ctx"));
+        await RunAsync("tpm2_flushcontext", "-t");
         await RunAsync("tpm2_create", "-Q", "-C", File("storage.ctx"), "-g", "sha256", "-G", kind, "-a", $"sign|{resident}", "-u", File($"{name}.pub"), "-r", File($"{name}.priv"));
+        await RunAsync("tpm2_flushcontext", "-t");
         var pem = await RunAsync("tpm2_print", "-t", "TPM2B_PUBLIC", "-f", "pem", File($"{name}.pub"));
         await System.IO.File.WriteAllTextAsync(File($"{name}.pem"), Pem.Encode(Certify(PublicKey.CreateFromSubjectPublicKeyInfo(PemEncoding.TryFind(pem, out var fields) ? Convert.FromBase64String(pem[fields.Base64Data]) : [], out _), $"device-{name}")) + Pem.Encode(Parse(signer)));
     }

@@ -6,6 +6,7 @@ using Signet.Rpc.Wire.Attestation;
 using Signet.Rpc.Wire.Attestation.Tpm;
 using Signet.Server.Attestation;
 using Signet.Testing;
+using PublicKey = System.Security.Cryptography.X509Certificates.PublicKey;
 
 namespace Signet.InteropTests.Attestation;
 
@@ -72,6 +73,22 @@ public sealed class TpmDevIdTests(SoftwareTpm tpm) : IClassFixture<SoftwareTpm>
     }
 
     [Fact]
+    public async Task Garbage_proves_nothing_and_breaks_neither_half()
+    {
+        await using var device = await new Signet.Agent.Attestation.TpmDevIdAttestor(tpm.Config("ec")).BeginAsync(_patience);
+        foreach (var garbage in new byte[][] { [], [0], "{}"u8.ToArray(), "null"u8.ToArray(), [.. Enumerable.Repeat((byte)'[', 10_000)], [.. Enumerable.Repeat((byte)0xff, NodeExchange.MaxMessage)] })
+        {
+            Assert.Equal(NodeProblem.Malformed, (await ServerAttestor().AttestAsync(new NodeExchange(garbage, device.AnswerAsync), _patience)).Problem);
+            Assert.Equal(NodeProblem.Malformed, (await ServerAttestor().AttestAsync(new NodeExchange(device.Payload, (_, _) => Task.FromResult<ReadOnlyMemory<byte>>(garbage)), _patience)).Problem);
+            Assert.Contains("challenge is not understood", (await Assert.ThrowsAsync<AttestationException>(async () => await device.AnswerAsync(garbage, _patience))).Message);
+        }
+
+        // A credential that was not made for it, the TPM does not open.
+        var refused = await Assert.ThrowsAsync<AttestationException>(async () => await device.AnswerAsync(TpmDevIdWire.EncodeChallenge(new byte[32], new byte[68], new byte[256]), _patience));
+        Assert.Contains("refused to activate the credential", refused.Message);
+    }
+
+    [Fact]
     public async Task An_answer_counts_for_its_own_challenge_only()
     {
         await using var device = await new Signet.Agent.Attestation.TpmDevIdAttestor(tpm.Config("ec")).BeginAsync(_patience);
@@ -115,7 +132,7 @@ public sealed class TpmDevIdTests(SoftwareTpm tpm) : IClassFixture<SoftwareTpm>
         await domain.StopAgentAsync();
         await domain.StopServerAsync();
         await File.WriteAllTextAsync(Path.Combine(domain.Folder, "devices.pem"), Pem.Encode(tpm.DeviceAuthority), _patience);
-        await File.WriteAllTextAsync(Path.Combine(domain.Folder, "makers.pem"), string.Concat(tpm.Makers.Select(Pem.Encode)), _patience);
+        await File.WriteAllTextAsync(Path.Combine(domain.Folder, "makers.pem"), string.Concat(tpm.Makers.Select(maker => Pem.Encode(maker))), _patience);
         domain.Attestation = new AttestationConfig
         {
             TpmDevId = new TpmDevIdConfig { DevIdCaBundles = [Path.Combine(domain.Folder, "devices.pem")], EndorsementCaBundles = [Path.Combine(domain.Folder, "makers.pem")] },

@@ -16,6 +16,8 @@ internal sealed class TpmConnection : IDisposable
 
     private const int HeadLength = 10;
     private const ushort NoSessions = 0x8001, Sessions = 0x8002;
+    private const uint Retry = 0x922;
+    private const int MaxTries = 10;
     private const string SocketPrefix = "unix:";
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
@@ -69,19 +71,25 @@ internal sealed class TpmConnection : IDisposable
         var rest = body.Raw(parameters.ToArray()).ToArray();
         var command = new TpmWriter().Short(sessions.Count > 0 ? Sessions : NoSessions).Long((uint)(HeadLength + rest.Length)).Long(code).Raw(rest).ToArray();
 
-        // Where a TPM asks for patience, the kernel has it.
-        var reader = new TpmReader(Exchange(what, command));
-        var tag = reader.Short();
-        reader.Long();
-        var result = reader.Long();
-        if (result != 0)
+        for (var tries = 1; ; tries++)
         {
-            throw new AttestationException($"the TPM {_name} refused {what}: TPM_RC 0x{result:X3}{Explain(result)}");
-        }
+            var reader = new TpmReader(Exchange(what, command));
+            var tag = reader.Short();
+            reader.Long();
+            var result = reader.Long();
+            if (result == 0)
+            {
+                var given = givesHandle ? reader.Long() : 0;
+                var answer = tag == Sessions ? reader.Take((int)Math.Min(reader.Long(), MaxLength)) : reader.Rest;
+                return reader.IsGood ? (given, answer.ToArray()) : throw Broken(what);
+            }
 
-        var given = givesHandle ? reader.Long() : 0;
-        var answer = tag == Sessions ? reader.Take((int)Math.Min(reader.Long(), MaxLength)) : reader.Rest;
-        return reader.IsGood ? (given, answer.ToArray()) : throw Broken(what);
+            // It did not begin, and says that the same command may come again at once. Where it needs time for that, the kernel waits.
+            if (result != Retry || tries == MaxTries)
+            {
+                throw new AttestationException($"the TPM {_name} refused {what}: TPM_RC 0x{result:X3}{Explain(result)}");
+            }
+        }
     }
 
     public void Dispose() => _stream.Dispose();

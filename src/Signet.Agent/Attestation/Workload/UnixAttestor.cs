@@ -64,7 +64,7 @@ internal sealed class UnixAttestor(ProcFolder proc, AccountNames users, AccountN
                 return WorkloadVerdict.Failed($"{program} cannot be read; the agent needs the right to look at others' processes (CAP_SYS_PTRACE), and the process must still run");
             }
 
-            if (proc.Link(process.Pid, "ns/user") is { } space && space == proc.OwnLink("ns/user"))
+            if (proc.OwnLink("ns/user") is not { } own || proc.Link(process.Pid, "ns/user") == own)
             {
                 found.Add(new Selector(Type, "path:" + (link.EndsWith(Removed, StringComparison.Ordinal) ? link[..^Removed.Length] : link)));
             }
