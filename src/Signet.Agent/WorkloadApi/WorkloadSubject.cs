@@ -20,10 +20,11 @@ internal sealed record Entitlement(IReadOnlyList<RegistrationEntry> Matching, IR
 /// <param name="peer">The process.</param>
 /// <param name="selectors">What is known of it.</param>
 /// <param name="until">When the first of what is known ceases to be true; the end of time when nothing does.</param>
+/// <param name="isCovered">Whether entries still ask about nothing else than what was looked for.</param>
 /// <param name="cache">What there is to have.</param>
 /// <param name="clients">Where its streams have their seats.</param>
 /// <param name="time">The clock.</param>
-internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector> selectors, DateTimeOffset until, IdentityCache cache, ClientLedger clients, TimeProvider time)
+internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector> selectors, DateTimeOffset until, Func<bool> isCovered, IdentityCache cache, ClientLedger clients, TimeProvider time)
 {
     /// <summary>So that a clock that is set forward does not hold an expiry up for long.</summary>
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);
@@ -41,10 +42,11 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
 
     /// <summary>The same caller, of which more is known until a moment.</summary>
     public WorkloadSubject With(IEnumerable<Selector> more, DateTimeOffset untilThen) =>
-        new(peer, selectors.Concat(more).ToHashSet(), untilThen < until ? untilThen : until, cache, clients, time);
+        new(peer, selectors.Concat(more).ToHashSet(), untilThen < until ? untilThen : until, isCovered, cache, clients, time);
 
     /// <summary>What the caller may have now.</summary>
-    /// <exception cref="RpcException">PERMISSION_DENIED: the process has ended, its token has expired, or no entry fits it. UNAVAILABLE: nothing is known yet.</exception>
+    /// <exception cref="RpcException">PERMISSION_DENIED: the process has ended, its token has expired, or no entry fits it. UNAVAILABLE: nothing is known yet, or not all that
+    /// entries ask about.</exception>
     public Entitlement Now()
     {
         if (!peer.IsAlive())
@@ -56,6 +58,11 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
         if (now >= until)
         {
             throw new RpcException(new Status(StatusCode.PermissionDenied, "the workload token has expired; connect again with a new one"));
+        }
+
+        if (!isCovered())
+        {
+            throw new RpcException(new Status(StatusCode.Unavailable, "entries ask about something new; call again, to be looked at for that too"));
         }
 
         if (snapshot.View.Revision == 0)
@@ -122,7 +129,7 @@ internal sealed class WorkloadSubjects(WorkloadAttestor attestor, IdentityCache 
             throw new RpcException(new Status(StatusCode.Unavailable, "the calling process could not be attested"));
         }
 
-        context.UserState[Key] = new WorkloadSubject(peer, verdict.Selectors, DateTimeOffset.MaxValue, cache, clients, time);
+        context.UserState[Key] = new WorkloadSubject(peer, verdict.Selectors, DateTimeOffset.MaxValue, () => attestor.Covers(verdict), cache, clients, time);
     }
 
     /// <summary>The filter of the services whose callers must show the header of the Workload API as well.</summary>

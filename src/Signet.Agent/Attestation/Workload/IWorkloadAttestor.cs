@@ -21,6 +21,9 @@ internal sealed record WorkloadVerdict(IReadOnlySet<Selector> Selectors, string 
     /// <summary>Why something that one might expect is not among the selectors, for whoever asks.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
+    /// <summary>The costly facts that were among what was looked for.</summary>
+    public CostlyFacts LookedFor { get; init; }
+
     public static WorkloadVerdict Failed(string problem) => Nothing with { Problem = problem };
 
     /// <summary>Nothing is said about the process, with a reason that somebody may want to know.</summary>

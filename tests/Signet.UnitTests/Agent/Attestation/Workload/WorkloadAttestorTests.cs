@@ -1,6 +1,8 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Signet.Agent.Attestation.Workload;
+using Signet.Agent.Identities;
 using Signet.Identity.Registration;
+using Signet.Identity.Spiffe;
 using Signet.Testing;
 
 namespace Signet.UnitTests.Agent.Attestation.Workload;
@@ -12,6 +14,7 @@ public sealed class WorkloadAttestorTests : IDisposable
 
     private readonly FakeProc _proc = new();
     private readonly ManualTimeProvider _time = new();
+    private readonly IdentityCache _cache = new();
 
     public void Dispose() => _proc.Dispose();
 
@@ -68,6 +71,23 @@ public sealed class WorkloadAttestorTests : IDisposable
     }
 
     [Fact]
+    public async Task What_entries_begin_to_ask_about_is_not_covered_by_what_was_looked_for_before()
+    {
+        var attestor = Attestor(new Fixed("a", Found(One)));
+        var before = await attestor.AttestAsync(new WorkloadProcess(1, 0, 0, () => true), CancellationToken.None);
+        Publish(new Selector("unix", "uid:0"), new Selector("unix", "path:sha256:"));
+        Assert.True(attestor.Covers(before));
+        Publish(new Selector("unix", $"sha256:{new string('0', 64)}"));
+        Assert.False(attestor.Covers(before));
+        var after = await attestor.AttestAsync(new WorkloadProcess(1, 0, 0, () => true), CancellationToken.None);
+        Assert.True(attestor.Covers(after));
+        Publish();
+        Assert.True(attestor.Covers(after));
+        Publish(new Selector("systemd", "fragment_path:/x"));
+        Assert.False(attestor.Covers(after));
+    }
+
+    [Fact]
     public async Task A_proc_of_another_pid_namespace_says_nothing_about_anybody()
     {
         File.Delete(_proc.File("proc/self"));
@@ -78,7 +98,16 @@ public sealed class WorkloadAttestorTests : IDisposable
 
     private Task<WorkloadVerdict> AttestAsync(params IWorkloadAttestor[] attestors) => Attestor(attestors).AttestAsync(new WorkloadProcess(1, 0, 0, () => true), CancellationToken.None);
 
-    private WorkloadAttestor Attestor(params IWorkloadAttestor[] attestors) => new(attestors, _proc.Proc, _time, NullLogger<WorkloadAttestor>.Instance);
+    private WorkloadAttestor Attestor(params IWorkloadAttestor[] attestors) => new(attestors, _proc.Proc, new WantedFacts(_cache), _time, NullLogger<WorkloadAttestor>.Instance);
+
+    private void Publish(params Selector[] selectors) => _cache.Publish(IdentitySnapshot.Empty with
+    {
+        View = NodeView.Nothing with
+        {
+            Revision = 1,
+            Entries = [new RegistrationEntry { Id = "1", SpiffeId = SpiffeId.Parse("spiffe://example.org/a"), ParentId = SpiffeId.Parse("spiffe://example.org/b"), Selectors = [.. selectors] }],
+        },
+    });
 
     private static WorkloadVerdict Found(params Selector[] selectors) => new(selectors.ToHashSet(), "");
 
