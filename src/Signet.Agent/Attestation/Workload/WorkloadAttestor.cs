@@ -21,7 +21,7 @@ internal sealed class WorkloadAttestor(IReadOnlyList<IWorkloadAttestor> attestor
     public static readonly TimeSpan Freshness = TimeSpan.FromSeconds(1);
 
     /// <summary>How often one process may be looked at.</summary>
-    public static readonly Rate PerProcess = new(PerSecond: 50, Burst: 500);
+    public static readonly Rate PerProcess = new(PerSecond: 500, Burst: 5_000);
 
     /// <summary>The longest that all attestors together may take.</summary>
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(45);

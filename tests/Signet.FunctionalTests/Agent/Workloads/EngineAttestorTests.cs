@@ -96,8 +96,8 @@ public sealed class EngineAttestorTests : IAsyncLifetime
     [InlineData("a list", "answered about another")]
     [InlineData("redirect", "answered 302")]
     [InlineData("a break", "engine.sock")]
-    [InlineData("100 MB", "more than 4194304 bytes")]
-    [InlineData("100 MB, announced", "more than 4194304 bytes")]
+    [InlineData("100 MB", "longer than 4194304 bytes")]
+    [InlineData("100 MB, announced", "longer than 4194304 bytes")]
     [InlineData("deep", "engine.sock")]
     public async Task An_engine_that_says_something_else_than_it_should_gives_nobody_anything(string what, string reason)
     {

@@ -110,7 +110,7 @@ public sealed class K8sAttestorTests : IAsyncLifetime
     [InlineData("404", "knows no /pods")]
     [InlineData("no list", "no list")]
     [InlineData("no JSON", "127.0.0.1")]
-    [InlineData("endless", "more than 33554432 bytes")]
+    [InlineData("endless", "longer than 33554432 bytes")]
     [InlineData("twice", "is in 2 pods")]
     public async Task A_kubelet_that_says_something_else_than_it_should_gives_nobody_anything(string what, string reason)
     {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Signet.Hosting.Http;
 using Signet.Identity.Registration;
 
 namespace Signet.Agent.Attestation.Workload.Containers;
@@ -14,19 +15,15 @@ internal sealed class EngineAttestor : IWorkloadAttestor, IDisposable
     /// <summary>The selectors are SPIRE's, which calls Podman's so too.</summary>
     public const string Type = "docker";
 
-    /// <summary>The longest description of a container, in bytes.</summary>
-    public const int MaxAnswerBytes = 4 * 1024 * 1024;
-
-    /// <summary>How many questions an engine is asked at once.</summary>
-    public const int AtOnce = 16;
-
     private const string PodmansWord = "libpod";
 
-    private readonly ProcFolder _proc;
-    private readonly Func<ContainerPlace, (LocalApi? Engine, string? Note)> _engineOf;
-    private readonly IReadOnlyCollection<LocalApi> _engines;
+    private static readonly JsonApiLimits Limits = new(MaxBytes: 4 * 1024 * 1024, AtOnce: 16, TimeSpan.FromSeconds(5));
 
-    private EngineAttestor(string name, ProcFolder proc, IReadOnlyCollection<LocalApi> engines, Func<ContainerPlace, (LocalApi? Engine, string? Note)> engineOf) =>
+    private readonly ProcFolder _proc;
+    private readonly Func<ContainerPlace, (JsonApi? Engine, string? Note)> _engineOf;
+    private readonly IReadOnlyCollection<JsonApi> _engines;
+
+    private EngineAttestor(string name, ProcFolder proc, IReadOnlyCollection<JsonApi> engines, Func<ContainerPlace, (JsonApi? Engine, string? Note)> engineOf) =>
         (Name, _proc, _engines, _engineOf) = (name, proc, engines, engineOf);
 
     public string Name { get; }
@@ -34,16 +31,16 @@ internal sealed class EngineAttestor : IWorkloadAttestor, IDisposable
     /// <summary>Asks Docker.</summary>
     public static EngineAttestor ForDocker(string socket, ProcFolder proc, TimeProvider time)
     {
-        var engine = LocalApi.OverSocket(socket, MaxAnswerBytes, AtOnce, time);
+        var engine = JsonApi.OverSocket(socket, Limits, time);
         return new EngineAttestor("docker", proc, [engine], place => place.Engine == PodmansWord ? (null, null) : (engine, null));
     }
 
     /// <summary>Asks Podman: root's engine, and those of the users that are believed about their own containers.</summary>
     public static EngineAttestor ForPodman(PodmanConfig config, ProcFolder proc, TimeProvider time)
     {
-        var engine = LocalApi.OverSocket(config.Socket, MaxAnswerBytes, AtOnce, time);
+        var engine = JsonApi.OverSocket(config.Socket, Limits, time);
         var users = config.Users.Distinct().ToDictionary(
-            uid => uid, uid => LocalApi.OverSocket(config.UserSocket.Replace(PodmanConfig.UserPlace, uid.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal), MaxAnswerBytes, AtOnce, time));
+            uid => uid, uid => JsonApi.OverSocket(config.UserSocket.Replace(PodmanConfig.UserPlace, uid.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal), Limits, time));
         return new EngineAttestor("podman", proc, [engine, .. users.Values], place =>
             place.Engine != PodmansWord ? (null, null)
             : place.User is not { } uid ? (engine, null)
@@ -87,7 +84,7 @@ internal sealed class EngineAttestor : IWorkloadAttestor, IDisposable
                     ? WorkloadVerdict.Failed($"its cgroup {place.Scope} is not that of container {place.Id}, whose name it has")
                 : new WorkloadVerdict(SelectorsOf(container), "");
         }
-        catch (LocalApiException e)
+        catch (JsonApiException e)
         {
             return WorkloadVerdict.Failed(e.Message);
         }

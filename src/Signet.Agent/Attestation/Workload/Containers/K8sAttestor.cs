@@ -1,5 +1,6 @@
 using System.Globalization;
 using Signet.Hosting;
+using Signet.Hosting.Http;
 using Signet.Identity.Registration;
 
 namespace Signet.Agent.Attestation.Workload.Containers;
@@ -29,7 +30,7 @@ internal sealed class K8sAttestor(KubeletConfig config, Kubelet kubelet, ProcFol
 
             return place is null ? WorkloadVerdict.Nothing : await WaitForAsync(place, process, cancellationToken).ConfigureAwait(false);
         }
-        catch (LocalApiException e)
+        catch (JsonApiException e)
         {
             return WorkloadVerdict.Failed(e.Message);
         }

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using Signet.Client.Tls;
 using Signet.Hosting.Files;
-using Signet.Identity.X509;
+using Signet.Hosting.Http;
 
 namespace Signet.Agent.Attestation.Workload.Containers;
 
@@ -39,20 +39,20 @@ internal sealed class Kubelet : IDisposable
 
     private readonly KubeletConfig _config;
     private readonly TimeProvider _time;
-    private readonly LocalApi _api;
+    private readonly JsonApi _api;
     private readonly SemaphoreSlim _asking = new(1, 1);
-    private volatile string _serverProblem = "";
     private Answer? _last;
 
     public Kubelet(KubeletConfig config, TimeProvider time)
     {
         (_config, _time) = (config, time);
-        var tls = config.Kubelet.Scheme == Uri.UriSchemeHttps ? SvidTls.Client(credential: null, config.NodeName ?? "", JudgeServer) : null;
-        _api = LocalApi.OverNetwork(config.Kubelet, tls, MaxAnswerBytes, atOnce: 1, time);
+        var authorities = new FileAuthorities(config.CaFile, config.NodeName, time);
+        var tls = config.Kubelet.Scheme == Uri.UriSchemeHttps ? SvidTls.Client(credential: null, config.NodeName ?? "", authorities.Judge) : null;
+        _api = JsonApi.OverNetwork(config.Kubelet, tls, () => authorities.Problem, new JsonApiLimits(MaxAnswerBytes, AtOnce: 1, TimeSpan.FromSeconds(5)), time);
     }
 
     /// <summary>The pods as they were at some moment after the question was put.</summary>
-    /// <exception cref="LocalApiException">The kubelet cannot be asked.</exception>
+    /// <exception cref="JsonApiException">The kubelet cannot be asked.</exception>
     public async Task<IReadOnlyList<Pod>> PodsAsync(CancellationToken cancellationToken)
     {
         var asked = _time.GetTimestamp();
@@ -80,18 +80,11 @@ internal sealed class Kubelet : IDisposable
 
     private async Task<IReadOnlyList<Pod>> AskAsync(CancellationToken cancellationToken)
     {
-        try
-        {
-            using var answer = await _api.GetAsync("pods", _config.Kubelet.Scheme == Uri.UriSchemeHttps ? ReadToken() : null, cancellationToken).ConfigureAwait(false)
-                ?? throw new LocalApiException($"{_config.Kubelet} knows no /pods; is it the kubelet?");
-            return answer.RootElement.Child("items") is { ValueKind: JsonValueKind.Array } items && items.GetArrayLength() <= MaxPods
-                ? [.. items.EnumerateArray().Select(PodOf)]
-                : throw new LocalApiException($"{_config.Kubelet} answered no list of at most {MaxPods} pods");
-        }
-        catch (LocalApiException e) when (_serverProblem.Length > 0)
-        {
-            throw new LocalApiException($"{e.Message} ({_serverProblem})");
-        }
+        using var answer = await _api.GetAsync("pods", _config.Kubelet.Scheme == Uri.UriSchemeHttps ? ReadToken() : null, cancellationToken).ConfigureAwait(false)
+            ?? throw new JsonApiException($"{_config.Kubelet} knows no /pods; is it the kubelet?");
+        return answer.RootElement.Child("items") is { ValueKind: JsonValueKind.Array } items && items.GetArrayLength() <= MaxPods
+            ? [.. items.EnumerateArray().Select(PodOf)]
+            : throw new JsonApiException($"{_config.Kubelet} answered no list of at most {MaxPods} pods");
     }
 
     private string ReadToken()
@@ -99,44 +92,12 @@ internal sealed class Kubelet : IDisposable
         try
         {
             var token = FileSet.Of(_config.TokenFile).Read()[0].Text.Trim();
-            return token.Length is > 0 and <= MaxTokenLength && token.All(c => c is > ' ' and <= '~') ? token : throw new LocalApiException($"{_config.TokenFile} holds no token");
+            return token.Length is > 0 and <= MaxTokenLength && token.All(c => c is > ' ' and <= '~') ? token : throw new JsonApiException($"{_config.TokenFile} holds no token");
         }
         catch (PlaceException e)
         {
-            throw new LocalApiException(e.Message);
+            throw new JsonApiException(e.Message);
         }
-    }
-
-    private bool JudgeServer(IReadOnlyList<Certificate> presented, string problem)
-    {
-        try
-        {
-            var text = FileSet.Of(_config.CaFile).Read()[0].Text;
-            if (problem.Length == 0 && presented.Count > 0 && Pem.TryReadCertificates(text, out var roots, out problem))
-            {
-                problem = roots.Any(root => root.Der.Span.SequenceEqual(presented[0].Der.Span)) && presented[0].NotAfter > _time.GetUtcNow()
-                    ? ""
-                    : PathValidator.Validate(new PathRequest
-                    {
-                        Leaf = presented[0],
-                        Intermediates = [.. presented.Skip(1)],
-                        Roots = roots,
-                        At = _time.GetUtcNow(),
-                        Profile = PathProfile.Rfc5280,
-                        Usage = CertificateUsage.Server,
-                        DnsName = _config.NodeName,
-                    }).Reason;
-                _serverProblem = problem;
-                return problem.Length == 0;
-            }
-        }
-        catch (PlaceException e)
-        {
-            problem = e.Message;
-        }
-
-        _serverProblem = problem.Length > 0 ? problem : "it presented no certificate";
-        return false;
     }
 
     private static Pod PodOf(JsonElement pod)

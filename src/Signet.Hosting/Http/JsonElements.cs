@@ -1,11 +1,11 @@
 using System.Text.Json;
 
-namespace Signet.Agent.Attestation.Workload.Containers;
+namespace Signet.Hosting.Http;
 
-/// <summary>Looks into answers that may have any shape.</summary>
-internal static class Json
+/// <summary>Looks into answers that may have any shape. Nothing here throws.</summary>
+public static class JsonElements
 {
-    /// <summary>Undefined when it is not there.</summary>
+    /// <summary>What stands under a name; undefined when nothing does.</summary>
     public static JsonElement Child(this JsonElement parent, string name) =>
         parent.ValueKind == JsonValueKind.Object && parent.TryGetProperty(name, out var child) ? child : default;
 
@@ -22,12 +22,14 @@ internal static class Json
         }
     }
 
+    /// <summary>The text under a name; empty when there is none.</summary>
     public static string Text(this JsonElement parent, string name) => parent.Child(name).Text();
 
     /// <summary>The items of a list; none when it is no list.</summary>
     public static IEnumerable<JsonElement> Items(this JsonElement list) => list.ValueKind == JsonValueKind.Array ? list.EnumerateArray() : [];
 
-    /// <summary>The members of an object whose values are texts; none when it is no object.</summary>
-    public static IEnumerable<(string Name, string Value)> Texts(this JsonElement map) =>
-        map.ValueKind == JsonValueKind.Object ? map.EnumerateObject().Where(member => member.Value.ValueKind == JsonValueKind.String).Select(member => (member.Name, member.Value.Text())) : [];
+    /// <summary>The members of an object whose values are texts, each name once; none when it is no object.</summary>
+    public static IEnumerable<(string Name, string Value)> Texts(this JsonElement map) => map.ValueKind == JsonValueKind.Object
+        ? map.EnumerateObject().Where(member => member.Value.ValueKind == JsonValueKind.String).Select(member => (member.Name, member.Value.Text())).DistinctBy(member => member.Name)
+        : [];
 }
