@@ -18,6 +18,7 @@ public static class SelectorTypes
         ["unix"] = ["uid", "user", "gid", "group", "supplementary_gid", "supplementary_group", "path", "sha256"],
         ["systemd"] = ["id", "fragment_path"],
         ["docker"] = ["label", "env", "image_id", "image_config_digest", "image-signature"],
+        ["containerd"] = ["namespace", "image", "label"],
         ["k8s"] =
         [
             "ns", "ns-label", "sa", "container-name", "container-image", "node-name", "pod-label", "pod-owner", "pod-owner-uid", "pod-uid", "pod-name", "pod-image", "pod-image-count",

@@ -28,6 +28,11 @@ internal static class WorkloadAttestors
             attestors.Add(EngineAttestor.ForDocker(docker, proc, time));
         }
 
+        if (config.Containerd is { } containerd)
+        {
+            attestors.Add(EngineAttestor.ForContainerd(containerd, proc, time));
+        }
+
         if (config.Podman is { } podman)
         {
             attestors.Add(EngineAttestor.ForPodman(podman, proc, time));

@@ -12,6 +12,9 @@ public sealed record WorkloadAttestorsConfig
     /// <summary>Docker's socket; null when it is not asked.</summary>
     public string? Docker { get; init; }
 
+    /// <summary>containerd; null when it is not asked.</summary>
+    public ContainerdConfig? Containerd { get; init; }
+
     /// <summary>Podman; null when it is not asked.</summary>
     public PodmanConfig? Podman { get; init; }
 
@@ -25,9 +28,33 @@ public sealed record WorkloadAttestorsConfig
         {
             SystemBus = section.Section("systemd") is { IsPresent: true } systemd ? systemd.UnixPath("socket", "/run/dbus/system_bus_socket") : null,
             Docker = section.Section("docker") is { IsPresent: true } docker ? docker.UnixPath("socket", "/var/run/docker.sock") : null,
+            Containerd = section.Section("containerd") is { IsPresent: true } containerd ? ContainerdConfig.Read(containerd) : null,
             Podman = section.Section("podman") is { IsPresent: true } podman ? PodmanConfig.Read(podman) : null,
             K8s = section.Section("k8s") is { IsPresent: true } k8s ? KubeletConfig.Read(k8s) : null,
         };
+    }
+}
+
+/// <summary>In which parts of containerd containers are looked for.</summary>
+public sealed record ContainerdConfig
+{
+    /// <summary>How many namespaces may be named.</summary>
+    public const int MaxNamespaces = 16;
+
+    public string Socket { get; init; } = "/run/containerd/containerd.sock";
+
+    /// <summary>Its namespaces, in the order in which they are asked.</summary>
+    public IReadOnlyList<string> Namespaces { get; init; } = ["default"];
+
+    internal static ContainerdConfig Read(ConfigSection section)
+    {
+        var (usual, namespaces) = (new ContainerdConfig(), section.Texts("namespaces"));
+        if (namespaces.Count > MaxNamespaces || namespaces.Any(name => name.Length == 0 || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_')))
+        {
+            section.Problem("namespaces", $"names up to {MaxNamespaces} namespaces, of letters, digits, '.', '-' and '_'");
+        }
+
+        return new ContainerdConfig { Socket = section.UnixPath("socket", usual.Socket), Namespaces = namespaces.Count > 0 ? namespaces : usual.Namespaces };
     }
 }
 

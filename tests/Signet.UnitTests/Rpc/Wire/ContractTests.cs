@@ -48,6 +48,8 @@ public sealed class ContractTests
             + "ListFederatedBundles GetFederatedBundle BatchCreateFederatedBundle BatchUpdateFederatedBundle "
             + "BatchSetFederatedBundle BatchDeleteFederatedBundle"
         },
+        { Signet.Rpc.Wire.Containerd.Containers.Containers.Descriptor, "containerd.services.containers.v1.Containers: Get" },
+        { Signet.Rpc.Wire.Containerd.Tasks.Tasks.Descriptor, "containerd.services.tasks.v1.Tasks: Get" },
         { Signet.Rpc.Wire.Health.Health.Descriptor, "grpc.health.v1.Health: Check List Watch>" },
         { Signet.Rpc.Wire.Reflection.ServerReflection.Descriptor, "grpc.reflection.v1.ServerReflection: <ServerReflectionInfo>" },
         { Signet.Rpc.Wire.Reflection.Alpha.ServerReflection.Descriptor, "grpc.reflection.v1alpha.ServerReflection: <ServerReflectionInfo>" },

@@ -10,16 +10,17 @@ public sealed class WorkloadAttestorsConfigTests
     public void Nothing_but_the_kernel_is_asked_unless_somebody_says_so()
     {
         var config = Read("").WorkloadAttestors;
-        Assert.Equal((null, null, null, null), (config.SystemBus, config.Docker, config.Podman, config.K8s));
+        Assert.Equal((null, null, null, null, null), (config.SystemBus, config.Docker, config.Containerd, config.Podman, config.K8s));
         Assert.Empty(Read("workloadAttestors: {unix: {}}").WorkloadTokens.Issuers);
     }
 
     [Fact]
     public void Each_has_the_usual_places()
     {
-        var config = Read("workloadAttestors: {systemd: {}, docker: {}, podman: {}, k8s: {}}").WorkloadAttestors;
+        var config = Read("workloadAttestors: {systemd: {}, docker: {}, containerd: {}, podman: {}, k8s: {}}").WorkloadAttestors;
         Assert.Equal(("/run/dbus/system_bus_socket", "/var/run/docker.sock", "/run/podman/podman.sock"), (config.SystemBus, config.Docker, config.Podman!.Socket));
         Assert.Empty(config.Podman.Users);
+        Assert.Equal(["/run/containerd/containerd.sock", "default"], [config.Containerd!.Socket, .. config.Containerd.Namespaces]);
         Assert.Equal(("https://127.0.0.1:10250/", "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"), (config.K8s!.Kubelet.ToString(), config.K8s.CaFile));
         Assert.Equal((TimeSpan.FromSeconds(30), true), (config.K8s.Patience, config.K8s.ContainerSelectors));
     }
@@ -36,6 +37,7 @@ public sealed class WorkloadAttestorsConfigTests
 
     [Theory]
     [InlineData("workloadAttestors: {dockr: {}}", "did you mean \"docker\"")]
+    [InlineData("workloadAttestors: {containerd: {namespaces: ['a b']}}", "names up to 16 namespaces")]
     [InlineData("workloadAttestors: {podman: {users: [mary]}}", "is not the number of a user")]
     [InlineData("workloadAttestors: {podman: {userSocket: /run/podman.sock}}", "has no {uid}")]
     [InlineData("workloadAttestors: {k8s: {kubelet: 'http://10.0.0.1:10255'}}", "http:// on a loopback address")]
