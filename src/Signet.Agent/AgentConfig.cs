@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using System.Net;
 using Signet.Agent.Attestation;
+using Signet.Agent.Attestation.Workload;
+using Signet.Agent.Attestation.Workload.Token;
 using Signet.Agent.Broker;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
@@ -22,6 +24,12 @@ public sealed record AgentConfig
 
     /// <summary>PEM file with the trust anchors to begin with; not needed any more after the first contact.</summary>
     public required string? BootstrapBundle { get; init; }
+
+    /// <summary>How workloads are looked at.</summary>
+    public WorkloadAttestorsConfig WorkloadAttestors { get; init; } = new();
+
+    /// <summary>Which signed tokens workloads may show.</summary>
+    public WorkloadTokenConfig WorkloadTokens { get; init; } = new();
 
     public required string DataDir { get; init; }
 
@@ -60,6 +68,8 @@ public sealed record AgentConfig
             var other => throw new InvalidOperationException($"unexpected {other}"),
         },
         Attestor = AttestorConfig.Read(root),
+        WorkloadAttestors = WorkloadAttestorsConfig.Read(root.Section("workloadAttestors")),
+        WorkloadTokens = WorkloadTokenConfig.Read(root.Section("workloadTokens")),
         BootstrapBundle = root.Section("bootstrap").FilePath("bundle"),
         DataDir = root.FilePath("dataDir", places.AgentState),
         Socket = root.UnixPath("socket", places.AgentSocket),

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Signet.Agent.Attestation.Workload;
+using Signet.Agent.Attestation.Workload.Token;
 using Signet.Agent.Delegation;
 using Signet.Agent.Identities;
 using Signet.Agent.Sds;
@@ -29,13 +30,15 @@ public sealed class AgentHost : IAsyncDisposable
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
     private readonly NodeSync _sync;
 
-    private AgentHost(AgentConfig config, IReadOnlyList<IDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, IReadOnlyList<WorkloadEndpoint> sockets, IReadOnlyList<BackgroundPart> loops, NodeSync sync)
+    private AgentHost(
+        AgentConfig config, IReadOnlyList<IDisposable> ownedLast, IReadOnlyList<IAsyncDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, IReadOnlyList<WorkloadEndpoint> sockets, IReadOnlyList<BackgroundPart> loops,
+        NodeSync sync)
     {
         Config = config;
         Readiness = readiness;
         Parts = [admin, .. loops, .. sockets];
-        _ownedLast = owned;
-        _owned = [.. sockets, .. loops, admin];
+        _ownedLast = ownedLast;
+        _owned = [.. sockets, .. loops, admin, .. owned];
         _sync = sync;
     }
 
@@ -71,19 +74,24 @@ public sealed class AgentHost : IAsyncDisposable
         var keeper = new IdentityKeeper(sync, server, cache, metrics, time, chance, logs.CreateLogger<IdentityKeeper>());
 
         // 3. To whom.
-        var attestor = new WorkloadAttestor(new UnixAttestor(), cache, logs.CreateLogger<WorkloadAttestor>());
+        var attestor = WorkloadAttestors.Build(config.WorkloadAttestors, cache, time, chance, logs.CreateLogger<WorkloadAttestor>());
         var subjects = new WorkloadSubjects(attestor, cache, clients, metrics, time, logs.CreateLogger<WorkloadSubjects>());
+        var workloadTokens = WorkloadTokens.Start(
+            config.WorkloadTokens,
+            () => [config.WorkloadTokens.Audience ?? config.TrustDomain.IdString, .. identity.Credential is { } own ? [own.Svid.Id.Uri] : Array.Empty<string>()],
+            time,
+            logs.CreateLogger<WorkloadTokens>());
         var tokens = new JwtCache(server.SignTokenAsync, () => cache.Current.View.Superseded, time, logs.CreateLogger<JwtCache>());
         var wits = new WitCache(server.SignWitsAsync, () => cache.Current.View.Superseded, time, logs.CreateLogger<WitCache>());
         var health = new GrpcHealthService();
-        var secrets = new SecretDiscovery(subjects, cache, time, logs);
+        var secrets = new SecretDiscovery(subjects, workloadTokens, cache, time, logs);
         var api = new WorkloadEndpoint(
             "Workload API",
             config.Socket,
             UnixSocketPath.EverybodyConnects,
             services => secrets.AddTo(services)
-                .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects, tokens, config.ServesWit ? wits : null, time)), WorkloadHeader.CheckAsync)
-                .Add(Applied.Descriptor, Applied.BindService(new AppliedService(subjects, clients)), WorkloadHeader.CheckAsync)
+                .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects, tokens, config.ServesWit ? wits : null, time)), subjects.AttestWithHeaderAsync)
+                .Add(Applied.Descriptor, Applied.BindService(new AppliedService(subjects, clients)), subjects.AttestWithHeaderAsync)
                 .Add(Explain.Descriptor, Explain.BindService(new ExplainService(attestor, cache, sync, keeper, svidKeys, NativeUser.EffectiveId(), time)))
                 .Add(Health.Descriptor, Health.BindService(health))
                 .AddReflection(),
@@ -95,7 +103,8 @@ public sealed class AgentHost : IAsyncDisposable
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness), .. secrets.RoutesAt(config.Metrics)], logs);
         return new AgentHost(
             config,
-            [server, metrics, secrets, collector, wits],
+            [server, metrics, secrets, collector, wits, attestor],
+            [workloadTokens],
             readiness,
             admin,
             [api, .. delegates],

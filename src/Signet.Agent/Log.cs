@@ -56,6 +56,12 @@ internal static partial class Log
     [LoggerMessage(3402, LogLevel.Warning, "connection of pid {Pid} closed: processes of user {Uid} have {Count} connections open already")]
     public static partial void TooManyConnections(this ILogger log, int pid, uint uid, int count);
 
+    [LoggerMessage(3710, LogLevel.Warning, "workload pid {Pid} brought a token that is refused: {Reason}")]
+    public static partial void WorkloadTokenRefused(this ILogger log, int pid, string reason);
+
+    [LoggerMessage(3711, LogLevel.Error, "keys of workload tokens in {File} refused, the last good ones stay: {Problem}")]
+    public static partial void WorkloadTokenKeysRefused(this ILogger log, string file, string problem);
+
     [LoggerMessage(3800, LogLevel.Warning, "{Count} WIT-SVIDs could not be signed, the valid ones stay in use: {Problem}")]
     public static partial void WitsNotSigned(this ILogger log, int count, string problem);
 }

@@ -47,8 +47,8 @@ public sealed class TestTrustDomain : IAsyncDisposable
     /// <summary>How much callers may do from the next start of the server on.</summary>
     public LimitsConfig Limits { get; set; } = new();
 
-    /// <summary>Changes the agent's configuration, at each of its starts from the next on.</summary>
-    internal Func<AgentConfig, AgentConfig> ConfigureAgent { get; set; } = config => config;
+    /// <summary>Changes the agent's configuration, at each of its starts from now on.</summary>
+    public Func<AgentConfig, AgentConfig> ConfigureAgent { get; set; } = config => config;
 
     public string Folder => _folder.Path;
 

@@ -29,6 +29,21 @@ public abstract record AttestorConfig
     /// <param name="AdvertisedPort">The port on which the server arrives there; null for the same.</param>
     public sealed record HttpChallenge(string HostName, string AgentName, IPEndPoint Listen, int? AdvertisedPort) : AttestorConfig;
 
+    /// <summary>By the certificate that OpenSSH has for this host.</summary>
+    /// <param name="Certificate">As <c>ssh_host_ed25519_key-cert.pub</c>.</param>
+    /// <param name="Key">As <c>ssh_host_ed25519_key</c>.</param>
+    public sealed record SshPop(string Certificate, string Key) : AttestorConfig;
+
+    /// <summary>By a certificate whose key lies in the node's TPM.</summary>
+    /// <param name="Certificate">PEM file; intermediates may follow in it.</param>
+    /// <param name="PublicKey">The public half of the key, as the TPM gave it out.</param>
+    /// <param name="PrivateKey">The private half, which only the TPM can open.</param>
+    /// <param name="Device">The TPM: a device, or <c>unix:PATH</c> for a software TPM.</param>
+    /// <param name="OwnerPassword">Of the owner's hierarchy.</param>
+    /// <param name="EndorsementPassword">Of the endorsement hierarchy.</param>
+    /// <param name="KeyPassword">Of the key.</param>
+    public sealed record TpmDevId(string Certificate, string PublicKey, string PrivateKey, string Device, Secret? OwnerPassword, Secret? EndorsementPassword, Secret? KeyPassword) : AttestorConfig;
+
     /// <summary>Reads the key <c>joinToken</c> and the section <c>attestor</c>, of which one may stand there.</summary>
     public static AttestorConfig Read(ConfigSection root)
     {
@@ -44,7 +59,7 @@ public abstract record AttestorConfig
             root.Problem("joinToken", "stands beside attestor, and a node has one way to prove itself; leave one of them out");
         }
 
-        return section.Choice<Func<ConfigSection, AttestorConfig>>("type", ReadJoinToken, ("joinToken", ReadJoinToken), ("x509pop", ReadX509Pop), ("k8sPsat", ReadK8sPsat), ("httpChallenge", ReadHttpChallenge))(section);
+        return section.Choice<Func<ConfigSection, AttestorConfig>>("type", ReadJoinToken, ("joinToken", ReadJoinToken), ("x509pop", ReadX509Pop), ("k8sPsat", ReadK8sPsat), ("httpChallenge", ReadHttpChallenge), ("sshpop", ReadSshPop), ("tpmDevid", ReadTpmDevId))(section);
     }
 
     internal INodeAttestor Build() => this switch
@@ -53,6 +68,8 @@ public abstract record AttestorConfig
         X509Pop byCertificate => new X509PopAttestor(byCertificate),
         K8sPsat byPod => new K8sPsatAttestor(byPod),
         HttpChallenge byHost => new HttpChallengeAttestor(byHost),
+        SshPop byHostKey => new SshPopAttestor(byHostKey),
+        TpmDevId byTpm => new TpmDevIdAttestor(byTpm),
         _ => throw new InvalidOperationException($"unexpected {this}"),
     };
 
@@ -63,6 +80,13 @@ public abstract record AttestorConfig
 
     private static K8sPsat ReadK8sPsat(ConfigSection section) =>
         new(section.RequiredText("cluster"), section.FilePath("tokenFile", "/var/run/secrets/tokens/spire-agent"));
+
+    private static SshPop ReadSshPop(ConfigSection section) =>
+        new(section.FilePath("certificate", "/etc/ssh/ssh_host_rsa_key-cert.pub"), section.FilePath("key", "/etc/ssh/ssh_host_rsa_key"));
+
+    private static TpmDevId ReadTpmDevId(ConfigSection section) => new(
+        section.RequiredFilePath("certificate"), section.RequiredFilePath("publicKey"), section.RequiredFilePath("privateKey"), section.Text("device", "/dev/tpmrm0"),
+        section.Secret("ownerPassword"), section.Secret("endorsementPassword"), section.Secret("keyPassword"));
 
     private static HttpChallenge ReadHttpChallenge(ConfigSection section)
     {

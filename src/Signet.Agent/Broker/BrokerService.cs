@@ -57,7 +57,7 @@ internal sealed class BrokerService(BrokerGate gate, WorkloadAttestor attestor, 
             throw new RpcException(new Status(StatusCode.InvalidArgument, problem));
         }
 
-        var target = Resolve(request.Reference, "JWT-SVIDs", context);
+        var target = await ResolveAsync(request.Reference, "JWT-SVIDs", context).ConfigureAwait(false);
         var matching = Now(target).Matching.Where(entry => wanted is null || entry.SpiffeId == wanted).ToList();
         if (matching.Count == 0)
         {
@@ -81,7 +81,7 @@ internal sealed class BrokerService(BrokerGate gate, WorkloadAttestor attestor, 
     private async Task FollowAsync<T>(WorkloadReference? reference, string what, Func<Entitlement, T?> make, IServerStreamWriter<T> responses, ServerCallContext context)
         where T : class, IMessage<T>
     {
-        var target = Resolve(reference, what, context);
+        var target = await ResolveAsync(reference, what, context).ConfigureAwait(false);
         T? sent = null;
         while (true)
         {
@@ -100,15 +100,15 @@ internal sealed class BrokerService(BrokerGate gate, WorkloadAttestor attestor, 
         }
     }
 
-    private DelegationTarget Resolve(WorkloadReference? reference, string what, ServerCallContext context)
+    private async Task<DelegationTarget> ResolveAsync(WorkloadReference? reference, string what, ServerCallContext context)
     {
-        var target = Target(reference);
+        var target = await TargetAsync(reference, context.CancellationToken).ConfigureAwait(false);
         var gets = string.Join(' ', Now(target).Matching.Select(entry => entry.SpiffeId.Uri));
         log.DelegateServed(gate.Admit(context).Uri, context.PeerCredential().Pid, what, target.ToString(), gets);
         return target;
     }
 
-    private DelegationTarget Target(WorkloadReference? reference)
+    private async Task<DelegationTarget> TargetAsync(WorkloadReference? reference, CancellationToken cancellationToken)
     {
         if (reference?.Reference is not { } any || !ProcessReferences.Contains(Any.GetTypeName(any.TypeUrl), StringComparer.Ordinal))
         {
@@ -132,7 +132,7 @@ internal sealed class BrokerService(BrokerGate gate, WorkloadAttestor attestor, 
 
         try
         {
-            return DelegationTarget.Of([], pid, attestor, cache, time);
+            return await DelegationTarget.OfAsync([], pid, attestor, cache, time, cancellationToken).ConfigureAwait(false);
         }
         catch (RpcException e) when (e.StatusCode == StatusCode.NotFound)
         {

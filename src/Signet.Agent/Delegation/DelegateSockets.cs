@@ -39,7 +39,7 @@ internal static class DelegateSockets
                 adminSocket,
                 mode,
                 services => services
-                    .Add(DelegatedIdentity.Descriptor, DelegatedIdentity.BindService(delegation))
+                    .Add(DelegatedIdentity.Descriptor, DelegatedIdentity.BindService(delegation), subjects.AttestAsync)
                     .Add(Debug.Descriptor, Debug.BindService(debug))
                     .Add(Health.Descriptor, Health.BindService(health))
                     .AddReflection(),

@@ -18,15 +18,15 @@ namespace Signet.Agent.Delegation;
 /// </summary>
 internal sealed class DelegatedIdentityService(Delegates delegates, WorkloadAttestor attestor, IdentityCache cache, JwtCache tokens, TimeProvider time, ILogger log) : DelegatedIdentity.DelegatedIdentityBase
 {
-    public override Task SubscribeToX509SVIDs(SubscribeToX509SVIDsRequest request, IServerStreamWriter<SubscribeToX509SVIDsResponse> responseStream, ServerCallContext context)
+    public override async Task SubscribeToX509SVIDs(SubscribeToX509SVIDsRequest request, IServerStreamWriter<SubscribeToX509SVIDsResponse> responseStream, ServerCallContext context)
     {
         var caller = delegates.Admit(context, "X509-SVIDs");
-        var target = DelegationTarget.Of(request.Selectors, request.Pid, attestor, cache, time);
+        var target = await DelegationTarget.OfAsync(request.Selectors, request.Pid, attestor, cache, time, context.CancellationToken).ConfigureAwait(false);
         Report(caller, "X509-SVIDs", target);
-        return caller.Subject.FollowAsync(
+        await caller.Subject.FollowAsync(
             entitlement => Fingerprint(Now(caller, target, entitlement)),
             entitlement => responseStream.WriteAsync(ToWire(Now(caller, target, entitlement)), context.CancellationToken),
-            context.CancellationToken);
+            context.CancellationToken).ConfigureAwait(false);
     }
 
     public override Task SubscribeToX509Bundles(SubscribeToX509BundlesRequest request, IServerStreamWriter<SubscribeToX509BundlesResponse> responseStream, ServerCallContext context)
@@ -59,7 +59,7 @@ internal sealed class DelegatedIdentityService(Delegates delegates, WorkloadAtte
         }
 
         var caller = delegates.Admit(context, "JWT-SVIDs");
-        var target = DelegationTarget.Of(request.Selectors, request.Pid, attestor, cache, time);
+        var target = await DelegationTarget.OfAsync(request.Selectors, request.Pid, attestor, cache, time, context.CancellationToken).ConfigureAwait(false);
         Report(caller, "JWT-SVIDs", target);
         var matching = Now(caller, target, caller.Subject.Now()).Matching;
         if (matching.Count == 0)

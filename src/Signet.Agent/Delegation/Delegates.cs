@@ -8,13 +8,13 @@ namespace Signet.Agent.Delegation;
 /// <summary>Who may act for other workloads of the node: processes that are attested and have one of the SPIFFE IDs that agent.yaml names.</summary>
 internal sealed class Delegates(WorkloadSubjects subjects, IReadOnlySet<SpiffeId> authorized, ILogger log)
 {
-    /// <summary>Attests the caller and lets it in.</summary>
+    /// <summary>Lets a caller in that the service's filter has attested.</summary>
     /// <param name="context">The call.</param>
     /// <param name="what">What it asks for, for the log.</param>
-    /// <exception cref="RpcException">PERMISSION_DENIED: it is no delegate. UNAVAILABLE: it could not be attested, or nothing is known yet.</exception>
+    /// <exception cref="RpcException">PERMISSION_DENIED: it is no delegate. UNAVAILABLE: nothing is known yet.</exception>
     public Delegate Admit(ServerCallContext context, string what)
     {
-        var subject = subjects.Attest(context);
+        var subject = subjects.Attested(context);
         try
         {
             return new Delegate(subject, authorized);

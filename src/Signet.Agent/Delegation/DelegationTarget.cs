@@ -26,7 +26,8 @@ internal sealed class DelegationTarget
     /// <exception cref="RpcException">
     /// INVALID_ARGUMENT: neither or both are given, or they can't be understood. NOT_FOUND: there is no such process. UNAVAILABLE: it can't be attested.
     /// </exception>
-    public static DelegationTarget Of(IReadOnlyCollection<Rpc.Wire.Spire.Types.Selector> selectors, int pid, WorkloadAttestor attestor, IdentityCache cache, TimeProvider time)
+    public static async Task<DelegationTarget> OfAsync(
+        IReadOnlyCollection<Rpc.Wire.Spire.Types.Selector> selectors, int pid, WorkloadAttestor attestor, IdentityCache cache, TimeProvider time, CancellationToken cancellationToken)
     {
         if (pid == 0 == (selectors.Count == 0))
         {
@@ -43,7 +44,7 @@ internal sealed class DelegationTarget
             throw Refused(StatusCode.NotFound, $"there is no process {pid} here");
         }
 
-        var verdict = attestor.Attest(pid, process.Uid, process.Gid);
+        var verdict = await attestor.AttestAsync(new WorkloadProcess(pid, process.Uid, process.Gid, process.IsSame), cancellationToken).ConfigureAwait(false);
         return !process.IsSame() ? throw Refused(StatusCode.NotFound, $"process {pid} has ended")
             : verdict.IsAttested ? new DelegationTarget(verdict.Selectors, process, cache, time)
             : throw Refused(StatusCode.Unavailable, "the process could not be attested");

@@ -56,8 +56,10 @@ internal sealed class SdsService(WorkloadSubjects subjects, SdsClients clients, 
 
     private (WorkloadSubject Subject, SdsClient Client, ClientSeat Seat) Open(ServerCallContext context, string protocol)
     {
+        // What a token may add comes with the first request, so that a process alone need not be entitled to anything where tokens count.
         var subject = subjects.Of(context);
-        var client = clients.Open(subject.Pid, subject.Peer.Uid, subject.Now().Matching[0].SpiffeId.Uri, protocol);
+        var id = world.Tokens.AreUsed ? "" : subject.Now().Matching[0].SpiffeId.Uri;
+        var client = clients.Open(subject.Pid, subject.Peer.Uid, id, protocol);
         return (subject, client, subject.Seat($"SDS client pid {subject.Pid}"));
     }
 

@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
+using Signet.Agent.Attestation.Workload.Token;
 using Signet.Agent.Identities;
 using Signet.Agent.Telemetry;
 using Signet.Agent.WorkloadApi;
@@ -10,7 +11,7 @@ using Signet.Rpc.Wire.Envoy.Core;
 namespace Signet.Agent.Sds;
 
 /// <summary>What every stream works with.</summary>
-internal sealed record SdsWorld(IdentityCache Cache, ForeignFiles Files, SdsMetrics Metrics, TimeProvider Time, ILogger Log);
+internal sealed record SdsWorld(IdentityCache Cache, WorkloadTokens Tokens, ForeignFiles Files, SdsMetrics Metrics, TimeProvider Time, ILogger Log);
 
 /// <summary>
 /// One SDS stream: takes what the client says, and tells it what it asked for and each change. To a client that does not answer, changes are told at most
@@ -30,7 +31,7 @@ internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TRes
     public const int MaxFiles = 32;
 
     private readonly Dictionary<string, FileSecret> _files = new(StringComparer.Ordinal);
-    private readonly WorkloadSubject _subject = process;
+    private WorkloadSubject _subject = process;
     private readonly FileReader _reader = new(process.Pid, process.Peer.Uid, process.Peer.Gid, process.Groups);
     private ValidatorStyle _style;
     private long? _filesReadAt;
@@ -61,7 +62,7 @@ internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TRes
             }
 
             using var woken = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-            await Task.WhenAny(readable, world.Cache.Changes.WaitAsync(seen, woken.Token), Task.Delay(rest, world.Time, woken.Token)).ConfigureAwait(false);
+            await Task.WhenAny(readable, world.Cache.Changes.WaitAsync(seen, woken.Token), Task.Delay(rest, world.Time, woken.Token), _subject.ExpiredAsync(woken.Token)).ConfigureAwait(false);
             await woken.CancelAsync().ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
         }
@@ -115,9 +116,13 @@ internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TRes
         }
     }
 
-    /// <summary>Takes in what a client says of itself. It never counts for more than how it wants to be served.</summary>
+    /// <summary>
+    /// Takes in what a client says of itself. It counts for no more than how it wants to be served, but for what its token proves; files are read with what the
+    /// process is, whatever the token says.
+    /// </summary>
     private void Introduce(Node node)
     {
+        _subject = world.Tokens.Join(process, node.Metadata);
         _style = ValidatorStyles.Of(node);
         var version = node.UserAgentBuildVersion?.Version is { } built ? $"{built.MajorNumber}.{built.MinorNumber}.{built.Patch}" : node.UserAgentVersion;
         client.Introduced(node.Id, $"{node.UserAgentName} {version}".Trim());

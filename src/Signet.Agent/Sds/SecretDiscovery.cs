@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
+using Signet.Agent.Attestation.Workload.Token;
 using Signet.Agent.Identities;
 using Signet.Agent.Telemetry;
 using Signet.Agent.WorkloadApi;
@@ -16,19 +17,20 @@ internal sealed class SecretDiscovery : IDisposable
     private readonly SdsMetrics _metrics;
     private readonly SdsService _service;
     private readonly SdsClients _clients;
+    private readonly WorkloadSubjects _subjects;
 
-    public SecretDiscovery(WorkloadSubjects subjects, IdentityCache cache, TimeProvider time, ILoggerFactory logs)
+    public SecretDiscovery(WorkloadSubjects subjects, WorkloadTokens tokens, IdentityCache cache, TimeProvider time, ILoggerFactory logs)
     {
         var clients = new SdsClients(time);
         _metrics = new SdsMetrics(clients);
-        _service = new SdsService(subjects, clients, new SdsWorld(cache, new ForeignFiles(time), _metrics, time, logs.CreateLogger<SdsService>()));
-        _clients = clients;
+        _service = new SdsService(subjects, clients, new SdsWorld(cache, tokens, new ForeignFiles(time), _metrics, time, logs.CreateLogger<SdsService>()));
+        (_clients, _subjects) = (clients, subjects);
     }
 
     /// <inheritdoc cref="SdsClientsRoute.At"/>
     public IReadOnlyList<AdminRoute> RoutesAt(IPEndPoint listen) => SdsClientsRoute.At(listen, _clients);
 
-    public GrpcServices AddTo(GrpcServices services) => services.Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(_service));
+    public GrpcServices AddTo(GrpcServices services) => services.Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(_service), _subjects.AttestAsync);
 
     public void Dispose() => _metrics.Dispose();
 }

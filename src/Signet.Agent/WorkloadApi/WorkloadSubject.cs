@@ -18,8 +18,18 @@ internal sealed record Entitlement(IReadOnlyList<RegistrationEntry> Matching, IR
 /// <summary>
 /// One attested caller and its standing: what it may have now, and again after each change, for as long as the process lives.
 /// </summary>
-internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector> selectors, IdentityCache cache, ClientLedger clients, TimeProvider time)
+/// <param name="peer">The process.</param>
+/// <param name="selectors">What is known of it.</param>
+/// <param name="until">When the first of what is known ceases to be true; the end of time when nothing does.</param>
+/// <param name="isCovered">Whether entries still ask about nothing else than what was looked for.</param>
+/// <param name="cache">What there is to have.</param>
+/// <param name="clients">Where its streams have their seats.</param>
+/// <param name="time">The clock.</param>
+internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector> selectors, DateTimeOffset until, Func<bool> isCovered, IdentityCache cache, ClientLedger clients, TimeProvider time)
 {
+    /// <summary>So that a clock that is set forward does not hold an expiry up for long.</summary>
+    private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);
+
     public int Pid => peer.Pid;
 
     /// <summary>The process that connected.</summary>
@@ -35,8 +45,20 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
             .Select(selector => uint.Parse(selector.Value.AsSpan(UnixAttestor.SupplementaryGroup.Length), CultureInfo.InvariantCulture)),
     ];
 
+    /// <summary>Completes when <see cref="Now"/> begins to refuse because of the time; whoever keeps a stream open asks again then.</summary>
+    public Task ExpiredAsync(CancellationToken cancellationToken)
+    {
+        var left = until - time.GetUtcNow();
+        return Task.Delay(left > TimeSpan.Zero && left < LongestWait ? left : LongestWait, time, cancellationToken);
+    }
+
+    /// <summary>The same caller, of which more is known until a moment.</summary>
+    public WorkloadSubject With(IEnumerable<Selector> more, DateTimeOffset untilThen) =>
+        new(peer, selectors.Concat(more).ToHashSet(), untilThen < until ? untilThen : until, isCovered, cache, clients, time);
+
     /// <summary>What the caller may have now.</summary>
-    /// <exception cref="RpcException">PERMISSION_DENIED: the process has ended, or no entry fits it. UNAVAILABLE: nothing is known yet.</exception>
+    /// <exception cref="RpcException">PERMISSION_DENIED: the process has ended, its token has expired, or no entry fits it. UNAVAILABLE: nothing is known yet, or not all that
+    /// entries ask about.</exception>
     public Entitlement Now()
     {
         if (!peer.IsAlive())
@@ -45,6 +67,16 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
         }
 
         var (snapshot, now) = (cache.Current, time.GetUtcNow());
+        if (now >= until)
+        {
+            throw new RpcException(new Status(StatusCode.PermissionDenied, "the workload token has expired; connect again with a new one"));
+        }
+
+        if (!isCovered())
+        {
+            throw new RpcException(new Status(StatusCode.Unavailable, "entries ask about something new; call again, to be looked at for that too"));
+        }
+
         if (snapshot.View.Revision == 0)
         {
             // Knowing nothing yet is no reason to take an identity away: whoever holds one goes on using it.
@@ -105,32 +137,47 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
     }
 }
 
-/// <summary>Attests whoever calls.</summary>
+/// <summary>Attests whoever calls: <see cref="AttestAsync"/> runs before each call of a service, which then finds out by <see cref="Of"/> who calls it.</summary>
 internal sealed class WorkloadSubjects(WorkloadAttestor attestor, IdentityCache cache, ClientLedger clients, AgentMetrics metrics, TimeProvider time, ILogger<WorkloadSubjects> log)
 {
-    /// <summary>Attests the caller, counts it and tells what it gets.</summary>
-    /// <exception cref="RpcException">UNAVAILABLE: the caller could not be attested.</exception>
-    public WorkloadSubject Of(ServerCallContext context)
-    {
-        var subject = Attest(context);
-        Report(subject);
-        return subject;
-    }
+    private static readonly object Key = new();
 
-    /// <summary>Attests the caller.</summary>
+    /// <summary>Attests the caller. The filter of every service that asks for it.</summary>
     /// <exception cref="RpcException">UNAVAILABLE: the caller could not be attested.</exception>
-    public WorkloadSubject Attest(ServerCallContext context)
+    public async ValueTask AttestAsync(ServerCallContext context)
     {
         var peer = context.PeerCredential();
-        var verdict = attestor.Attest(peer);
+        var verdict = await attestor.AttestAsync(peer, context.CancellationToken).ConfigureAwait(false);
         if (!verdict.IsAttested)
         {
             metrics.Attested("failed");
             throw new RpcException(new Status(StatusCode.Unavailable, "the calling process could not be attested"));
         }
 
-        return new WorkloadSubject(peer, verdict.Selectors, cache, clients, time);
+        context.UserState[Key] = new WorkloadSubject(peer, verdict.Selectors, DateTimeOffset.MaxValue, () => attestor.Covers(verdict), cache, clients, time);
     }
+
+    /// <summary>The filter of the services whose callers must show the header of the Workload API as well.</summary>
+    /// <inheritdoc cref="WorkloadHeader.CheckAsync"/>
+    /// <inheritdoc cref="AttestAsync"/>
+    public async ValueTask AttestWithHeaderAsync(ServerCallContext context)
+    {
+        await WorkloadHeader.CheckAsync(context).ConfigureAwait(false);
+        await AttestAsync(context).ConfigureAwait(false);
+    }
+
+    /// <summary>The caller; counted, and what it gets told to the log.</summary>
+    public WorkloadSubject Of(ServerCallContext context)
+    {
+        var subject = Attested(context);
+        Report(subject);
+        return subject;
+    }
+
+    /// <summary>The caller.</summary>
+    /// <exception cref="InvalidOperationException">The service was added without the filter.</exception>
+    public WorkloadSubject Attested(ServerCallContext context) =>
+        context.UserState.TryGetValue(Key, out var subject) ? (WorkloadSubject)subject : throw new InvalidOperationException($"{context.Method} is served without attesting its callers");
 
     private void Report(WorkloadSubject subject)
     {

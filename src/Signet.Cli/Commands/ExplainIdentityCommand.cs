@@ -75,6 +75,7 @@ internal static class ExplainIdentityCommand
             remarks.Add($"the process could not be attested, so it gets nothing: {response.AttestationProblem}");
         }
 
+        remarks.AddRange(response.Notes);
         if (response.ServerProblem.Length > 0)
         {
             remarks.Add($"the agent is not in touch with its server: {response.ServerProblem}");

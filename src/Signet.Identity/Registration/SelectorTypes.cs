@@ -18,21 +18,23 @@ public static class SelectorTypes
         ["unix"] = ["uid", "user", "gid", "group", "supplementary_gid", "supplementary_group", "path", "sha256"],
         ["systemd"] = ["id", "fragment_path"],
         ["docker"] = ["label", "env", "image_id", "image_config_digest", "image-signature"],
+        ["containerd"] = ["namespace", "image", "label"],
         ["k8s"] =
         [
             "ns", "ns-label", "sa", "container-name", "container-image", "node-name", "pod-label", "pod-owner", "pod-owner-uid", "pod-uid", "pod-name", "pod-image", "pod-image-count",
             "pod-init-image", "pod-init-image-count", "image-signature", "sigstore-validation", "image-attestations",
         ],
         ["slurm"] = ["jobid", "user", "uid", "gid"],
+        ["token"] = [Anything],
         ["windows"] = ["user_sid", "user_name", "group_sid", "group_name", "path", "sha256"],
 
         // Of nodes.
         ["spiffe_id"] = [Anything],
         ["join_token"] = [Anything],
         ["x509pop"] = ["subject", "ca", "san", "serialnumber"],
-        ["sshpop"] = [Anything],
+        ["sshpop"] = ["hostname", "key_id", "ca"],
         ["http_challenge"] = ["hostname"],
-        ["tpm_devid"] = ["subject", "issuer", "ca", "certificate", "fingerprint", "san"],
+        ["tpm_devid"] = ["subject", "issuer", "ca"],
         ["k8s_psat"] = ["cluster", "agent_ns", "agent_sa", "agent_pod_name", "agent_pod_uid", "agent_pod_label", "agent_node_name", "agent_node_uid", "agent_node_label", "agent_node_ip"],
         ["aws_iid"] = [Anything],
         ["azure_imds"] = [Anything],

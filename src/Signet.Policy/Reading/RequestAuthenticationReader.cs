@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
+using Signet.Identity.Jose;
 using Signet.Identity.Spiffe;
-using Signet.Policy.Jwt;
 using Signet.Policy.Objects;
 using Signet.Policy.Yaml;
 

@@ -4,8 +4,8 @@ using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Signet.Hosting;
+using Signet.Identity.Jose;
 using Signet.Identity.Spiffe;
-using Signet.Policy.Jwt;
 
 namespace Signet.Proxy.Authorization;
 

@@ -1,5 +1,5 @@
 using Signet.Hosting;
-using Signet.Policy.Jwt;
+using Signet.Identity.Jose;
 
 namespace Signet.Proxy.Authorization;
 

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using Microsoft.Extensions.Logging;
 using Signet.Client;
+using Signet.Identity.Jose;
 using Signet.Policy.Jwt;
 using Signet.Policy.Objects;
 using Signet.Proxy.Telemetry;

@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Signet.Hosting.Grpc;
+using Signet.Hosting.Limits;
 using Signet.Server.Access;
 using Signet.Server.Audit;
 using Signet.Server.Limits;

@@ -1,3 +1,5 @@
+using Signet.Hosting.Files;
+using Signet.Hosting.Http;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
 using Signet.Rpc.Wire.Attestation;
@@ -31,7 +33,7 @@ internal sealed class K8sPsatAttestor(TrustDomain trustDomain, IReadOnlyDictiona
         {
             return await JudgeAsync(shown, cluster, cancellationToken).ConfigureAwait(false);
         }
-        catch (KubernetesException e)
+        catch (Exception e) when (e is JsonApiException or PlaceException)
         {
             return NodeVerdict.Unavailable($"cluster {shown.Cluster}: {e.Message}", CannotAsk);
         }

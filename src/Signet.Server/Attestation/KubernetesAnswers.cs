@@ -1,8 +1,5 @@
 namespace Signet.Server.Attestation;
 
-/// <summary>A cluster cannot be asked, or answers what nobody understands; the message says which.</summary>
-internal sealed class KubernetesException(string message) : Exception(message);
-
 /// <summary>What a cluster says of a token.</summary>
 /// <param name="IsAuthenticated">Whether the cluster accepts it.</param>
 /// <param name="Problem">Why not.</param>

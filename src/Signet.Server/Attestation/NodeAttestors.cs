@@ -29,6 +29,22 @@ internal sealed class NodeAttestors : IAsyncDisposable
             attestors._all.Add(new X509PopAttestor(trustDomain, x509Pop, () => authorities.Current, time));
         }
 
+        if (config.SshPop is { } sshPop)
+        {
+            var authorities = FollowedSshAuthorities.Start(sshPop, time, logs.CreateLogger<NodeAttestors>());
+            attestors._watches.Add(authorities);
+            attestors._all.Add(new SshPopAttestor(trustDomain, sshPop, () => authorities.Current, time));
+        }
+
+        if (config.TpmDevId is { } tpmDevId)
+        {
+            var devices = FollowedAuthorities.Start(tpmDevId.DevIdCaBundles, time, logs.CreateLogger<NodeAttestors>());
+            attestors._watches.Add(devices);
+            var makers = FollowedAuthorities.Start(tpmDevId.EndorsementCaBundles, time, logs.CreateLogger<NodeAttestors>());
+            attestors._watches.Add(makers);
+            attestors._all.Add(new TpmDevIdAttestor(trustDomain, () => devices.Current, () => makers.Current, time));
+        }
+
         if (config.HttpChallenge is { } httpChallenge)
         {
             var fetcher = new ChallengeFetcher(httpChallenge.AllowedNetworks, Dns.GetHostAddressesAsync, time);

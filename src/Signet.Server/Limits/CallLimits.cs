@@ -1,3 +1,4 @@
+using Signet.Hosting.Limits;
 using Signet.Identity.Spiffe;
 using Signet.Server.Access;
 

@@ -1,4 +1,5 @@
 using Signet.Hosting.Configuration;
+using Signet.Hosting.Limits;
 
 namespace Signet.Server.Limits;
 

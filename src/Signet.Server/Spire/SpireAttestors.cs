@@ -25,12 +25,50 @@ internal static partial class SpireAttestors
                 return config with { K8sPsat = ReadClusters(plugin) };
             case "http_challenge" when ReadHttpChallenge(plugin) is { } httpChallenge:
                 return config with { HttpChallenge = httpChallenge };
+            case "sshpop":
+                return config with { SshPop = ReadSshPop(plugin) };
+            case "tpm_devid":
+                return config with { TpmDevId = new TpmDevIdConfig { DevIdCaBundles = RequiredFile(plugin, "devid_ca_path"), EndorsementCaBundles = RequiredFile(plugin, "endorsement_ca_path") } };
             case "x509pop" or "http_challenge":
                 return config;
             default:
                 plugin.Warn("agents can't attest like this here and are refused; see docs/reference/attestation.md for how they can");
                 return config;
         }
+    }
+
+    private static SshPopConfig ReadSshPop(SpirePlugin plugin)
+    {
+        var data = plugin.Data;
+        var config = new SshPopConfig
+        {
+            Authorities = SshPopConfig.ReadKeys(data, "cert_authorities"),
+            AuthorityFiles = data.FilePath("cert_authorities_path") is { } path ? [path] : [],
+            CanonicalDomain = data.Text("canonical_domain"),
+        };
+        if (data.Text("agent_path_template") is { } template)
+        {
+            config = config with { AgentName = Translate(template) };
+        }
+
+        if (data.Flag("verify_client_ip", false))
+        {
+            data.Warn("verify_client_ip", "certificates with critical options, source-address among them, are refused whoever shows them");
+        }
+
+        config.Check(data, "cert_authorities", "agent_path_template");
+        return config;
+    }
+
+    private static IReadOnlyList<string> RequiredFile(SpirePlugin plugin, string key)
+    {
+        if (plugin.Data.FilePath(key) is { } path)
+        {
+            return [path];
+        }
+
+        plugin.Data.Problem(key, "is missing; name the PEM file whose authorities are believed");
+        return [];
     }
 
     private static X509PopConfig? ReadX509Pop(SpirePlugin plugin)
@@ -65,6 +103,8 @@ internal static partial class SpireAttestors
         "Fingerprint" => "{fingerprint}",
         "SerialNumberHex" => "{serialNumber}",
         "Subject.CommonName" => "{commonName}",
+        "KeyId" => "{keyId}",
+        "Hostname" => "{hostname}",
         _ => "{}",
     });
 
@@ -134,7 +174,7 @@ internal static partial class SpireAttestors
         return config;
     }
 
-    [GeneratedRegex(@"^/?(\{\{\s*\.PluginName\s*\}\}|x509pop)/")]
+    [GeneratedRegex(@"^/?(\{\{\s*\.PluginName\s*\}\}|x509pop|sshpop)/")]
     private static partial Regex PluginName();
 
     [GeneratedRegex(@"\{\{\s*\.([A-Za-z.]+)\s*\}\}")]

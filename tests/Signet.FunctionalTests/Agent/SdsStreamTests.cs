@@ -138,7 +138,7 @@ public sealed class SdsStreamTests : IDisposable
 
     private async Task Run()
     {
-        var subject = new WorkloadSubject(_peer, new HashSet<Selector> { Me }, _cache, _ledger, _time);
+        var subject = new WorkloadSubject(_peer, new HashSet<Selector> { Me }, DateTimeOffset.MaxValue, () => true, _cache, _ledger, _time);
         using var client = _clients.Open(subject.Pid, 0, "spiffe://example.org/web", "sotw");
         using var seat = subject.Seat("test");
         var world = new SdsWorld(_cache, new ForeignFiles(_time), _metrics, _time, NullLogger.Instance);

@@ -1,8 +1,10 @@
 using System.Net;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
 using Signet.Agent.Attestation;
 using Signet.Identity.X509;
+using Signet.Rpc.Wire.Attestation.Ssh;
 using Signet.Server.Attestation;
 using Signet.Server.Storage.Sqlite;
 using Signet.Testing;
@@ -172,6 +174,33 @@ public sealed class K8sPsatExam : NodeAttestorExam
         _api!.Dispose();
         await _cluster!.DisposeAsync();
         await base.DisposeAsync();
+    }
+}
+
+public sealed class SshPopExam : NodeAttestorExam
+{
+    public override ValueTask InitializeAsync()
+    {
+        using var authority = Ed25519Key.Generate();
+        using var host = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var by = new SshWriter().Text("ssh-ed25519").Bytes(authority.PublicBytes.Span).ToArray();
+        var q = host.ExportParameters(includePrivateParameters: false).Q;
+        byte[] forEver = [0, 0, 0, 0, 0, 0, 0, 0, .. Enumerable.Repeat((byte)0xff, 8)];
+        byte[] signed =
+        [
+            .. new SshWriter().Text("ecdsa-sha2-nistp256-cert-v01@openssh.com").Bytes(new byte[32]).Text("nistp256").Bytes([4, .. q.X!, .. q.Y!]).ToArray(),
+            0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 2,
+            .. new SshWriter().Text("key-1").Bytes(new SshWriter().Text("node-1").ToArray()).ToArray(),
+            .. forEver,
+            .. new SshWriter().Bytes([]).Bytes([]).Bytes([]).Bytes(by).ToArray(),
+        ];
+        byte[] certificate = [.. signed, .. new SshWriter().Bytes(new SshWriter().Text("ssh-ed25519").Bytes(authority.Sign(signed)).ToArray()).ToArray()];
+        File.WriteAllText(Files.File("host-cert.pub"), $"ecdsa-sha2-nistp256-cert-v01@openssh.com {Convert.ToBase64String(certificate)} host\n");
+        File.WriteAllText(Files.File("host"), Pem.EncodePrivateKey(host));
+        Assert.True(SshPublicKey.TryRead(by, out var believed, out var problem), problem);
+        Server = new Signet.Server.Attestation.SshPopAttestor(TestTrustDomain.Name, new SshPopConfig(), () => [believed], TimeProvider.System);
+        Node = new Signet.Agent.Attestation.SshPopAttestor(new(Files.File("host-cert.pub"), Files.File("host")));
+        return ValueTask.CompletedTask;
     }
 }
 

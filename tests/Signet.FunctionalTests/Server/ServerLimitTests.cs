@@ -1,12 +1,13 @@
+using BundleApi = Signet.Rpc.Wire.Spire.Server.Bundle.Bundle;
+using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
 using Grpc.Core;
 using Signet.Client.Tls;
+using Signet.Hosting.Limits;
 using Signet.Rpc;
 using Signet.Rpc.Wire.Spire.Server.Bundle;
 using Signet.Rpc.Wire.Spire.Server.Entry;
 using Signet.Server.Limits;
 using Signet.Testing;
-using BundleApi = Signet.Rpc.Wire.Spire.Server.Bundle.Bundle;
-using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
 
 namespace Signet.FunctionalTests.Server;
 

@@ -1,21 +1,20 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Security.Cryptography;
+using Signet.Hosting.Files;
 using Signet.Identity.Registration;
 
 namespace Signet.Agent.Attestation.Workload;
 
-/// <summary>What can be said of a local process: its selectors, or why nothing can be said.</summary>
-internal sealed record WorkloadVerdict(IReadOnlySet<Selector> Selectors, string Problem)
-{
-    public bool IsAttested => Problem.Length == 0;
-}
-
 /// <summary>
-/// Finds the facts about a local process that its credentials and <c>/proc</c> tell: <c>unix:uid</c>, <c>gid</c>, <c>user</c>,
-/// <c>group</c>, <c>supplementary_gid</c>, <c>path</c>, <c>sha256</c>. Whether the process behind the number is still the one that connected is for
-/// the caller to check after this returns.
+/// Finds the facts about a local process that its credentials and <c>/proc</c> tell: <c>unix:uid</c>, <c>gid</c>, <c>user</c>, <c>group</c>,
+/// <c>supplementary_gid</c>, <c>supplementary_group</c>, <c>path</c>, <c>sha256</c>.
 /// </summary>
-internal sealed class UnixAttestor(string procFolder = "/proc", string passwdFile = "/etc/passwd", string groupFile = "/etc/group")
+/// <param name="proc">Where processes are shown.</param>
+/// <param name="users">The names of users.</param>
+/// <param name="groups">The names of groups.</param>
+/// <param name="wantsDigest">Whether anybody asks for digests of programs; they are costly.</param>
+internal sealed class UnixAttestor(ProcFolder proc, AccountNames users, AccountNames groups, Func<bool> wantsDigest) : IWorkloadAttestor, IDisposable
 {
     public const string Type = "unix";
 
@@ -28,86 +27,127 @@ internal sealed class UnixAttestor(string procFolder = "/proc", string passwdFil
     /// <summary>Room for the 65,536 supplementary groups that the kernel allows.</summary>
     private const int MaxStatusBytes = 1024 * 1024;
 
-    private readonly Lock _hashing = new();
+    /// <summary>How many programs' digests are remembered.</summary>
+    private const int MaxDigests = 1024;
 
-    /// <param name="pid">The process, in the agent's own process namespace.</param>
-    /// <param name="uid">Its user at the moment of connecting.</param>
-    /// <param name="gid">Its group at the moment of connecting.</param>
-    /// <param name="wanted">The selectors that entries ask about; what nobody asks for is not computed when it is costly.</param>
-    public WorkloadVerdict Attest(int pid, uint uid, uint gid, IReadOnlySet<string> wanted)
+    /// <summary>What the kernel appends to the name of a program whose file was removed or replaced. Only who may write beside a file can make one that is really called so.</summary>
+    private const string Removed = " (deleted)";
+
+    private readonly ConcurrentDictionary<FileStamp, string> _digests = new();
+    private readonly SemaphoreSlim _hashing = new(1, 1);
+
+    public string Name => Type;
+
+    public async Task<WorkloadVerdict> AttestAsync(WorkloadProcess process, CancellationToken cancellationToken)
     {
-        var found = new HashSet<Selector>
-        {
-            Of("uid", Text(uid)),
-            Of("gid", Text(gid)),
-        };
+        var found = new HashSet<Selector> { Of("uid", process.Uid), Of("gid", process.Gid) };
+        var notes = new List<string>();
         try
         {
-            AddName(found, "user", passwdFile, uid);
-            AddName(found, "group", groupFile, gid);
-            foreach (var supplementary in SupplementaryGroups(pid))
+            // 1. As whom does it run?
+            var status = proc.Read(process.Pid, "status", MaxStatusBytes).Split('\n');
+            if (Field(status, "Uid:")?.ElementAtOrDefault(1) != process.Uid || Field(status, "Gid:")?.ElementAtOrDefault(1) != process.Gid)
             {
-                found.Add(Of("supplementary_gid", Text(supplementary)));
+                return WorkloadVerdict.Failed("it runs as another user or group than it connected as; it may connect again");
             }
 
-            var link = Path.Combine(procFolder, Text((uint)pid), "exe");
-            if (File.ResolveLinkTarget(link, returnFinalTarget: false) is { } program)
+            AddName(found, "user", users, process.Uid);
+            AddName(found, "group", groups, process.Gid);
+            foreach (var group in Field(status, "Groups:") ?? [])
             {
-                found.Add(Of("path", program.FullName));
+                found.Add(Of("supplementary_gid", group));
+                AddName(found, "supplementary_group", groups, group);
             }
 
-            if (wanted.Contains("sha256"))
+            // 2. What does it run? Through /proc it is the running program, whatever has become of its file.
+            var program = proc.PathOf(process.Pid, "exe");
+            var stamp = FileStamp.Of(program);
+            if (proc.Link(process.Pid, "exe") is not { } link || stamp is null)
             {
-                // Opened through /proc, so that it is the running program even after its file was replaced or removed. One at a time, so
-                // that callers with large programs cannot take all processors.
-                using var file = File.OpenRead(link);
-                lock (_hashing)
-                {
-                    if (file.Length <= MaxHashedBytes)
-                    {
-                        found.Add(Of("sha256", Convert.ToHexStringLower(SHA256.HashData(file))));
-                    }
-                }
+                return WorkloadVerdict.Failed($"{program} cannot be read; the agent needs the right to look at others' processes (CAP_SYS_PTRACE), and the process must still run");
             }
+
+            if (proc.OwnLink("ns/user") is not { } own || proc.Link(process.Pid, "ns/user") == own)
+            {
+                found.Add(new Selector(Type, "path:" + (link.EndsWith(Removed, StringComparison.Ordinal) ? link[..^Removed.Length] : link)));
+            }
+            else
+            {
+                // There, anybody may lay out folders as they like.
+                notes.Add("it gets no unix:path, because it runs in a user namespace of its own, where every path is its user's choice");
+            }
+
+            if (wantsDigest() && await DigestAsync(program, stamp.Value, cancellationToken).ConfigureAwait(false) is { } digest)
+            {
+                found.Add(new Selector(Type, $"sha256:{digest}"));
+            }
+
+            return FileStamp.Of(program) == stamp
+                ? new WorkloadVerdict(found, "") { Notes = notes }
+                : WorkloadVerdict.Failed("it began to run another program while it was looked at; it may connect again");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return new WorkloadVerdict(found, $"its entry under {procFolder} cannot be read: {e.Message}");
+            return WorkloadVerdict.Failed($"{proc.PathOf(process.Pid, "")} cannot be read: {e.Message}");
         }
-
-        return new WorkloadVerdict(found, "");
     }
 
-    private List<uint> SupplementaryGroups(int pid)
+    public void Dispose() => _hashing.Dispose();
+
+    // One at a time, so that callers with large programs cannot take all processors; and each program once, for as long as it is the same file.
+    private async Task<string?> DigestAsync(string program, FileStamp stamp, CancellationToken cancellationToken)
     {
-        using var status = new StreamReader(Path.Combine(procFolder, Text((uint)pid), "status"));
-        var buffer = new char[MaxStatusBytes];
-        var read = status.ReadBlock(buffer);
-        var groups = new List<uint>();
-        foreach (var line in new string(buffer, 0, read).Split('\n').Where(line => line.StartsWith("Groups:", StringComparison.Ordinal)))
+        if (_digests.TryGetValue(stamp, out var known))
         {
-            groups.AddRange(line["Groups:".Length..].Split(' ', '\t').Where(word => word.Length > 0).Select(word => uint.Parse(word, CultureInfo.InvariantCulture)));
+            return known;
         }
 
-        return groups;
+        await _hashing.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (_digests.TryGetValue(stamp, out known))
+            {
+                return known;
+            }
+
+            var file = File.OpenRead(program);
+            await using var closed = file.ConfigureAwait(false);
+            if (file.Length > MaxHashedBytes)
+            {
+                return null;
+            }
+
+            var digest = Convert.ToHexStringLower(await SHA256.HashDataAsync(file, cancellationToken).ConfigureAwait(false));
+            if (FileStamp.Of(program) == stamp)
+            {
+                if (_digests.Count >= MaxDigests)
+                {
+                    _digests.Clear();
+                }
+
+                _digests[stamp] = digest;
+            }
+
+            return digest;
+        }
+        finally
+        {
+            _hashing.Release();
+        }
     }
 
-    // The first field is the name, the third the number, in both files (passwd(5), group(5)).
-    private static void AddName(HashSet<Selector> found, string key, string file, uint number)
+    // Real, effective, saved and file system's for users and groups; all there are for supplementary groups (proc_pid_status(5)).
+    private static uint[]? Field(string[] status, string name) => status.FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal)) is { } line
+        ? [.. line[name.Length..].Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries).Select(word => uint.Parse(word, CultureInfo.InvariantCulture))]
+        : null;
+
+    private static void AddName(HashSet<Selector> found, string key, AccountNames names, uint number)
     {
-        if (!File.Exists(file))
+        if (names.NameOf(number) is { } name)
         {
-            return;
-        }
-
-        var name = File.ReadLines(file).Select(line => line.Split(':')).FirstOrDefault(fields => fields.Length > 2 && fields[2] == Text(number));
-        if (name is { } known && known[0].Length > 0)
-        {
-            found.Add(Of(key, known[0]));
+            found.Add(new Selector(Type, $"{key}:{name}"));
         }
     }
 
-    private static Selector Of(string key, string value) => new(Type, $"{key}:{value}");
-
-    private static string Text(uint number) => number.ToString(CultureInfo.InvariantCulture);
+    private static Selector Of(string key, uint number) => new(Type, string.Create(CultureInfo.InvariantCulture, $"{key}:{number}"));
 }

@@ -26,6 +26,21 @@ public sealed class AttestorConfigTests
         Assert.Equal(new AttestorConfig.K8sPsat("demo", "/var/run/secrets/tokens/spire-agent"), Read("attestor: {type: k8sPsat, cluster: demo}"));
 
     [Fact]
+    public void A_host_of_SSH_has_its_files_where_OpenSSH_puts_them()
+    {
+        Assert.Equal(new AttestorConfig.SshPop("/etc/ssh/ssh_host_rsa_key-cert.pub", "/etc/ssh/ssh_host_rsa_key"), Read("attestor: {type: sshpop}"));
+        Assert.Equal(new AttestorConfig.SshPop("/etc/signet/host-cert.pub", "/etc/signet/host"), Read("attestor: {type: sshpop, certificate: host-cert.pub, key: host}"));
+    }
+
+    [Fact]
+    public void A_TPM_is_the_one_that_the_kernel_shares_out()
+    {
+        var config = Assert.IsType<AttestorConfig.TpmDevId>(Read("attestor: {type: tpmDevid, certificate: d.pem, publicKey: d.pub, privateKey: d.priv, keyPassword: 'env:KEY'}"));
+        Assert.Equal(("/etc/signet/d.pem", "/etc/signet/d.pub", "/etc/signet/d.priv", "/dev/tpmrm0"), (config.Certificate, config.PublicKey, config.PrivateKey, config.Device));
+        Assert.Equal("secret", config.KeyPassword!.Reveal());
+    }
+
+    [Fact]
     public void A_host_answers_on_port_80_unless_something_in_between_leads_elsewhere()
     {
         var config = Assert.IsType<AttestorConfig.HttpChallenge>(Read("attestor: {type: httpChallenge, hostName: node-1.example.org}"));
@@ -40,6 +55,7 @@ public sealed class AttestorConfigTests
     [InlineData("attestor: {type: joinToken}", "token: is missing")]
     [InlineData("attestor: {type: x509pop, certificate: a}", "key: is missing")]
     [InlineData("attestor: {type: k8sPsat}", "cluster: is missing")]
+    [InlineData("attestor: {type: tpmDevid, certificate: d.pem}", "privateKey: is missing")]
     [InlineData("attestor: {type: httpChallenge}", "hostName: is missing")]
     [InlineData("attestor: {type: httpChallenge, hostName: a, agentName: ../x}", "is not a word")]
     [InlineData("attestor: {type: k8sPsat, cluster: demo, token: abc}", "unknown key \"token\"")]
@@ -49,6 +65,6 @@ public sealed class AttestorConfigTests
     private static AttestorConfig Read(string text) => ConfigDocument.Read(
         "/etc/signet/agent.yaml",
         "trustDomain: example.org\nserver: 127.0.0.1:8081\n" + text,
-        new Dictionary<string, string>(),
+        new Dictionary<string, string> { ["KEY"] = "secret" },
         root => AgentConfig.Read(root, Places.TryChoose("/home/somebody/.signet", isRoot: false, userHome: null, out var places, out var wrong) ? places : throw new InvalidOperationException(wrong))).Attestor;
 }

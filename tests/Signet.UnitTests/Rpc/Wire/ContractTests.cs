@@ -48,6 +48,8 @@ public sealed class ContractTests
             + "ListFederatedBundles GetFederatedBundle BatchCreateFederatedBundle BatchUpdateFederatedBundle "
             + "BatchSetFederatedBundle BatchDeleteFederatedBundle"
         },
+        { Signet.Rpc.Wire.Containerd.Containers.Containers.Descriptor, "containerd.services.containers.v1.Containers: Get" },
+        { Signet.Rpc.Wire.Containerd.Tasks.Tasks.Descriptor, "containerd.services.tasks.v1.Tasks: Get" },
         {
             Signet.Rpc.Wire.Spire.Agent.DelegatedIdentity.DelegatedIdentity.Descriptor,
             "spire.api.agent.delegatedidentity.v1.DelegatedIdentity: SubscribeToX509SVIDs> SubscribeToX509Bundles> FetchJWTSVIDs SubscribeToJWTBundles>"

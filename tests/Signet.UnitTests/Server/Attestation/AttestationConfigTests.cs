@@ -13,6 +13,8 @@ public sealed class AttestationConfigTests
         var config = Read("attestation: {joinToken: {}}");
         Assert.Null(config.X509Pop);
         Assert.Null(config.HttpChallenge);
+        Assert.Null(config.SshPop);
+        Assert.Null(config.TpmDevId);
         Assert.Empty(config.K8sPsat);
     }
 
@@ -37,6 +39,19 @@ public sealed class AttestationConfigTests
     }
 
     [Fact]
+    public void Hosts_of_SSH_and_devices_with_a_TPM_are_read()
+    {
+        var config = Read("""
+            attestation:
+              sshpop: {certAuthorities: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEAWPAsKJ/qMYUIBeH7BLMRCE/bkUvMHX+7OZhANk45S ca"], certAuthorityFiles: [ca.pub], agentName: "dc/{keyId}", canonicalDomain: example.org}
+              tpmDevid: {devIdCaBundles: [d.pem], endorsementCaBundles: [/e.pem]}
+            """);
+        Assert.Single(config.SshPop!.Authorities);
+        Assert.Equal(["/etc/signet/ca.pub", "dc/{keyId}", "example.org"], [.. config.SshPop.AuthorityFiles, config.SshPop.AgentName, config.SshPop.CanonicalDomain!]);
+        Assert.Equal(["/etc/signet/d.pem", "/e.pem"], [.. config.TpmDevId!.DevIdCaBundles, .. config.TpmDevId.EndorsementCaBundles]);
+    }
+
+    [Fact]
     public void A_cluster_in_which_the_server_runs_needs_no_address()
     {
         var cluster = Read("attestation: {k8sPsat: {clusters: {demo: {serviceAccounts: ['a:b']}}}}").K8sPsat["demo"];
@@ -45,6 +60,10 @@ public sealed class AttestationConfigTests
     }
 
     [Theory]
+    [InlineData("sshpop: {}", "certAuthorities")]
+    [InlineData("sshpop: {certAuthorities: [abc]}", "it is not a line such as")]
+    [InlineData("sshpop: {certAuthorityFiles: [a], agentName: node}", "makes no names of agents")]
+    [InlineData("tpmDevid: {devIdCaBundles: [a]}", "endorsementCaBundles")]
     [InlineData("x509pop: {}", "caBundles")]
     [InlineData("x509pop: {caBundles: [a.pem], agentName: node}", "would name all nodes alike")]
     [InlineData("x509pop: {caBundles: [a.pem], usage: clients}", "did you mean \"client\"")]

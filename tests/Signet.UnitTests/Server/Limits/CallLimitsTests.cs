@@ -1,5 +1,6 @@
 using System.Net;
 using Signet.Hosting.Configuration;
+using Signet.Hosting.Limits;
 using Signet.Identity.Spiffe;
 using Signet.Server.Access;
 using Signet.Server.Limits;

@@ -72,6 +72,27 @@ public sealed class SpireAttestorsTests
     }
 
     [Fact]
+    public void Hosts_of_SSH_are_taken_over_with_their_names()
+    {
+        const string Authority = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEAWPAsKJ/qMYUIBeH7BLMRCE/bkUvMHX+7OZhANk45S";
+        var config = Read("sshpop", "cert_authorities = [\"" + Authority + "\"] " + """cert_authorities_path = "/ca.pub" canonical_domain = "example.com" agent_path_template = "{{ .PluginName }}/{{ .Hostname }}" """).Attestation.SshPop!;
+        Assert.Single(config.Authorities);
+        Assert.Equal(["/ca.pub", "example.com", "{hostname}"], [.. config.AuthorityFiles, config.CanonicalDomain!, config.AgentName]);
+        Assert.Equal("{fingerprint}", Read("sshpop", """cert_authorities_path = "/ca.pub" """).Attestation.SshPop!.AgentName);
+        Assert.Contains("makes no names of agents", Assert.Throws<ConfigException>(() => Read("sshpop", """cert_authorities_path = "/ca.pub" agent_path_template = "static/{{ index .ValidPrincipals 0 }}" """)).Message);
+        Assert.Contains("is missing", Assert.Throws<ConfigException>(() => Read("sshpop", "")).Message);
+        Assert.Contains("source-address", Assert.Single(Read("sshpop", """cert_authorities_path = "/ca.pub" verify_client_ip = true """).Warnings).Message);
+    }
+
+    [Fact]
+    public void Devices_with_a_TPM_are_taken_over()
+    {
+        var config = Read("tpm_devid", """devid_ca_path = "/d.pem" endorsement_ca_path = "/e.pem" """).Attestation.TpmDevId!;
+        Assert.Equal(["/d.pem", "/e.pem"], [.. config.DevIdCaBundles, .. config.EndorsementCaBundles]);
+        Assert.Contains("endorsement_ca_path", Assert.Throws<ConfigException>(() => Read("tpm_devid", """devid_ca_path = "/d.pem" """)).Message);
+    }
+
+    [Fact]
     public void An_unknown_option_of_an_attestor_is_a_problem() =>
         Assert.Contains("unknown key \"verify_client\"", Assert.Throws<ConfigException>(() => Read("x509pop", """ca_bundle_path = "/c.pem" verify_client = true""")).Message);
 

@@ -1,8 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
-using Signet.Identity.Jose;
+using Signet.Identity.Spiffe;
 
-namespace Signet.Policy.Jwt;
+namespace Signet.Identity.Jose;
 
 /// <summary>
 /// The public keys of a token issuer (RFC 7517 §5). Keys of kinds that are not used here, or meant for something else than signatures, are
@@ -20,7 +20,8 @@ public sealed class JsonWebKeys
 
     private JsonWebKeys(IReadOnlyList<JwsKey> keys) => Keys = keys;
 
-    internal IReadOnlyList<JwsKey> Keys { get; }
+    /// <summary>The keys that can be used, in order.</summary>
+    public IReadOnlyList<JwsKey> Keys { get; }
 
     /// <summary>The keys of a trust domain's JWT-SVIDs.</summary>
     public static JsonWebKeys Of(JwtBundle bundle) => new([.. bundle.Authorities.Select(authority => authority.Key)]);
@@ -81,7 +82,7 @@ public sealed class JsonWebKeys
 
             if (!JwsKey.TryRead(item, out var key, out problem))
             {
-                problem = $"the key with kid \"{Signet.Identity.Spiffe.Printable.Of(item.ValueKind == JsonValueKind.Object ? Text(item, "kid") ?? "" : "")}\" can't be read: {problem}";
+                problem = $"the key with kid \"{Printable.Of(item.ValueKind == JsonValueKind.Object ? Text(item, "kid") ?? "" : "")}\" can't be read: {problem}";
                 return false;
             }
 

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 
-namespace Signet.Server.Limits;
+namespace Signet.Hosting.Limits;
 
 /// <summary>How much a caller may do: so many at once, and so many a second after that.</summary>
 public sealed record Rate(int PerSecond, int Burst)
@@ -13,7 +13,7 @@ public sealed record Rate(int PerSecond, int Burst)
 /// ones share a bucket. Thread-safe.
 /// </summary>
 /// <typeparam name="TKey">What callers are told apart by.</typeparam>
-internal sealed class TokenBuckets<TKey>(Rate rate, TimeProvider time)
+public sealed class TokenBuckets<TKey>(Rate rate, TimeProvider time)
     where TKey : notnull
 {
     /// <summary>How many callers are told apart.</summary>
@@ -23,6 +23,7 @@ internal sealed class TokenBuckets<TKey>(Rate rate, TimeProvider time)
     private readonly Bucket _shared = new(rate.Burst, time.GetTimestamp());
     private int _sweeping;
 
+    /// <summary>What each caller may do.</summary>
     public Rate Rate => rate;
 
     /// <summary>Takes that many, or none when there are not enough.</summary>

@@ -1,7 +1,7 @@
-using Signet.Server.Limits;
+using Signet.Hosting.Limits;
 using Signet.Testing;
 
-namespace Signet.UnitTests.Server.Limits;
+namespace Signet.UnitTests.Hosting.Limits;
 
 public sealed class TokenBucketsTests
 {
