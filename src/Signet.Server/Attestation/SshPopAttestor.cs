@@ -48,14 +48,7 @@ public sealed class SshPopAttestor(TrustDomain trustDomain, SshPopConfig config,
 
         // 3. Who is it, then?
         var host = config.HostOf(certificate);
-        var path = config.AgentName
-            .Replace(SshPopConfig.Fingerprint, certificate.Fingerprint, StringComparison.Ordinal)
-            .Replace(SshPopConfig.Hostname, host, StringComparison.Ordinal)
-            .Replace(SshPopConfig.KeyId, certificate.KeyId, StringComparison.Ordinal);
-        problem = config.AgentName.Contains(SshPopConfig.KeyId, StringComparison.Ordinal) && certificate.KeyId.Contains('/', StringComparison.Ordinal) ? "its key ID has a '/'"
-            : config.AgentName.Contains(SshPopConfig.Hostname, StringComparison.Ordinal) && host.Contains('/', StringComparison.Ordinal) ? "its host name has a '/'"
-            : "";
-        return problem.Length == 0 && SpiffeId.TryParse($"{trustDomain.IdString}/spire/agent/{Type}/{path}", out var id, out problem)
+        return config.AgentName.TryExpand(certificate, host, out var path, out problem) && SpiffeId.TryParse($"{trustDomain.IdString}/spire/agent/{Type}/{path}", out var id, out problem)
             ? NodeVerdict.Proven(new NodeProof.Repeatable(id, [.. SelectorsOf(certificate, host)]))
             : NodeVerdict.Refused($"{name} gives no name for an agent: {problem}");
     }

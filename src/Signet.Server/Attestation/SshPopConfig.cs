@@ -10,10 +10,6 @@ namespace Signet.Server.Attestation;
 /// <summary>Which hosts of SSH prove themselves.</summary>
 public sealed record SshPopConfig
 {
-    internal const string Fingerprint = "{fingerprint}", KeyId = "{keyId}", Hostname = "{hostname}";
-
-    private static readonly string[] Placeholders = [Fingerprint, KeyId, Hostname];
-
     /// <summary>The authorities that are believed, as authorized_keys has them.</summary>
     public IReadOnlyList<SshPublicKey> Authorities { get; init; } = [];
 
@@ -21,7 +17,7 @@ public sealed record SshPopConfig
     public IReadOnlyList<string> AuthorityFiles { get; init; } = [];
 
     /// <summary>How agents are named.</summary>
-    public string AgentName { get; init; } = Fingerprint;
+    public AgentName AgentName { get; init; } = AgentName.ByFingerprint;
 
     /// <summary>The domain that host names are meant in and that is left out of them; null for none.</summary>
     public string? CanonicalDomain { get; init; }
@@ -37,11 +33,23 @@ public sealed record SshPopConfig
         {
             Authorities = ReadKeys(section, "certAuthorities"),
             AuthorityFiles = section.FilePaths("certAuthorityFiles"),
-            AgentName = section.Text("agentName", Fingerprint),
+            AgentName = ReadName(section, "agentName", template => template),
             CanonicalDomain = section.Text("canonicalDomain"),
         };
-        config.Check(section, "certAuthorities", "agentName");
+        config.Check(section, "certAuthorities");
         return config;
+    }
+
+    /// <summary>Reads how agents are named.</summary>
+    internal static AgentName ReadName(ConfigSection section, string key, Func<string, string> translate)
+    {
+        var name = AgentName.ByFingerprint;
+        if (section.Text(key) is { } template && !AgentName.TryParseOfHost(translate(template), out name, out var problem))
+        {
+            section.Problem(key, problem);
+        }
+
+        return name ?? AgentName.ByFingerprint;
     }
 
     /// <summary>Reads a list of keys.</summary>
@@ -63,18 +71,12 @@ public sealed record SshPopConfig
         return keys;
     }
 
-    /// <summary>Reports what is wrong with the whole of it.</summary>
-    internal void Check(ConfigSection section, string authoritiesKey, string nameKey)
+    /// <summary>Reports that nobody is believed.</summary>
+    internal void Check(ConfigSection section, string authoritiesKey)
     {
         if (Authorities.Count == 0 && AuthorityFiles.Count == 0)
         {
             section.Problem(authoritiesKey, "is missing; name the authorities that are believed, such as [\"ssh-ed25519 AAAA…\"]");
-        }
-
-        var sample = Placeholders.Aggregate(AgentName, (text, placeholder) => text.Replace(placeholder, "x", StringComparison.Ordinal));
-        if (sample == AgentName || !SpiffeId.TryParse($"spiffe://example.org/{sample}", out _, out _))
-        {
-            section.Problem(nameKey, $"\"{Printable.Of(AgentName)}\" makes no names of agents; write one of {string.Join(", ", Placeholders)} in it, and around that letters, digits, '.', '-', '_' and '/'");
         }
     }
 }

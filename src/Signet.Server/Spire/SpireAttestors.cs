@@ -44,19 +44,15 @@ internal static partial class SpireAttestors
         {
             Authorities = SshPopConfig.ReadKeys(data, "cert_authorities"),
             AuthorityFiles = data.FilePath("cert_authorities_path") is { } path ? [path] : [],
+            AgentName = SshPopConfig.ReadName(data, "agent_path_template", Translate),
             CanonicalDomain = data.Text("canonical_domain"),
         };
-        if (data.Text("agent_path_template") is { } template)
-        {
-            config = config with { AgentName = Translate(template) };
-        }
-
         if (data.Flag("verify_client_ip", false))
         {
             data.Warn("verify_client_ip", "certificates with critical options, source-address among them, are refused whoever shows them");
         }
 
-        config.Check(data, "cert_authorities", "agent_path_template");
+        config.Check(data, "cert_authorities");
         return config;
     }
 

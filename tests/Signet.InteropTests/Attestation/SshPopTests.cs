@@ -102,12 +102,12 @@ public sealed class SshPopTests : IAsyncLifetime
     {
         await MakeKeyAsync("host", "ed25519");
         await SignAsync("host");
-        Assert.EndsWith("/sshpop/host", (await AttestAsync("host", Server("ca", new SshPopConfig { AgentName = "{hostname}", CanonicalDomain = "example.org" }))).Proof?.SpiffeId.Path);
-        Assert.EndsWith("/sshpop/dc/key-1", (await AttestAsync("host", Server("ca", new SshPopConfig { AgentName = "dc/{keyId}" }))).Proof?.SpiffeId.Path);
+        Assert.EndsWith("/sshpop/host", (await AttestAsync("host", Server("ca", new SshPopConfig { AgentName = Named("{hostname}"), CanonicalDomain = "example.org" }))).Proof?.SpiffeId.Path);
+        Assert.EndsWith("/sshpop/dc/key-1", (await AttestAsync("host", Server("ca", new SshPopConfig { AgentName = Named("dc/{keyId}") }))).Proof?.SpiffeId.Path);
         await SignAsync("host", id: "a/b");
-        Assert.Contains("its key ID has a '/'", (await AttestAsync("host", Server("ca", new SshPopConfig { AgentName = "{keyId}" }))).Reason);
+        Assert.Contains("its key ID \"a/b\" has a '/'", (await AttestAsync("host", Server("ca", new SshPopConfig { AgentName = Named("{keyId}") }))).Reason);
         await SignAsync("host", id: "a b");
-        Assert.Contains("gives no name", (await AttestAsync("host", Server("ca", new SshPopConfig { AgentName = "{keyId}" }))).Reason);
+        Assert.Contains("gives no name", (await AttestAsync("host", Server("ca", new SshPopConfig { AgentName = Named("{keyId}") }))).Reason);
     }
 
     [Fact]
@@ -155,7 +155,7 @@ public sealed class SshPopTests : IAsyncLifetime
         await using var domain = await TestTrustDomain.StartAsync();
         await domain.StopAgentAsync();
         await domain.StopServerAsync();
-        domain.Attestation = new AttestationConfig { SshPop = new SshPopConfig { AuthorityFiles = [_folder.File("ca.pub")], AgentName = "{keyId}" } };
+        domain.Attestation = new AttestationConfig { SshPop = new SshPopConfig { AuthorityFiles = [_folder.File("ca.pub")], AgentName = Named("{keyId}") } };
         await domain.StartServerAsync();
         Directory.Delete(Path.Combine(domain.Folder, "agent"), recursive: true);
         await domain.StartAgentAsync(Config("host"));
@@ -177,6 +177,12 @@ public sealed class SshPopTests : IAsyncLifetime
     {
         Assert.True(SshPublicKey.TryParse(File.ReadAllText(_folder.File($"{authority}.pub")), out var key, out var problem), problem);
         return new(TestTrustDomain.Name, config ?? new SshPopConfig(), () => [key], TimeProvider.System);
+    }
+
+    private static AgentName Named(string template)
+    {
+        Assert.True(AgentName.TryParseOfHost(template, out var name, out var problem), problem);
+        return name;
     }
 
     private async Task<string> ProblemAsync(AttestorConfig.SshPop config) =>

@@ -47,7 +47,8 @@ public sealed class AttestationConfigTests
               tpmDevid: {devIdCaBundles: [d.pem], endorsementCaBundles: [/e.pem]}
             """);
         Assert.Single(config.SshPop!.Authorities);
-        Assert.Equal(["/etc/signet/ca.pub", "dc/{keyId}", "example.org"], [.. config.SshPop.AuthorityFiles, config.SshPop.AgentName, config.SshPop.CanonicalDomain!]);
+        Assert.Equal(["/etc/signet/ca.pub", "example.org"], [.. config.SshPop.AuthorityFiles, config.SshPop.CanonicalDomain!]);
+        Assert.NotSame(AgentName.ByFingerprint, config.SshPop.AgentName);
         Assert.Equal(["/etc/signet/d.pem", "/e.pem"], [.. config.TpmDevId!.DevIdCaBundles, .. config.TpmDevId.EndorsementCaBundles]);
     }
 
@@ -62,7 +63,8 @@ public sealed class AttestationConfigTests
     [Theory]
     [InlineData("sshpop: {}", "certAuthorities")]
     [InlineData("sshpop: {certAuthorities: [abc]}", "it is not a line such as")]
-    [InlineData("sshpop: {certAuthorityFiles: [a], agentName: node}", "makes no names of agents")]
+    [InlineData("sshpop: {certAuthorityFiles: [a], agentName: node}", "would name all nodes alike")]
+    [InlineData("sshpop: {certAuthorityFiles: [a], agentName: '{commonName}'}", "would name all nodes alike")]
     [InlineData("tpmDevid: {devIdCaBundles: [a]}", "endorsementCaBundles")]
     [InlineData("x509pop: {}", "caBundles")]
     [InlineData("x509pop: {caBundles: [a.pem], agentName: node}", "would name all nodes alike")]

@@ -2,6 +2,7 @@ using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.X509;
 using Signet.Server;
+using Signet.Server.Attestation;
 
 namespace Signet.UnitTests.Server.Spire;
 
@@ -77,9 +78,10 @@ public sealed class SpireAttestorsTests
         const string Authority = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEAWPAsKJ/qMYUIBeH7BLMRCE/bkUvMHX+7OZhANk45S";
         var config = Read("sshpop", "cert_authorities = [\"" + Authority + "\"] " + """cert_authorities_path = "/ca.pub" canonical_domain = "example.com" agent_path_template = "{{ .PluginName }}/{{ .Hostname }}" """).Attestation.SshPop!;
         Assert.Single(config.Authorities);
-        Assert.Equal(["/ca.pub", "example.com", "{hostname}"], [.. config.AuthorityFiles, config.CanonicalDomain!, config.AgentName]);
-        Assert.Equal("{fingerprint}", Read("sshpop", """cert_authorities_path = "/ca.pub" """).Attestation.SshPop!.AgentName);
-        Assert.Contains("makes no names of agents", Assert.Throws<ConfigException>(() => Read("sshpop", """cert_authorities_path = "/ca.pub" agent_path_template = "static/{{ index .ValidPrincipals 0 }}" """)).Message);
+        Assert.Equal(["/ca.pub", "example.com"], [.. config.AuthorityFiles, config.CanonicalDomain!]);
+        Assert.NotSame(AgentName.ByFingerprint, config.AgentName);
+        Assert.Same(AgentName.ByFingerprint, Read("sshpop", """cert_authorities_path = "/ca.pub" """).Attestation.SshPop!.AgentName);
+        Assert.Contains("would name all nodes alike", Assert.Throws<ConfigException>(() => Read("sshpop", """cert_authorities_path = "/ca.pub" agent_path_template = "static/{{ index .ValidPrincipals 0 }}" """)).Message);
         Assert.Contains("is missing", Assert.Throws<ConfigException>(() => Read("sshpop", "")).Message);
         Assert.Contains("source-address", Assert.Single(Read("sshpop", """cert_authorities_path = "/ca.pub" verify_client_ip = true """).Warnings).Message);
     }
