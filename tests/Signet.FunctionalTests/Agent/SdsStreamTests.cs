@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Threading.Channels;
 using Grpc.Core;
 using Microsoft.Extensions.Logging.Abstractions;
+using Signet.Agent.Attestation.Workload.Token;
 using Signet.Agent.Identities;
 using Signet.Agent.Sds;
 using Signet.Agent.Telemetry;
@@ -141,7 +142,8 @@ public sealed class SdsStreamTests : IDisposable
         var subject = new WorkloadSubject(_peer, new HashSet<Selector> { Me }, DateTimeOffset.MaxValue, () => true, _cache, _ledger, _time);
         using var client = _clients.Open(subject.Pid, 0, "spiffe://example.org/web", "sotw");
         using var seat = subject.Seat("test");
-        var world = new SdsWorld(_cache, new ForeignFiles(_time), _metrics, _time, NullLogger.Instance);
+        await using var tokens = WorkloadTokens.Start(new WorkloadTokenConfig(), () => [], _time, NullLogger<WorkloadTokens>.Instance);
+        var world = new SdsWorld(_cache, tokens, new ForeignFiles(_time), _metrics, _time, NullLogger.Instance);
         await new SdsStream<DiscoveryRequest, DiscoveryResponse>(new StateOfTheWorld(), subject, client, seat, world).RunAsync(_requests.Reader, _responses, _end.Token);
     }
 
