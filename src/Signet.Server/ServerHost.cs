@@ -168,7 +168,7 @@ public sealed class ServerHost : IAsyncDisposable
         var care = new AuthorityCare(config, authorities, authorityStore, identity, agents, bundleChanges, metrics, time, logs);
         var readiness = new ReadinessBoard("authority");
         var limits = new CallLimits(config.Limits, time);
-        var gate = new CallerGate(agents, entries, config.Access, NativeUser.EffectiveId(), limits, new CallAudit(audit, time), metrics, time, logs.CreateLogger<CallerGate>());
+        var gate = new CallerGate(agents, entries, config.Access, NativeUser.EffectiveId(), limits, new CallAudit(audit, time), care.Acknowledgements.Fetches, metrics, time, logs.CreateLogger<CallerGate>());
         var health = new GrpcHealthService();
         var upkeep = new ServerUpkeep(
             config,
@@ -198,10 +198,10 @@ public sealed class ServerHost : IAsyncDisposable
             config,
             tls,
             services => care.AddTo(services, gate.CheckAsync)
-                .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, admission, tokens, agents, issuer, config.X509Ttl, logs.CreateLogger<AgentService>())), gate.CheckAsync)
+                .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, admission, tokens, agents, issuer, config.X509Ttl, care.Acknowledgements, logs.CreateLogger<AgentService>())), gate.CheckAsync)
                 .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized, time)), gate.CheckAsync)
                 .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time, config.JwtIssuer, metrics.SigningFailed), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, limits, metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
-                .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(config.TrustDomain, federation, entries, logs.CreateLogger<BundleService>())), gate.CheckAsync)
+                .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(config.TrustDomain, federation, entries, care.Acknowledgements.Fetches, logs.CreateLogger<BundleService>())), gate.CheckAsync)
                 .Add(TrustDomainApi.Descriptor, TrustDomainApi.BindService(new TrustDomainService(federation, logs.CreateLogger<TrustDomainService>())), gate.CheckAsync)
                 .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, agents, authorities, federation.Bundles, bundleChanges, care.Acknowledgements, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
                 .Add(LoggerApi.Descriptor, LoggerApi.BindService(new LoggerService(logs as ILogLevels)), gate.CheckAsync)

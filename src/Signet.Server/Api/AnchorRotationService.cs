@@ -54,7 +54,7 @@ internal sealed class AnchorRotationService(AuthorityRotation authorities, Ancho
 
     private async Task<RotationStatus> StatusAsync(AuthoritySnapshot current, CancellationToken cancellationToken)
     {
-        var status = new RotationStatus { BundleSequence = current.Bundle.Sequence ?? 0, AgentCount = (uint)acknowledgements.Expected.Count };
+        var status = new RotationStatus { BundleSequence = current.Bundle.Sequence ?? 0, AgentCount = (uint)acknowledgements.Expected.Count, FetchedCount = (uint)acknowledgements.CountFetched() };
         status.Anchors.AddRange(current.Ledger.Anchors.Select(anchor => new Anchor { Id = anchor.Id, State = anchor.State.ToString().ToLowerInvariant(), ExpiresAt = anchor.Validity.NotAfter.ToUnixTimeSeconds() }));
         if (current.Rotation is { } rotation)
         {

@@ -48,12 +48,16 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
             (connection, transaction) => connection.Query(
                 transaction,
                 """
-                SELECT requested_by, COUNT(*) AS certificates, MAX(not_after) AS last
-                FROM issued_certificates
-                WHERE not_after >= $now AND authority_id IN (SELECT value FROM json_each($authorities))
-                GROUP BY requested_by ORDER BY requested_by
+                WITH live AS (
+                  SELECT spiffe_id, requested_by, not_after, issued_at, authority_id IN (SELECT value FROM json_each($authorities)) AS counts
+                  FROM issued_certificates WHERE not_after >= $now
+                ), newer AS (SELECT requested_by, spiffe_id, MAX(issued_at) AS issued_at FROM live WHERE NOT counts GROUP BY requested_by, spiffe_id)
+                SELECT live.requested_by, COUNT(*) AS certificates, MAX(live.not_after) AS last, CASE WHEN COUNT(newer.issued_at) = COUNT(*) THEN MAX(newer.issued_at) END AS replaced_at
+                FROM live LEFT JOIN newer ON newer.requested_by = live.requested_by AND newer.spiffe_id = live.spiffe_id AND newer.issued_at >= live.issued_at
+                WHERE live.counts
+                GROUP BY live.requested_by ORDER BY live.requested_by
                 """,
-                row => new LiveCertificates(row.Text("requested_by"), row.GetInt32(1), row.Time("last")),
+                row => new LiveCertificates(row.Text("requested_by"), row.GetInt32(1), row.Time("last")) { ReplacedAt = row.OptionalTime("replaced_at") },
                 ("$now", Millis(now)),
                 ("$authorities", JsonList.Write(authorityIds))),
             cancellationToken).ConfigureAwait(false);

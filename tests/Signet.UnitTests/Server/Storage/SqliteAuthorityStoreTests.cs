@@ -99,6 +99,19 @@ public sealed class SqliteAuthorityStoreTests : IDisposable
         Assert.Equal(["a"], (await store.LiveAsync(issuing, now.AddMinutes(30), CancellationToken.None)).Select(one => one.RequestedBy));
         Assert.Empty(await store.LiveAsync(issuing, now.AddHours(3), CancellationToken.None));
         Assert.Empty(await store.LiveAsync(["another"], now, CancellationToken.None));
+
+        // A newer one of the same authority replaces nothing; nor does one for another caller or another ID.
+        Assert.All(live, one => Assert.Null(one.ReplacedAt));
+        await rotation.PrepareAsync(AuthorityTier.Issuing, CancellationToken.None);
+        await rotation.ActivateAsync(AuthorityTier.Issuing, rotation.Current.Records.Last(record => record is { Tier: AuthorityTier.Issuing, State: SlotState.Prepared }).Id, CancellationToken.None);
+        _time.Advance(TimeSpan.FromSeconds(10));
+        await issuer.IssueAsync([Request("c", TimeSpan.FromHours(1)), Request("b", TimeSpan.FromHours(1)) with { SpiffeId = SpiffeId.Parse("spiffe://example.org/other") }], CancellationToken.None);
+        Assert.All(await store.LiveAsync(issuing, now, CancellationToken.None), one => Assert.Null(one.ReplacedAt));
+
+        _time.Advance(TimeSpan.FromSeconds(10));
+        await issuer.IssueAsync([Request("a", TimeSpan.FromHours(1))], CancellationToken.None);
+        live = await store.LiveAsync(issuing, now, CancellationToken.None);
+        Assert.Equal([now.AddSeconds(20).ToUnixTimeMilliseconds(), null], live.Select(one => one.ReplacedAt?.ToUnixTimeMilliseconds()));
     }
 
     [Fact]
