@@ -96,7 +96,7 @@ public sealed record ServerConfig
         var registration = root.Section("registration");
         var store = root.Section("store");
         store.Choice("type", "sqlite", "sqlite");
-        root.Section("keys").Choice("type", "disk", "disk");
+        var keys = root.Section("keys").Choice("type", "disk", "disk", "memory");
         var federation = root.Section("federation");
         var http = HttpConfig.Read(root.Section("http"), isWanted: federation.Section("bundleEndpoint").IsPresent);
         var upstream = UpstreamConfig.Read(root.Section("upstream"));
@@ -130,6 +130,7 @@ public sealed record ServerConfig
             Authority = new AuthorityPlan
             {
                 IsExternal = upstream is not null,
+                HasVolatileKeys = keys == "memory",
                 TrustDomain = trustDomain,
                 KeyType = keyType,
                 AnchorTtl = ca.Duration("anchorTtl", TimeSpan.FromDays(3650), ShortestTtl),

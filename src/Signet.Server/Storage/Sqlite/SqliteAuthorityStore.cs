@@ -5,6 +5,7 @@ using Signet.Authority.Rotation;
 using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
 using Signet.Identity.X509;
+using Signet.Identity.X509.Revocation;
 using static Signet.Server.Storage.Sqlite.SqliteCommands;
 
 namespace Signet.Server.Storage.Sqlite;
@@ -16,7 +17,10 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
         database.RunAsync(
             (connection, transaction) => new AuthorityLedger(
                 [.. connection.Query(transaction, "SELECT * FROM authorities ORDER BY seq", ReadRecord)],
-                connection.Query(transaction, "SELECT * FROM anchor_rotation", ReadRotation).SingleOrDefault()),
+                connection.Query(transaction, "SELECT * FROM anchor_rotation", ReadRotation).SingleOrDefault())
+            {
+                Lists = connection.Query(transaction, "SELECT * FROM revocation_lists", ReadList).ToImmutableDictionary(one => one.AnchorId, one => one.List, StringComparer.Ordinal),
+            },
             cancellationToken);
 
     public Task<ulong> CommitAsync(AuthorityChange change, string content, CancellationToken cancellationToken) =>
@@ -36,6 +40,12 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
                 if (change.Rotation is { } rotation)
                 {
                     Save(connection, transaction, rotation);
+                }
+
+                if (change.List is { } list)
+                {
+                    connection.Execute(
+                        transaction, "INSERT OR REPLACE INTO revocation_lists VALUES ($anchor_id, $list)", ("$anchor_id", list.AnchorId), ("$list", list.List.Der.ToArray()));
                 }
 
                 return Count(connection, transaction, content);
@@ -153,6 +163,10 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
     private static ImmutableArray<Certificate> ReadAbove(SqliteDataReader row) =>
         row.IsDBNull(row.GetOrdinal("above")) ? []
         : CertificateList.TryParse(row.Bytes("above"), out var above, out var problem) ? [.. above]
+        : throw new StoreException(StoreProblem.WrongSchema, $"stored {problem}");
+
+    private static AnchorList ReadList(SqliteDataReader row) => CertificateRevocationList.TryParse(row.Bytes("list"), out var list, out var problem)
+        ? new AnchorList(row.Text("anchor_id"), list)
         : throw new StoreException(StoreProblem.WrongSchema, $"stored {problem}");
 
     private static AnchorRotation ReadRotation(SqliteDataReader row) => new(
