@@ -60,6 +60,9 @@ internal sealed class ForeignAgent : IDisposable
     public static GrpcChannel Connect(TestTrustDomain domain, X509Svid? svid) => GrpcChannel.ForTls(
         "127.0.0.1", domain.ServerEndPoint.Port, () => SvidTls.Client(svid is null ? null : new TlsCredential(svid), "", (_, _) => true), TimeProvider.System);
 
+    /// <summary>Another connection under its certificate; the caller disposes it.</summary>
+    public GrpcChannel Open() => Connect(_domain, _own);
+
     public async Task SynchroniseAsync(CancellationToken cancellationToken)
     {
         var bundle = await new BundleApi.BundleClient(_channel).GetBundleAsync(new GetBundleRequest(), cancellationToken: cancellationToken);
