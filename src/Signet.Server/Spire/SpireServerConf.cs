@@ -40,7 +40,6 @@ internal static class SpireServerConf
         ("profiling_freq", "there is no profiling endpoint"),
         ("profiling_names", "there is no profiling endpoint"),
         ("proxy_protocol_trusted_cidrs", "PROXY headers are not understood; let the load balancer pass connections through"),
-        ("federation", "federation is configured in server.yaml, or with: signet federation"),
         ("plugin_dir", "there are no plugins outside this program"),
         ("named_pipe_name", "there are no named pipes on this system"),
     ];
@@ -55,6 +54,7 @@ internal static class SpireServerConf
         var trustDomain = server.RequiredTrustDomain("trust_domain");
         var dataDir = server.FilePath("data_dir", places.ServerState);
         var plugins = ReadPlugins(root.Section("plugins"), dataDir);
+        var (http, federation) = SpireFederation.Read(server.Section("federation"), trustDomain, endpoint => ReadEndPoint(endpoint, "address", "0.0.0.0", "port", 8443));
         ReadDangers(server);
         foreach (var (key, reason) in Meaningless.Where(one => server.Shape(one.Key) != ConfigShape.Absent))
         {
@@ -75,6 +75,8 @@ internal static class SpireServerConf
             JwtTtl = server.Duration("default_jwt_svid_ttl") ?? TimeSpan.FromMinutes(5),
             Attestation = plugins.Attestation,
             Upstream = plugins.Upstream,
+            Http = http,
+            Federation = federation,
             PurgeAgentsAfter = server.Duration("prune_attested_nodes_expired_for") ?? TimeSpan.Zero,
             Authority = new AuthorityPlan
             {

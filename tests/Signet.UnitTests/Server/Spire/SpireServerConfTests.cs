@@ -127,6 +127,57 @@ public sealed class SpireServerConfTests
     }
 
     [Fact]
+    public void A_bundle_endpoint_and_those_it_federates_with_are_taken_over()
+    {
+        var config = Read(
+            """
+            server {
+                trust_domain = "example.org"
+                federation {
+                    bundle_endpoint {
+                        address = "127.0.0.1"
+                        port = 9443
+                        refresh_hint = "10m"
+                        profile "https_web" {
+                            acme { directory_url = "https://acme.example/dir" domain_name = "Bundle.example.org" email = "ops@example.org" tos_accepted = true }
+                        }
+                    }
+                    federates_with "one.example" {
+                        bundle_endpoint_url = "https://one.example/bundle"
+                        bundle_endpoint_profile "https_web" {}
+                    }
+                    federates_with "two.example" {
+                        bundle_endpoint_url = "https://two.example:8443/"
+                        bundle_endpoint_profile "https_spiffe" { endpoint_spiffe_id = "spiffe://two.example/spire/server" }
+                    }
+                }
+            }
+            """);
+        Assert.Empty(config.Warnings);
+        Assert.Equal(new IPEndPoint(IPAddress.Loopback, 9443), config.Http!.Listen);
+        Assert.Equal(("https://acme.example/dir", "ops@example.org", true), (config.Http.Acme!.Directory.AbsoluteUri, config.Http.Acme.Email, config.Http.Acme.TermsAgreed));
+        Assert.Equal(["bundle.example.org"], config.Http.Acme.Names);
+        Assert.Equal((true, TimeSpan.FromMinutes(10)), (config.Federation.ServesBundle, config.Federation.RefreshHint));
+        Assert.Equal(["https_web", "https_spiffe"], config.Federation.Relationships.Select(one => one.Relationship.Profile is Signet.Server.Federation.EndpointProfile.HttpsWeb ? "https_web" : "https_spiffe"));
+    }
+
+    [Theory]
+    [InlineData("bundle_endpoint { profile \"https_web\" { acme { domain_name = \"*.example.org\" } } }", "stands for many names")]
+    [InlineData("bundle_endpoint { profile \"https_web\" { acme { domain_name = \"a.example\" directory_url = \"http://acme.example/\" } } }", "is not an https URL")]
+    [InlineData("federates_with \"one.example\" { bundle_endpoint_url = \"https://one.example\" }", "write https_web or https_spiffe")]
+    [InlineData("federates_with \"one.example\" { bundle_endpoint_url = \"http://one.example\" bundle_endpoint_profile \"https_web\" {} }", "https")]
+    [InlineData("federates_with \"example.org\" { bundle_endpoint_url = \"https://one.example\" bundle_endpoint_profile \"https_web\" {} }", "example.org")]
+    public void A_federation_that_can_not_be_taken_over_stops_the_server(string federation, string expected) =>
+        Assert.Contains(expected, Assert.Throws<ConfigException>(() => Read($"server {{ trust_domain = \"example.org\" federation {{ {federation} }} }}")).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_bundle_endpoint_without_a_certificate_of_the_web_presents_the_servers_SVID()
+    {
+        var config = Read("server { trust_domain = \"example.org\" federation { bundle_endpoint { address = \"0.0.0.0\" port = 8443 } } }");
+        Assert.Equal((true, false), (config.Federation.ServesBundle, config.Http!.PresentsWebCertificate));
+    }
+
+    [Fact]
     public void An_upstream_authority_on_disk_signs_the_servers_own()
     {
         var config = Read(Sample);
