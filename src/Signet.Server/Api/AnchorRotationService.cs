@@ -48,6 +48,7 @@ internal sealed class AnchorRotationService(AuthorityRotation authorities, Ancho
             throw Rpcs.Invalid($"reason has {reason.Length} characters; say in 1 to {MaxReason} why nobody is to be waited for");
         }
 
+        CallOf.Of(context).About($"reason: {Printable.Of(reason)}");
         return await StatusAsync(
             await keeper.ForceAsync(CallerOf.Name(context), Printable.Of(reason), context.CancellationToken).ConfigureAwait(false), context.CancellationToken).ConfigureAwait(false);
     });

@@ -53,7 +53,12 @@ internal sealed class LocalAuthorityService(AuthorityRotation authorities, Autho
         DoAsync(context, (by, stop) => orders.RevokeAsync(AuthorityTier.Jwt, request.AuthorityId, by, stop), state => new RevokeJWTAuthorityResponse { RevokedAuthority = state });
 
     private Task<T> DoAsync<T>(ServerCallContext context, Func<string, CancellationToken, Task<AuthorityRecord>> order, Func<AuthorityState, T> answer) =>
-        Rpcs.GuardAsync(async () => answer(ToWire(await order(CallerOf.Name(context), context.CancellationToken).ConfigureAwait(false))));
+        Rpcs.GuardAsync(async () =>
+        {
+            var record = await order(CallerOf.Name(context), context.CancellationToken).ConfigureAwait(false);
+            CallOf.Of(context).About($"{record.Tier.ToString().ToLowerInvariant()} authority {record.Id}");
+            return answer(ToWire(record));
+        });
 
     private (AuthorityState? Active, AuthorityState? Prepared, AuthorityState? Old) States(AuthorityTier tier)
     {

@@ -71,6 +71,7 @@ public sealed class EntryDirectory : IDisposable
         _selectorTypes = selectorTypes;
         _time = time;
         _table = table;
+        Watchers = new EntryWatchers(time);
     }
 
     public IReadOnlyDictionary<string, RegistrationEntry> Entries => Table.ById;
@@ -81,7 +82,7 @@ public sealed class EntryDirectory : IDisposable
     public ChangeSignal Changes { get; } = new();
 
     /// <summary>Who is woken after entries that concern them were added, changed or removed.</summary>
-    internal EntryWatchers Watchers { get; } = new();
+    internal EntryWatchers Watchers { get; }
 
     /// <summary>Takes over what the store holds.</summary>
     /// <param name="trustDomain">Whose entries these are.</param>

@@ -106,6 +106,8 @@ public sealed class AnchorRotationTests
         Assert.Equal(StatusCode.InvalidArgument, (await Assert.ThrowsAsync<RpcException>(() => client.ForceAsync(" ", _patience))).StatusCode);
         Assert.Equal("the node burnt down", (await client.ForceAsync("the node burnt down", _patience)).ForcedBecause);
         await ReachesAsync(client, Stage.Replacing);
+        var audited = await operators.Audit.TailAsync(100, follow: false, _patience).ToListAsync(_patience);
+        Assert.Contains(audited, record => ((string?)record["action"])?.EndsWith("/Force", StringComparison.Ordinal) == true && record.ToJsonString().Contains("reason: the node burnt down", StringComparison.Ordinal));
 
         // The agent's certificate counts until it expires or somebody says that it does not.
         Assert.NotEqual(0U, (await client.StatusAsync(_patience)).LaggardCount);
