@@ -88,6 +88,9 @@ public sealed class ServerHost : IAsyncDisposable
     /// <summary>What is counted of the store.</summary>
     internal StoreMetrics Store => _database.Metrics;
 
+    /// <summary>How long changes are on their way to the agents.</summary>
+    internal PushMetrics Pushes => _ownedLast.OfType<PushMetrics>().Single();
+
     /// <summary>Metrics and health.</summary>
     public AdminEndpoint Admin { get; }
 

@@ -6,7 +6,7 @@ namespace Signet.Server.Telemetry;
 /// <summary>How long what changes is on its way to the agents. Thread-safe.</summary>
 internal sealed class PushMetrics : IDisposable
 {
-    private readonly Meter _meter = new("Signet.Server");
+    private readonly Meter _meter;
     private readonly ConcurrentDictionary<Stream, long> _unwritten = new();
     private readonly Histogram<double> _duration;
     private readonly TimeProvider _time;
@@ -14,6 +14,7 @@ internal sealed class PushMetrics : IDisposable
     public PushMetrics(TimeProvider time)
     {
         _time = time;
+        _meter = new Meter(new MeterOptions("Signet.Server") { Scope = this });
         _duration = _meter.CreateHistogram(
             "signet.server.push.duration",
             "s",

@@ -25,7 +25,7 @@ namespace Signet.Server.Upstream;
 internal sealed class ServerAbove(UpstreamConfig.Server config, AuthorityPlan plan, TimeProvider time, Func<double> chance, ILogger<ServerAbove> log) : IUpstream
 {
     /// <summary>How often its bundle is looked at.</summary>
-    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(5);
 

@@ -15,13 +15,13 @@ namespace Signet.Server.Upstream;
 internal sealed class SignerFiles(UpstreamConfig.Signer config, AuthorityPlan plan, TimeProvider time, ILogger<SignerFiles> log) : IUpstream
 {
     private FileSetWatch? _watch;
-    private Signer? _signer;
+    private Contents? _contents;
 
     public async Task TurnAsync(AuthorityLedger ledger, InstallIssuer install, CancellationToken cancellationToken)
     {
         _watch ??= FileSetWatch.Start(Files(), _ => { }, time, log);
         var now = time.GetUtcNow();
-        var signer = _signer = _signer?.Files == _watch.Current ? _signer : Read(_watch.Current);
+        var signer = _contents = _contents?.Files == _watch.Current ? _contents : Read(_watch.Current);
         if (UpstreamNeed.Of(ledger, plan.Rule, signer.Anchors, newest => UpstreamNeed.IsSignedBy(newest, signer.Chain[0]), now) is not { } need)
         {
             return;
@@ -42,7 +42,7 @@ internal sealed class SignerFiles(UpstreamConfig.Signer config, AuthorityPlan pl
 
     private FileSet Files() => FileSet.Of([config.Certificate, config.Key, .. config.Bundle is { } bundle ? [bundle] : Array.Empty<string>()]);
 
-    private static Signer Read(ImmutableArray<WatchedFile> files)
+    private static Contents Read(ImmutableArray<WatchedFile> files)
     {
         IReadOnlyList<Certificate>? anchors = null;
         if (!IssuerFiles.TryReadCertificates(files[0], out var chain, out var problem) || (files.Length > 2 && !IssuerFiles.TryReadCertificates(files[2], out anchors, out problem)))
@@ -51,12 +51,12 @@ internal sealed class SignerFiles(UpstreamConfig.Signer config, AuthorityPlan pl
         }
 
         ReadKey(files).Dispose();
-        return new Signer(files, chain, anchors ?? [chain[^1]]);
+        return new Contents(files, chain, anchors ?? [chain[^1]]);
     }
 
     private static AsymmetricAlgorithm ReadKey(ImmutableArray<WatchedFile> files) =>
         IssuerFiles.TryReadKey(files[1], out var key, out var problem) ? key : throw new KeyManagerException(problem);
 
     /// <summary>What the files hold, without the key.</summary>
-    private sealed record Signer(ImmutableArray<WatchedFile> Files, IReadOnlyList<Certificate> Chain, IReadOnlyList<Certificate> Anchors);
+    private sealed record Contents(ImmutableArray<WatchedFile> Files, IReadOnlyList<Certificate> Chain, IReadOnlyList<Certificate> Anchors);
 }
