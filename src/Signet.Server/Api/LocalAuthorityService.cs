@@ -76,5 +76,5 @@ internal sealed class LocalAuthorityService(AuthorityRotation authorities, Autho
     };
 
     private static RpcException NoUpstream() => new(new Status(
-        StatusCode.FailedPrecondition, "this server's own anchor stands above its authorities; to replace it, run: signet authority rotate --anchor"));
+        StatusCode.FailedPrecondition, "what stands above this server's authorities is replaced as a whole: signet authority rotate --anchor, or by new files or a rotation above when they come from upstream"));
 }

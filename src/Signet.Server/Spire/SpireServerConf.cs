@@ -54,7 +54,7 @@ internal static class SpireServerConf
         var trustDomain = server.RequiredTrustDomain("trust_domain");
         var dataDir = server.FilePath("data_dir", places.ServerState);
         var plugins = ReadPlugins(root.Section("plugins"), dataDir);
-        var (http, federation) = SpireFederation.Read(server.Section("federation"), trustDomain, endpoint => ReadEndPoint(endpoint, "address", "0.0.0.0", "port", 8443));
+        var (http, federation) = SpireFederation.Read(server.Section("federation"), trustDomain, endpoint => ReadEndPoint(endpoint, "address", "0.0.0.0", "port", 443));
         ReadDangers(server);
         foreach (var (key, reason) in Meaningless.Where(one => server.Shape(one.Key) != ConfigShape.Absent))
         {
