@@ -4,8 +4,13 @@ namespace Signet.Hosting;
 /// Tells any number of waiters that something changed, without a queue: a waiter that was busy sees one change where there were many, and
 /// then reads the newest state. Thread-safe.
 /// </summary>
-public sealed class ChangeSignal
+/// <param name="time">The clock by which it remembers when changes were raised; null when nobody asks.</param>
+public sealed class ChangeSignal(TimeProvider? time = null)
 {
+    /// <summary>Of more changes at once than this the first are no longer told apart.</summary>
+    private const int Remembered = 16;
+
+    private readonly long[] _raisedAt = time is null ? [] : new long[Remembered];
     private readonly Lock _gate = new();
     private TaskCompletionSource _next = NewSource();
     private long _version;
@@ -19,6 +24,11 @@ public sealed class ChangeSignal
         lock (_gate)
         {
             _version++;
+            if (time is not null)
+            {
+                _raisedAt[_version % Remembered] = time.GetTimestamp();
+            }
+
             raised = _next;
             _next = NewSource();
         }
@@ -32,6 +42,15 @@ public sealed class ChangeSignal
         lock (_gate)
         {
             return _version > seen ? Task.CompletedTask : _next.Task.WaitAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>When the first change after the version seen was raised, as the clock's timestamp; null when there was none, or nothing is remembered.</summary>
+    public long? RaisedAfter(long seen)
+    {
+        lock (_gate)
+        {
+            return time is null || _version <= seen ? null : _raisedAt[Math.Max(seen + 1, _version - Remembered + 1) % Remembered];
         }
     }
 

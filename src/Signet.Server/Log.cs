@@ -72,10 +72,10 @@ internal static partial class Log
     [LoggerMessage(2107, LogLevel.Warning, "authority {Tier} {Authority} was {What} by {By}")]
     public static partial void AuthorityOrdered(this ILogger log, AuthorityTier tier, string authority, string what, string by);
 
-    [LoggerMessage(2108, LogLevel.Information, "issuing authority {Authority}, valid until {NotAfter}, was installed from its files, with {Anchors} anchors")]
+    [LoggerMessage(2108, LogLevel.Information, "issuing authority {Authority}, valid until {NotAfter}, was installed from upstream, with {Anchors} anchors")]
     public static partial void UpstreamInstalled(this ILogger log, string authority, DateTimeOffset notAfter, int anchors);
 
-    [LoggerMessage(2109, LogLevel.Error, "the files of the issuing authority can't be used; what was installed before stays in force: {Problem}")]
+    [LoggerMessage(2109, LogLevel.Error, "no issuing authority can be had from upstream; what was installed before stays in force: {Problem}")]
     public static partial void UpstreamRefused(this ILogger log, string problem);
 
     [LoggerMessage(2110, LogLevel.Warning, "authority {Tier} {Authority} expires in {Remaining}: {Advice}")]
@@ -83,6 +83,15 @@ internal static partial class Log
 
     [LoggerMessage(2111, LogLevel.Warning, "the clock jumped by {Jump}; authorities that look expired are kept until it has gone steadily for {Settling}")]
     public static partial void ClockJumped(this ILogger log, TimeSpan jump, TimeSpan settling);
+
+    [LoggerMessage(2550, LogLevel.Warning, "keys are kept in memory, and those from before this start are gone: {Count} authorities are forgotten; whoever trusts no other needs the bundle anew (signet bundle show)")]
+    public static partial void VolatileKeysLost(this ILogger log, int count);
+
+    [LoggerMessage(2551, LogLevel.Information, "a new issuing authority is needed from upstream: {Reason}")]
+    public static partial void IssuerNeeded(this ILogger log, string reason);
+
+    [LoggerMessage(2552, LogLevel.Warning, "revocation list {Number}, good until {NextUpdate}, was taken over; {Count} authorities are revoked by it: {Authorities}")]
+    public static partial void RevocationListTaken(this ILogger log, string number, DateTimeOffset nextUpdate, int count, string authorities);
 
     [LoggerMessage(2200, LogLevel.Error, "audit trail {File}: {Reason}")]
     public static partial void AuditTrailAmended(this ILogger log, string file, string reason);

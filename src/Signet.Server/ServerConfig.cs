@@ -100,9 +100,10 @@ public sealed record ServerConfig
         var registration = root.Section("registration");
         var store = root.Section("store");
         store.Choice("type", "sqlite", "sqlite");
-        root.Section("keys").Choice("type", "disk", "disk");
+        var keys = root.Section("keys").Choice("type", "disk", "disk", "memory");
         var federation = root.Section("federation");
-        var http = HttpConfig.Read(root.Section("http"), isWanted: federation.Section("bundleEndpoint").IsPresent);
+        var endpoint = federation.Section("bundleEndpoint");
+        var http = HttpConfig.Read(root.Section("http"), endpoint.Section("acme"), isWanted: endpoint.IsPresent);
         var upstream = UpstreamConfig.Read(root.Section("upstream"));
         var keyType = KeyType.EcP256;
         if (ca.Text("keyType") is { } name && !KeyTypes.TryParseAuthority(name, out keyType, out var problem))
@@ -126,7 +127,7 @@ public sealed record ServerConfig
             X509Ttl = svid.Duration("x509Ttl", TimeSpan.FromHours(1), ShortestTtl),
             JwtIssuer = OidcDocuments.ReadIssuer(svid, "jwtIssuer"),
             Http = http,
-            Federation = FederationConfig.Read(federation, trustDomain, presentsWebCertificate: http?.Files is not null),
+            Federation = FederationConfig.Read(federation, trustDomain, presentsWebCertificate: http is { PresentsWebCertificate: true }),
             JwtTtl = svid.Duration("jwtTtl", TimeSpan.FromMinutes(5), ShortestTtl),
             WitTtl = svid.Duration("witTtl", TimeSpan.FromHours(1), ShortestTtl),
             SelectorTypes = registration.Texts("selectorTypes").ToHashSet(StringComparer.Ordinal),
@@ -135,6 +136,7 @@ public sealed record ServerConfig
             Authority = new AuthorityPlan
             {
                 IsExternal = upstream is not null,
+                HasVolatileKeys = keys == "memory",
                 TrustDomain = trustDomain,
                 KeyType = keyType,
                 JwtAlgorithm = ReadJwtAlgorithm(svid),

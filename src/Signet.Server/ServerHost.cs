@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Signet.Authority.Issuance;
+using Signet.Authority.Keys;
 using Signet.Authority.Rotation;
 using Signet.Hosting;
 using Signet.Hosting.Admin;
@@ -68,7 +69,7 @@ public sealed class ServerHost : IAsyncDisposable
     {
         Config = config;
         Readiness = readiness;
-        Parts = publisher is null ? [api, .. loops, admin] : [api, .. loops, admin, publisher.Endpoint];
+        Parts = [api, .. loops, admin, .. publisher?.Parts ?? []];
         _database = database;
         _ownedLast = owned;
         _api = api;
@@ -83,6 +84,12 @@ public sealed class ServerHost : IAsyncDisposable
     public IReadOnlyList<IDaemonPart> Parts { get; }
 
     public ReadinessBoard Readiness { get; }
+
+    /// <summary>What is counted of the store.</summary>
+    internal StoreMetrics Store => _database.Metrics;
+
+    /// <summary>How long changes are on their way to the agents.</summary>
+    internal PushMetrics Pushes => _ownedLast.OfType<PushMetrics>().Single();
 
     /// <summary>Metrics and health.</summary>
     public AdminEndpoint Admin { get; }
@@ -102,15 +109,17 @@ public sealed class ServerHost : IAsyncDisposable
     {
         PrivateFolder.Ensure(config.DataDir);
         var database = SqliteDatabase.Open(config.StorePath, time);
+        var upstream = UpstreamFollower.Open(config, time, chance, logs);
         AuditTrail? audit = null;
         try
         {
             audit = await AuditTrail.OpenAsync(
                 Path.Combine(config.DataDir, "audit"), config.Audit, new SqliteAuditAnchorStore(database), time, logs.CreateLogger<AuditTrail>(), cancellationToken).ConfigureAwait(false);
-            return await BuildAsync(config, database, audit, time, chance, logs, cancellationToken).ConfigureAwait(false);
+            return await BuildAsync(config, database, audit, upstream, time, chance, logs, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
+            await (upstream?.DisposeAsync() ?? ValueTask.CompletedTask).ConfigureAwait(false);
             await (audit?.DisposeAsync() ?? ValueTask.CompletedTask).ConfigureAwait(false);
             await database.DisposeAsync().ConfigureAwait(false);
             throw;
@@ -133,7 +142,7 @@ public sealed class ServerHost : IAsyncDisposable
     }
 
     private static async Task<ServerHost> BuildAsync(
-        ServerConfig config, SqliteDatabase database, AuditTrail audit, TimeProvider time, Func<double> chance, ILoggerFactory logs, CancellationToken cancellationToken)
+        ServerConfig config, SqliteDatabase database, AuditTrail audit, IUpstream? upstream, TimeProvider time, Func<double> chance, ILoggerFactory logs, CancellationToken cancellationToken)
     {
         foreach (var warning in config.Warnings)
         {
@@ -143,8 +152,15 @@ public sealed class ServerHost : IAsyncDisposable
         // 1. Who signs.
         var authorityStore = new SqliteAuthorityStore(database);
         var isClockPlausible = await authorityStore.LastNotAfterAsync(cancellationToken).ConfigureAwait(false) is not { } last || time.GetUtcNow() <= last + LongestAbsence;
-        var keys = new DiskKeyManager(Path.Combine(config.DataDir, "keys"));
-        var external = config.Upstream is { } files ? UpstreamFollower.ReadFirst(files, config.TrustDomain, time, logs.CreateLogger<UpstreamFollower>()) : null;
+        IKeyManager keys = config.Authority.HasVolatileKeys ? new MemoryKeyManager() : new DiskKeyManager(Path.Combine(config.DataDir, "keys"));
+        var ledger = await authorityStore.LoadAsync(cancellationToken).ConfigureAwait(false);
+        if (config.Authority.HasVolatileKeys && ledger.Records.Length > 0)
+        {
+            logs.CreateLogger<ServerHost>().VolatileKeysLost(ledger.Records.Length);
+            ledger = AuthorityLedger.Empty;
+        }
+
+        var external = upstream is null ? null : await UpstreamFollower.FirstAsync(upstream, ledger, logs.CreateLogger<UpstreamFollower>(), cancellationToken).ConfigureAwait(false);
         var authorities = await AuthorityRotation.ResumeAsync(config.Authority, keys, authorityStore, time, cancellationToken, external).ConfigureAwait(false);
         var metrics = new ServerMetrics();
         var issuer = new SvidIssuer(authorities, authorityStore, time, metrics.SigningFailed);
@@ -152,7 +168,7 @@ public sealed class ServerHost : IAsyncDisposable
         await identity.RenewIfDueAsync(cancellationToken).ConfigureAwait(false);
 
         // 2. Who may have what, here and elsewhere.
-        var bundleChanges = new ChangeSignal();
+        var bundleChanges = new ChangeSignal(time);
         var federation = await TrustFederation.LoadAsync(config, database, authorities, bundleChanges, time, logs, cancellationToken).ConfigureAwait(false);
         var agentStore = new SqliteAgentStore(database);
         var agents = await AgentDirectory.LoadAsync(agentStore, cancellationToken).ConfigureAwait(false);
@@ -165,11 +181,12 @@ public sealed class ServerHost : IAsyncDisposable
 
         // 3. Who is told.
         metrics.Observe(authorities, entries, agents, time);
+        var pushes = new PushMetrics(time);
         var collector = new MetricsCollector();
-        var care = new AuthorityCare(config, authorities, authorityStore, identity, agents, bundleChanges, metrics, time, logs);
+        var care = new AuthorityCare(config, authorities, authorityStore, identity, agents, bundleChanges, upstream, metrics, time, logs);
         var readiness = new ReadinessBoard("authority");
         var limits = new CallLimits(config.Limits, time);
-        var gate = new CallerGate(agents, entries, config.Access, NativeUser.EffectiveId(), limits, new CallAudit(audit, time), metrics, time, logs.CreateLogger<CallerGate>());
+        var gate = new CallerGate(agents, entries, config.Access, NativeUser.EffectiveId(), limits, new CallAudit(audit, time), care.Acknowledgements.Fetches, metrics, time, logs.CreateLogger<CallerGate>());
         var health = new GrpcHealthService();
         var upkeep = new ServerUpkeep(
             config,
@@ -199,12 +216,12 @@ public sealed class ServerHost : IAsyncDisposable
             config,
             tls,
             services => care.AddTo(services, gate.CheckAsync)
-                .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, admission, tokens, agents, issuer, config.X509Ttl, logs.CreateLogger<AgentService>())), gate.CheckAsync)
+                .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, admission, tokens, agents, issuer, config.X509Ttl, care.Acknowledgements, logs.CreateLogger<AgentService>())), gate.CheckAsync)
                 .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized, time)), gate.CheckAsync)
                 .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time, config.JwtIssuer, metrics.SigningFailed, config.Authority.JwtAlgorithm), new WitIssuer(authorities, time, metrics.SigningFailed), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, limits, metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
-                .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(config.TrustDomain, federation, entries, logs.CreateLogger<BundleService>())), gate.CheckAsync)
+                .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(config.TrustDomain, federation, entries, care.Acknowledgements.Fetches, logs.CreateLogger<BundleService>())), gate.CheckAsync)
                 .Add(TrustDomainApi.Descriptor, TrustDomainApi.BindService(new TrustDomainService(federation, logs.CreateLogger<TrustDomainService>())), gate.CheckAsync)
-                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, agents, authorities, federation.Bundles, bundleChanges, care.Acknowledgements, metrics, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
+                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, agents, authorities, federation.Bundles, bundleChanges, care.Acknowledgements, metrics, pushes, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
                 .Add(LoggerApi.Descriptor, LoggerApi.BindService(new LoggerService(logs as ILogLevels)), gate.CheckAsync)
                 .Add(DebugApi.Descriptor, DebugApi.BindService(new DebugService(identity, agents, entries, time)), gate.CheckAsync)
                 .Add(AuditApi.Descriptor, AuditApi.BindService(new AuditService(audit)), gate.CheckAsync)
@@ -214,7 +231,7 @@ public sealed class ServerHost : IAsyncDisposable
             time,
             logs);
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
-        var publisher = Publisher.Create(config, identity, federation.Published, authorities, time, logs);
+        var publisher = Publisher.Create(config, identity, federation.Published, authorities, time, chance, logs);
         var desired = config.DesiredFolder is { } folder
             ? new DesiredFolder(entries, folder, new DesiredScope(config.TrustDomain, folder.Cluster), metrics, time, logs.CreateLogger<DesiredFolder>())
             : null;
@@ -224,7 +241,7 @@ public sealed class ServerHost : IAsyncDisposable
             database,
             audit,
             attestors,
-            [federation, entries, agents, authorities, metrics, collector],
+            [federation, entries, agents, authorities, metrics, pushes, collector],
             api,
             admin,
             care,

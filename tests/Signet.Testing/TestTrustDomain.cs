@@ -74,6 +74,8 @@ public sealed class TestTrustDomain : IAsyncDisposable
 
     internal AgentHost AgentHost { get; private set; } = null!;
 
+    internal ServerHost ServerHost => _serverHost!;
+
     /// <summary>What the agent was last told by its server.</summary>
     internal NodeView AgentView => AgentHost.View;
 

@@ -28,6 +28,7 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(30);
 
     private readonly Lock _gate = new();
+    private AsymmetricAlgorithm? _joiningKey;
     private GrpcChannel? _channel;
     private GrpcChannel? _retired;
     private TlsCredential? _channelCredential;
@@ -41,8 +42,9 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
         var attestation = await attestor.BeginAsync(cancellationToken).ConfigureAwait(false);
         await using var ended = attestation.ConfigureAwait(false);
 
-        // Whoever joins has nothing to show; an old certificate would only be refused.
-        var key = KeyPair.Generate(KeyType.EcP256);
+        // Whoever joins has nothing to show; an old certificate would only be refused. The key stays the same until an answer arrives: a token that was
+        // used, and whose answer was lost, serves the same key once more.
+        var key = _joiningKey ??= KeyPair.Generate(KeyType.EcP256);
         using var channel = Connect(credential: null);
         using var call = new Rpc.Wire.Spire.Server.Agent.Agent.AgentClient(channel).AttestAgent(Options(cancellationToken));
         var next = new AttestAgentRequest
@@ -63,6 +65,7 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
 
             if (call.ResponseStream.Current is { StepCase: AttestAgentResponse.StepOneofCase.Result } last)
             {
+                _joiningKey = null;
                 return ReadSvid(last.Result.Svid, key, hint: null);
             }
 

@@ -22,4 +22,8 @@ public interface ILiveCertificates
 /// <param name="RequestedBy">Who asked for them.</param>
 /// <param name="Count">How many.</param>
 /// <param name="LastNotAfter">When the last of them expires.</param>
-public sealed record LiveCertificates(string RequestedBy, int Count, DateTimeOffset LastNotAfter);
+public sealed record LiveCertificates(string RequestedBy, int Count, DateTimeOffset LastNotAfter)
+{
+    /// <summary>When the last one was signed that follows them: another authority signed it for the same caller and the same ID. Null when one of them was never followed.</summary>
+    public DateTimeOffset? ReplacedAt { get; init; }
+}

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
 using Signet.Identity.Rotation;
+using Signet.Identity.X509.Revocation;
 
 namespace Signet.Authority.Rotation;
 
@@ -12,6 +13,9 @@ namespace Signet.Authority.Rotation;
 public sealed record AuthorityLedger(ImmutableArray<AuthorityRecord> Records, AnchorRotation? Rotation)
 {
     public static readonly AuthorityLedger Empty = new([], null);
+
+    /// <summary>Revocation lists that anchors signed elsewhere, by the anchor's ID.</summary>
+    public ImmutableDictionary<string, CertificateRevocationList> Lists { get; init; } = ImmutableDictionary<string, CertificateRevocationList>.Empty.WithComparers(StringComparer.Ordinal);
 
     public IEnumerable<X509AuthorityRecord> Anchors => Records.OfType<X509AuthorityRecord>().Where(record => record.Tier == AuthorityTier.Anchor);
 
@@ -56,7 +60,8 @@ public sealed record AuthorityLedger(ImmutableArray<AuthorityRecord> Records, An
             .Where(record => !change.Forgotten.Contains(record.Id))
             .Select(record => saved.Remove(record.Id, out var changed) ? changed : record)
             .ToList();
-        return new AuthorityLedger([.. records, .. change.Saved.Where(record => saved.ContainsKey(record.Id))], change.Rotation ?? Rotation);
+        var lists = change.List is { } taken ? Lists.SetItem(taken.AnchorId, taken.List) : Lists;
+        return new AuthorityLedger([.. records, .. change.Saved.Where(record => saved.ContainsKey(record.Id))], change.Rotation ?? Rotation) { Lists = lists.RemoveRange(change.Forgotten) };
     }
 
     /// <summary>A prepared authority becomes active; the one of its tier that was active becomes old.</summary>
@@ -65,6 +70,9 @@ public sealed record AuthorityLedger(ImmutableArray<AuthorityRecord> Records, An
         Saved = [.. Records.Where(record => record.Tier == next.Tier && record.State == SlotState.Active).Select(record => record with { State = SlotState.Old }), next with { State = SlotState.Active }],
     };
 }
+
+/// <summary>What an anchor whose key is elsewhere revoked.</summary>
+public sealed record AnchorList(string AnchorId, CertificateRevocationList List);
 
 /// <summary>One step in the life of the authorities: all of it becomes durable together, or nothing.</summary>
 public sealed record AuthorityChange
@@ -79,4 +87,7 @@ public sealed record AuthorityChange
 
     /// <summary>The rotation of the anchor as it stands afterwards; null leaves it as it was.</summary>
     public AnchorRotation? Rotation { get; init; }
+
+    /// <summary>A list that an anchor signed elsewhere; null when there is no new one.</summary>
+    public AnchorList? List { get; init; }
 }

@@ -11,6 +11,9 @@ public sealed record AuthorityPlan
     /// <summary>A clock of a relying party may be this far behind.</summary>
     public static readonly TimeSpan Backdate = TimeSpan.FromSeconds(10);
 
+    /// <summary>A revocation list holds so much longer than what it revokes: who can't get a newer one in that time has no valid SVID of its own any more.</summary>
+    internal static readonly TimeSpan ListMargin = TimeSpan.FromDays(1);
+
     public required TrustDomain TrustDomain { get; init; }
 
     public KeyType KeyType { get; init; } = KeyType.EcP256;
@@ -34,6 +37,9 @@ public sealed record AuthorityPlan
 
     /// <summary>Whether issuing authorities and anchors are made elsewhere and only installed here.</summary>
     public bool IsExternal { get; init; }
+
+    /// <summary>Whether keys are gone once the process ends; then what signed before is forgotten at the next start.</summary>
+    public bool HasVolatileKeys { get; init; }
 
     /// <summary>The lifetime that an SVID can always be given in full; a longer one is cut to its issuer's.</summary>
     public TimeSpan GuaranteedSvidTtl => Rule.GuaranteedLifetime(IssuingTtl);

@@ -36,12 +36,12 @@ public sealed record X509AuthorityRecord(string Id, AuthorityTier Tier, SlotStat
     public ImmutableArray<Certificate> Above { get; init; } = [];
 
     /// <summary>Whether the anchor stands above this one. Anchors from before they had names of their own share one, so their keys tell them apart.</summary>
-    public bool IsBelow(X509AuthorityRecord anchor)
-    {
-        var top = Above.IsEmpty ? Certificate : Above[^1];
-        return top.IssuerName.Equals(anchor.Certificate.SubjectName)
-            && (top.AuthorityKeyId.IsEmpty || anchor.Certificate.SubjectKeyIdentifier.IsEmpty || top.AuthorityKeyId.Span.SequenceEqual(anchor.Certificate.SubjectKeyIdentifier.Span));
-    }
+    public bool IsBelow(X509AuthorityRecord anchor) =>
+        Top.IssuerName.Equals(anchor.Certificate.SubjectName)
+        && (Top.AuthorityKeyId.IsEmpty || anchor.Certificate.SubjectKeyIdentifier.IsEmpty || Top.AuthorityKeyId.Span.SequenceEqual(anchor.Certificate.SubjectKeyIdentifier.Span));
+
+    /// <summary>What the anchor itself signed: this authority, or the last of those above it.</summary>
+    internal Certificate Top => Above.IsEmpty ? Certificate : Above[^1];
 }
 
 /// <summary>A key for JWT-SVIDs or WIT-SVIDs.</summary>

@@ -9,8 +9,6 @@ namespace Signet.Authority.Rotation;
 /// <summary>What operators order, ahead of the rule; and what was made elsewhere.</summary>
 public sealed partial class AuthorityRotation
 {
-    private static readonly TimeSpan ListMargin = TimeSpan.FromDays(1);
-
     /// <summary>Makes the next authority of a tier, ahead of the rule; one that was prepared before and never used goes.</summary>
     public Task<AuthorityRecord> PrepareAsync(AuthorityTier tier, CancellationToken cancellationToken) => AloneAsync(
         async now =>
@@ -90,6 +88,32 @@ public sealed partial class AuthorityRotation
         },
         cancellationToken);
 
+    /// <summary>Takes over a revocation list that an anchor signed elsewhere: what is on it is accepted by nobody any more, and its key is destroyed.</summary>
+    /// <returns>What was revoked by it; null when the list is known.</returns>
+    /// <exception cref="AuthorityException">It can't be taken over; the message says why.</exception>
+    public Task<IReadOnlyList<AuthorityRecord>?> TakeListAsync(CertificateRevocationList list, CancellationToken cancellationToken) => AloneAsync<IReadOnlyList<AuthorityRecord>?>(
+        async now =>
+        {
+            if (!OfflineRevocation.TryApply(_ledger, list, now, out var change, out var problem))
+            {
+                throw new AuthorityException(problem);
+            }
+
+            if (change == AuthorityChange.None)
+            {
+                return null;
+            }
+
+            await CommitAsync(change, cancellationToken).ConfigureAwait(false);
+            foreach (var revoked in change.Saved)
+            {
+                await _keys.DeleteAsync(revoked.KeyName, CancellationToken.None).ConfigureAwait(false);
+            }
+
+            return change.Saved;
+        },
+        cancellationToken);
+
     private async Task<X509AuthorityRecord> FindOrImportAsync(ExternalIssuer issuer, DateTimeOffset now, CancellationToken cancellationToken) =>
         _ledger.Issuing.FirstOrDefault(known => known.Certificate.Equals(issuer.Certificate)) ?? await _maker.ImportAsync(issuer, now, cancellationToken).ConfigureAwait(false);
 
@@ -97,12 +121,11 @@ public sealed partial class AuthorityRotation
     {
         if (_plan.IsExternal)
         {
-            throw new AuthorityException($"{what} is not made here but comes from the files under upstream.folder; replace those");
+            throw new AuthorityException($"{what} is not made here but comes from upstream; replace it there");
         }
     }
 
-    // One list per anchor that revoked something. It holds for as long as what it revokes could, and a day: a relying party that cannot get a newer
-    // one in that time has no valid SVID of its own any more.
+    // One list per anchor that revoked something.
     private async Task<ImmutableArray<CertificateRevocationList>> SignCrlsAsync(AuthorityLedger ledger, DateTimeOffset now)
     {
         var lists = ImmutableArray.CreateBuilder<CertificateRevocationList>();
@@ -111,15 +134,19 @@ public sealed partial class AuthorityRotation
             var revoked = ledger.Revoked.Where(issuing => issuing.IsBelow(anchor)).ToArray();
             if (revoked.Length > 0)
             {
-                var key = await _keys.FindAsync(anchor.KeyName, CancellationToken.None).ConfigureAwait(false)
-                    ?? throw new KeyManagerException($"the key of trust anchor {anchor.Id}, which must sign the revocation list, is not in the key manager");
-                lists.Add(CertificateRevocationList.Sign(
-                    anchor.Certificate, key, now - AuthorityPlan.Backdate, revoked.Max(issuing => issuing.Validity.NotAfter) + ListMargin, (ulong)now.ToUnixTimeMilliseconds(), revoked.Select(issuing => issuing.Certificate)));
+                var key = await _keys.FindAsync(anchor.KeyName, CancellationToken.None).ConfigureAwait(false);
+                lists.Add(key is null ? SignedElsewhere(ledger, anchor, revoked) : CertificateRevocationList.Sign(
+                    anchor.Certificate, key, now - AuthorityPlan.Backdate, revoked.Max(issuing => issuing.Validity.NotAfter) + AuthorityPlan.ListMargin, (ulong)now.ToUnixTimeMilliseconds(), revoked.Select(issuing => issuing.Certificate)));
             }
         }
 
         return lists.DrainToImmutable();
     }
+
+    private static CertificateRevocationList SignedElsewhere(AuthorityLedger ledger, X509AuthorityRecord anchor, IEnumerable<X509AuthorityRecord> revoked) =>
+        ledger.Lists.TryGetValue(anchor.Id, out var list) && revoked.All(issuing => list.Contains(issuing.Top.SerialHex, out _)) ? list
+        : throw new KeyManagerException(
+            $"the key of trust anchor {anchor.Id}, which must sign the revocation list, is not here; sign it beside that key with signet ca revoke, and put it where upstream.revocationList says");
 
     private AuthorityRecord Find(AuthorityTier tier, string id, SlotState state, string what)
     {

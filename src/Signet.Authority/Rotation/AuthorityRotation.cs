@@ -48,6 +48,11 @@ public sealed partial class AuthorityRotation : IDisposable
         AuthorityPlan plan, IKeyManager keys, IAuthorityJournal journal, TimeProvider time, CancellationToken cancellationToken, ExternalIssuer? external = null)
     {
         var rotation = new AuthorityRotation(plan, keys, journal, time, await journal.LoadAsync(cancellationToken).ConfigureAwait(false));
+        if (plan.HasVolatileKeys)
+        {
+            await rotation.ForgetKeylessAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         if (external is not null)
         {
             await rotation.InstallAsync(external, cancellationToken).ConfigureAwait(false);
@@ -84,7 +89,7 @@ public sealed partial class AuthorityRotation : IDisposable
         {
             if (_plan.IsExternal)
             {
-                throw new KeyManagerException("there is no issuing authority yet, and the files under upstream.folder can't be used");
+                throw new KeyManagerException("there is no issuing authority yet, and none can be had from upstream");
             }
 
             var first = await _maker.MakeAnchorAsync(now, cancellationToken).ConfigureAwait(false) with { State = SlotState.Active };
@@ -114,6 +119,26 @@ public sealed partial class AuthorityRotation : IDisposable
         await CommitAsync(AuthorityChange.None, cancellationToken).ConfigureAwait(false);
     }
 
+    // What was signed before stays valid until it expires, but nothing can be signed with it. What is revoked stays known for as long as its anchor does.
+    private async Task ForgetKeylessAsync(CancellationToken cancellationToken)
+    {
+        var lost = new HashSet<AuthorityRecord>();
+        foreach (var record in _ledger.Records.Where(record => record.KeyName.Length > 0 && record.State != SlotState.Revoked))
+        {
+            if (await _keys.FindAsync(record.KeyName, cancellationToken).ConfigureAwait(false) is null)
+            {
+                lost.Add(record);
+            }
+        }
+
+        lost.UnionWith(_ledger.Revoked.Where(revoked => _ledger.Anchors.All(anchor => lost.Contains(anchor) || !revoked.IsBelow(anchor))));
+        if (lost.Count > 0)
+        {
+            var rotation = _ledger.Rotation is { IsUnderWay: true } running && lost.Any(record => record.Tier == AuthorityTier.Anchor) ? running with { Stage = AnchorStage.Aborted } : null;
+            await CommitAsync(new AuthorityChange { Forgotten = [.. lost.Select(record => record.Id)], Rotation = rotation }, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
     // What was active may have expired, or lost its key, while the server was down; then what was prepared takes over, or a new one.
     private async Task EnsureUsableAsync(AuthorityTier tier, DateTimeOffset now, CancellationToken cancellationToken)
     {
@@ -124,7 +149,7 @@ public sealed partial class AuthorityRotation : IDisposable
             {
                 if (tier == AuthorityTier.Issuing && _plan.IsExternal)
                 {
-                    throw new KeyManagerException("the issuing authority has expired or lost its key; put a new one under upstream.folder");
+                    throw new KeyManagerException("the issuing authority has expired or lost its key, and upstream has no new one");
                 }
 
                 prepared = await PrepareAsync(tier, now, cancellationToken).ConfigureAwait(false);

@@ -42,7 +42,7 @@ internal static class ExternalInstallation
             Forgotten = [.. gone, .. ledger.Issuing.Where(one => one.State == SlotState.Prepared && one.Id != issuing.Id).Select(one => one.Id)],
             Rotation = ledger.Rotation is { IsUnderWay: true } running && running.Successor == above.Id
                 ? null
-                : new AnchorRotation(above.Id, AnchorStage.Announced, now, "the files under upstream.folder", now),
+                : new AnchorRotation(above.Id, AnchorStage.Announced, now, "what stands above this server", now),
         };
     }
 }

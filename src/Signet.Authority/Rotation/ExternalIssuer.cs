@@ -1,6 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
+using Signet.Authority.Issuance;
 using Signet.Identity.Registration;
+using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 
@@ -69,6 +71,43 @@ public sealed class ExternalIssuer
 
         (issuer, problem) = (new ExternalIssuer([.. verdict.Path.Skip(1).SkipLast(1)], key, anchors, verdict.Path[^1]), "");
         return true;
+    }
+
+    /// <summary>Makes an issuing authority below one whose key is at hand, as the plan has it. It never outlives what stands above it. Never throws.</summary>
+    /// <param name="plan">What issuing authorities look like.</param>
+    /// <param name="signer">The authority that signs it, then what stands between that and an anchor; that or the last may be the anchor itself.</param>
+    /// <param name="signerKey">The signer's.</param>
+    /// <param name="anchors">One at least.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="issuer">The issuer, when the answer is true.</param>
+    /// <param name="problem">What is wrong, when the answer is false.</param>
+    public static bool TryMake(
+        AuthorityPlan plan, IReadOnlyList<Certificate> signer, AsymmetricAlgorithm signerKey, IReadOnlyList<Certificate> anchors, DateTimeOffset now, [NotNullWhen(true)] out ExternalIssuer? issuer, out string problem)
+    {
+        issuer = null;
+        if (!KeyPair.ExportPublicKey(signerKey).AsSpan().SequenceEqual(signer[0].SubjectPublicKeyInfo.Span))
+        {
+            problem = $"the private key is not that of {signer[0]}";
+            return false;
+        }
+
+        var validity = signer.Concat(anchors).Aggregate(
+            new Validity(now - AuthorityPlan.Backdate, now + plan.IssuingTtl), (granted, above) => SvidRenewal.Granted(granted.NotAfter - now, AuthorityPlan.Backdate, new Validity(above.NotBefore, above.NotAfter), now));
+        if (!validity.Covers(now))
+        {
+            problem = $"{signer[0]} is valid from {signer[0].NotBefore:u} to {signer[0].NotAfter:u}; it is {now:u}";
+            return false;
+        }
+
+        var key = KeyPair.Generate(plan.KeyType);
+        var certificate = AuthorityTemplates.Issuing(plan.TrustDomain, plan.Subject, KeyPair.ExportPublicKey(key), validity).Sign(signer[0], signerKey);
+        if (TryCreate(plan.TrustDomain, [certificate, .. signer], key, anchors, now, out issuer, out problem))
+        {
+            return true;
+        }
+
+        key.Dispose();
+        return false;
     }
 
     /// <summary>Without the key.</summary>

@@ -62,13 +62,24 @@ public static class GrpcEndpoints
     public static HttpContext GetHttpContext(this ServerCallContext context) =>
         (context as HttpServerCallContext)?.Http ?? throw new InvalidOperationException("this call has no HTTP side");
 
-    /// <summary>Has a filter told how its call ended, once the handler is done and before the caller is told.</summary>
-    /// <exception cref="InvalidOperationException">The call does not come from Kestrel, or somebody is told already.</exception>
+    /// <summary>Has a filter or handler told how its call ended, once the handler is done and before the caller is told. Those who asked are told in turn.</summary>
+    /// <exception cref="InvalidOperationException">The call does not come from Kestrel.</exception>
     public static void OnEnd(this ServerCallContext context, Func<Status, ValueTask> told)
     {
         var call = context as HttpServerCallContext ?? throw new InvalidOperationException("this call has no HTTP side");
-        call.Ended = call.Ended is null ? told : throw new InvalidOperationException("the end of this call is told already");
+        call.Ended = call.Ended is not { } first ? told : async status =>
+        {
+            await first(status).ConfigureAwait(false);
+            await told(status).ConfigureAwait(false);
+        };
     }
+
+    /// <inheritdoc cref="OnEnd(ServerCallContext, Func{Status, ValueTask})"/>
+    public static void OnEnd(this ServerCallContext context, Action<Status> told) => context.OnEnd(status =>
+    {
+        told(status);
+        return ValueTask.CompletedTask;
+    });
 
     private static string ServiceOf(string path) => path[1..path.LastIndexOf('/')];
 }

@@ -46,7 +46,7 @@ public sealed class SigningRequest
     /// <summary>The DNS names that are asked for. Text from a stranger: use <see cref="Printable"/> before showing it.</summary>
     public IReadOnlyList<string> DnsNames { get; }
 
-    /// <summary>A request for the key, signed by it, with the SPIFFE ID and the DNS names as alternative names when there is an ID.</summary>
+    /// <summary>A request for the key, signed by it, with the SPIFFE ID and the DNS names, as far as there are any, as alternative names.</summary>
     /// <exception cref="CryptographicException">The key cannot sign.</exception>
     public static byte[] Create(AsymmetricAlgorithm key, SpiffeId? id = null, IReadOnlyList<string>? dnsNames = null)
     {
@@ -179,7 +179,7 @@ public sealed class SigningRequest
             writer.WriteEncodedValue(key.Info.Span);
             using (writer.PushSetOf(new Asn1Tag(TagClass.ContextSpecific, 0)))
             {
-                if (id is not null)
+                if (id is not null || dnsNames.Count > 0)
                 {
                     using (writer.PushSequence())
                     {

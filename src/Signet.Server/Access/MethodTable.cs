@@ -6,7 +6,7 @@ internal enum Callers
 {
     Nobody = 0,
 
-    /// <summary>Even who shows no certificate.</summary>
+    /// <summary>Even who shows no certificate. Together with agents: those are known as such when they show one that counts.</summary>
     Anyone = 1,
 
     /// <summary>Attested agents.</summary>
@@ -104,7 +104,7 @@ internal static class MethodTable
         [Svid + "BatchNewWITSVID"] = MethodRule.OnlyFor(Callers.Agents, Audited.CallAndEnd),
         [Svid + "NewDownstreamX509CA"] = MethodRule.OnlyFor(Callers.Downstream, Audited.CallAndEnd),
 
-        [Bundle + "GetBundle"] = MethodRule.OnlyFor(Callers.Anyone, Audited.No),
+        [Bundle + "GetBundle"] = MethodRule.OnlyFor(Callers.Anyone | Callers.Agents, Audited.No),
         [Bundle + "GetFederatedBundle"] = ReadsBundles.And(Callers.Agents),
         [Bundle + "CountBundles"] = ReadsBundles,
         [Bundle + "ListFederatedBundles"] = ReadsBundles,
@@ -166,6 +166,9 @@ internal static class MethodTable
     };
 
     public static bool IsOpenToAnyone(string method) => Rules.TryGetValue(method, out var rule) && rule.Open.HasFlag(Callers.Anyone);
+
+    /// <summary>Whether agents that prove themselves call as such, where a stranger may call as well.</summary>
+    public static bool KnowsAgents(string method) => Rules.TryGetValue(method, out var rule) && rule.Open.HasFlag(Callers.Agents);
 
     /// <summary>Whether this caller may call this method, as far as that can be told before the message is read.</summary>
     public static AccessVerdict Judge(string method, Caller caller)

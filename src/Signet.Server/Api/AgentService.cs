@@ -12,6 +12,7 @@ using Signet.Rpc.Wire.Spire.Server.Agent;
 using Signet.Rpc.Wire.Spire.Types;
 using Signet.Server.Access;
 using Signet.Server.Attestation;
+using Signet.Server.Upkeep;
 using Status = Grpc.Core.Status;
 using WireAgent = Signet.Rpc.Wire.Spire.Types.Agent;
 using WireToken = Signet.Rpc.Wire.Spire.Types.JoinToken;
@@ -20,7 +21,7 @@ namespace Signet.Server.Api;
 
 /// <summary>spire.api.server.agent.v1.Agent: how nodes join and stay, and how operators see and end them.</summary>
 internal sealed class AgentService(
-    TrustDomain trustDomain, NodeAdmission admission, JoinTokens tokens, AgentDirectory agents, SvidIssuer issuer, TimeSpan agentTtl, ILogger<AgentService> log)
+    TrustDomain trustDomain, NodeAdmission admission, JoinTokens tokens, AgentDirectory agents, SvidIssuer issuer, TimeSpan agentTtl, Acknowledgements acknowledgements, ILogger<AgentService> log)
     : Signet.Rpc.Wire.Spire.Server.Agent.Agent.AgentBase
 {
     public override Task AttestAgent(
@@ -50,7 +51,7 @@ internal sealed class AgentService(
 
     public override Task<PostStatusResponse> PostStatus(PostStatusRequest request, ServerCallContext context)
     {
-        CallerOf.Agent(context);
+        acknowledgements.Stated(CallerOf.Agent(context), request.CurrentBundleSerial);
         return Task.FromResult(new PostStatusResponse());
     }
 

@@ -48,13 +48,14 @@ internal sealed class AnchorRotationService(AuthorityRotation authorities, Ancho
             throw Rpcs.Invalid($"reason has {reason.Length} characters; say in 1 to {MaxReason} why nobody is to be waited for");
         }
 
+        CallOf.Of(context).About($"reason: {Printable.Of(reason)}");
         return await StatusAsync(
             await keeper.ForceAsync(CallerOf.Name(context), Printable.Of(reason), context.CancellationToken).ConfigureAwait(false), context.CancellationToken).ConfigureAwait(false);
     });
 
     private async Task<RotationStatus> StatusAsync(AuthoritySnapshot current, CancellationToken cancellationToken)
     {
-        var status = new RotationStatus { BundleSequence = current.Bundle.Sequence ?? 0, AgentCount = (uint)acknowledgements.Expected.Count };
+        var status = new RotationStatus { BundleSequence = current.Bundle.Sequence ?? 0, AgentCount = (uint)acknowledgements.Expected.Count, FetchedCount = (uint)acknowledgements.CountFetched() };
         status.Anchors.AddRange(current.Ledger.Anchors.Select(anchor => new Anchor { Id = anchor.Id, State = anchor.State.ToString().ToLowerInvariant(), ExpiresAt = anchor.Validity.NotAfter.ToUnixTimeSeconds() }));
         if (current.Rotation is { } rotation)
         {

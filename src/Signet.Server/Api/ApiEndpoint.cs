@@ -10,6 +10,8 @@ using Signet.Hosting.Daemons;
 using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
 using Signet.Hosting.PeerCredentials;
+using Signet.Server.Access;
+using Signet.Server.Telemetry;
 
 namespace Signet.Server.Api;
 
@@ -44,6 +46,16 @@ internal sealed class ApiEndpoint : IDaemonPart, IAsyncDisposable
             });
         });
         _app = builder.Build();
+        _app.Use(next => http =>
+        {
+            // What the call makes the store do is counted under its method.
+            if (MethodTable.Rules.ContainsKey(http.Request.Path.Value ?? ""))
+            {
+                StoreMetrics.Enter(http.Request.Path.Value!);
+            }
+
+            return next(http);
+        });
         _app.UseRouting();
         _app.MapGrpc(time, new GrpcServerOptions { MaxReceiveMessageLength = config.Limits.RequestSize }, addServices);
     }

@@ -6,16 +6,19 @@ using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Spire.Server.Bundle;
+using Signet.Hosting.Grpc;
 using Signet.Rpc.Wire.Spire.Types;
+using Signet.Server.Access;
 using Signet.Server.Federation;
 using Signet.Server.Registration;
+using Signet.Server.Upkeep;
 using WireBundle = Signet.Rpc.Wire.Spire.Types.Bundle;
 using WireStatus = Signet.Rpc.Wire.Spire.Types.Status;
 
 namespace Signet.Server.Api;
 
 /// <summary>spire.api.server.bundle.v1.Bundle: the own trust domain's bundle and those of others.</summary>
-internal sealed class BundleService(TrustDomain own, TrustFederation federation, EntryDirectory entries, ILogger<BundleService> log)
+internal sealed class BundleService(TrustDomain own, TrustFederation federation, EntryDirectory entries, BundleFetches fetches, ILogger<BundleService> log)
     : Signet.Rpc.Wire.Spire.Server.Bundle.Bundle.BundleBase
 {
     /// <summary>What relying parties must trust at one moment, with a mark at what is being replaced.</summary>
@@ -41,8 +44,23 @@ internal sealed class BundleService(TrustDomain own, TrustFederation federation,
         return wire;
     }
 
-    public override Task<WireBundle> GetBundle(GetBundleRequest request, ServerCallContext context) =>
-        Task.FromResult(federation.Published.Marked.Only(request.OutputMask));
+    public override Task<WireBundle> GetBundle(GetBundleRequest request, ServerCallContext context)
+    {
+        var bundle = federation.Published.Marked;
+        if (CallOf.Of(context).Caller is Caller.Agent agent && request.OutputMask is not { X509Authorities: false })
+        {
+            fetches.Began(agent.Id);
+            context.OnEnd(status =>
+            {
+                if (status.StatusCode == StatusCode.OK)
+                {
+                    fetches.Answered(agent.Id, bundle.SequenceNumber);
+                }
+            });
+        }
+
+        return Task.FromResult(bundle.Only(request.OutputMask));
+    }
 
     public override Task<CountBundlesResponse> CountBundles(CountBundlesRequest request, ServerCallContext context) =>
         Task.FromResult(new CountBundlesResponse { Count = 1 + federation.Bundles.Current.Count });

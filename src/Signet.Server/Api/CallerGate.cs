@@ -1,3 +1,4 @@
+using System.Net;
 using Grpc.Core;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
@@ -12,6 +13,7 @@ using Signet.Server.Attestation;
 using Signet.Server.Limits;
 using Signet.Server.Registration;
 using Signet.Server.Telemetry;
+using Signet.Server.Upkeep;
 using Reason = Signet.Rpc.Wire.Spire.Types.PermissionDeniedDetails.Types.Reason;
 
 namespace Signet.Server.Api;
@@ -21,7 +23,7 @@ namespace Signet.Server.Api;
 /// the method is open to that caller, and has the answer recorded before anything is done.
 /// </summary>
 internal sealed class CallerGate(
-    AgentDirectory agents, EntryDirectory entries, AccessRules rules, uint ownUid, CallLimits limits, CallAudit audit, ServerMetrics metrics, TimeProvider time, ILogger<CallerGate> log)
+    AgentDirectory agents, EntryDirectory entries, AccessRules rules, uint ownUid, CallLimits limits, CallAudit audit, BundleFetches fetches, ServerMetrics metrics, TimeProvider time, ILogger<CallerGate> log)
 {
     /// <summary>The filter of every service.</summary>
     public async ValueTask CheckAsync(ServerCallContext context)
@@ -35,6 +37,11 @@ internal sealed class CallerGate(
 
         var verdict = refusal is null ? MethodTable.Judge(context.Method, caller) : AccessVerdict.Deny(refusal.Status.Detail);
         var call = await audit.BeginAsync(context, caller, verdict).ConfigureAwait(false);
+        if (caller is Caller.Agent agent)
+        {
+            context.OnEnd(status => fetches.Ended(agent.Id, status.StatusCode));
+        }
+
         if (!verdict.IsAllowed)
         {
             metrics.Refused();
@@ -60,18 +67,25 @@ internal sealed class CallerGate(
         }
 
         // Where anybody may call, an agent whose record is gone may too: that is how it joins again.
-        if (PeerVerdictOf(http) is not { Id: { } id } verdict || MethodTable.IsOpenToAnyone(context.Method))
+        var isOpen = MethodTable.IsOpenToAnyone(context.Method);
+        if (PeerVerdictOf(http) is not { Id: { } id } verdict || (isOpen && !MethodTable.KnowsAgents(context.Method)))
         {
             return (new Caller.Anonymous(address), null);
         }
 
+        var (caller, refusal) = await IdentifyAsync(id, verdict, address, context.CancellationToken).ConfigureAwait(false);
+        return isOpen && caller is not Caller.Agent ? (new Caller.Anonymous(address), null) : (caller, refusal);
+    }
+
+    private async ValueTask<(Caller Caller, RpcException? Refusal)> IdentifyAsync(SpiffeId id, PeerVerdict verdict, IPAddress address, CancellationToken cancellationToken)
+    {
         var refused = new Caller.Anonymous(address, id);
         if (time.GetUtcNow() > verdict.ExpiresAt)
         {
             return (refused, Rpcs.Denied(Reason.AgentExpired, "the certificate has expired"));
         }
 
-        return ReservedIds.IsAgent(id) && await RefuseAgentAsync(id, verdict, context.CancellationToken).ConfigureAwait(false) is { } problem ? (refused, problem)
+        return ReservedIds.IsAgent(id) && await RefuseAgentAsync(id, verdict, cancellationToken).ConfigureAwait(false) is { } problem ? (refused, problem)
             : ReservedIds.IsAgent(id) ? (new Caller.Agent(id, verdict.ExpiresAt), null)
             : (WorkloadOf(id), null);
     }

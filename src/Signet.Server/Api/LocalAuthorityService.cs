@@ -53,7 +53,12 @@ internal sealed class LocalAuthorityService(AuthorityRotation authorities, Autho
         DoAsync(context, (by, stop) => orders.RevokeAsync(AuthorityTier.Jwt, request.AuthorityId, by, stop), state => new RevokeJWTAuthorityResponse { RevokedAuthority = state });
 
     private Task<T> DoAsync<T>(ServerCallContext context, Func<string, CancellationToken, Task<AuthorityRecord>> order, Func<AuthorityState, T> answer) =>
-        Rpcs.GuardAsync(async () => answer(ToWire(await order(CallerOf.Name(context), context.CancellationToken).ConfigureAwait(false))));
+        Rpcs.GuardAsync(async () =>
+        {
+            var record = await order(CallerOf.Name(context), context.CancellationToken).ConfigureAwait(false);
+            CallOf.Of(context).About($"{record.Tier.ToString().ToLowerInvariant()} authority {record.Id}");
+            return answer(ToWire(record));
+        });
 
     private (AuthorityState? Active, AuthorityState? Prepared, AuthorityState? Old) States(AuthorityTier tier)
     {
@@ -71,5 +76,5 @@ internal sealed class LocalAuthorityService(AuthorityRotation authorities, Autho
     };
 
     private static RpcException NoUpstream() => new(new Status(
-        StatusCode.FailedPrecondition, "this server's own anchor stands above its authorities; to replace it, run: signet authority rotate --anchor"));
+        StatusCode.FailedPrecondition, "what stands above this server's authorities is replaced as a whole: signet authority rotate --anchor, or by new files or a rotation above when they come from upstream"));
 }

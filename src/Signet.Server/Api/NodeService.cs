@@ -27,6 +27,7 @@ internal sealed class NodeService(
     ChangeSignal bundleChanges,
     Acknowledgements acknowledgements,
     ServerMetrics metrics,
+    PushMetrics pushes,
     TimeProvider time,
     ILogger<NodeService> log)
     : Node.NodeBase
@@ -65,7 +66,9 @@ internal sealed class NodeService(
     private async Task PushAsync(SpiffeId agent, IServerStreamWriter<NodeUpdate> responseStream, ChangeSignal refusals, CancellationToken cancellationToken)
     {
         using var watch = entries.Watchers.Begin();
+        using var push = pushes.Begin();
         NodeImage? told = null;
+        long? since = null;
         var refused = refusals.Version;
         while (agents.Find(agent) is { Banned: false })
         {
@@ -81,17 +84,24 @@ internal sealed class NodeService(
                 (told, refused) = (null, refusals.Version);
             }
 
+            var isNew = false;
+            push.Due(since);
             foreach (var update in NodeUpdates.Between(told, image, NextRevision()))
             {
                 await responseStream.WriteAsync(update, cancellationToken).ConfigureAwait(false);
+                isNew = true;
             }
 
+            push.Written(isNew ? since : null);
             told = image;
 
             // 3. Until something changes.
             await WaitAsync(entriesSeen, bundlesSeen, mine.Reach.Until, cancellationToken).ConfigureAwait(false);
+            since = Earlier(entriesSeen.Changes.RaisedAfter(entriesSeen.Version), bundlesSeen.bundleChanges.RaisedAfter(bundlesSeen.Version));
         }
     }
+
+    private static long? Earlier(long? one, long? other) => one is null || other < one ? other : one;
 
     private AgentEntries Follow(SpiffeId agent, EntryWatchers.Watch watch)
     {

@@ -6,9 +6,16 @@ using Signet.Identity.Spiffe;
 namespace Signet.Server.Attestation;
 
 /// <summary>A token as its owner gets it, once.</summary>
-public sealed record IssuedJoinToken(string Token, SpiffeId AgentId, SpiffeId? Alias, DateTimeOffset ExpiresAt);
+public sealed record IssuedJoinToken(string Token, SpiffeId AgentId, SpiffeId? Alias, DateTimeOffset ExpiresAt)
+{
+    /// <summary>Whether an agent joined with it a moment ago, which may never have had its answer.</summary>
+    public bool WasUsed { get; init; }
+}
 
-/// <summary>Makes and takes join tokens: 128 random bits, single use, known to the store by digest only.</summary>
+/// <summary>
+/// Makes and takes join tokens: 128 random bits, single use, known to the store by digest only. The key that used one may use it again for a moment, since
+/// its answer may have been lost; for every other key it is gone.
+/// </summary>
 public sealed class JoinTokens(TrustDomain trustDomain, IJoinTokenStore store, TimeProvider time)
 {
     public const string Attestor = "join_token";
@@ -18,6 +25,9 @@ public sealed class JoinTokens(TrustDomain trustDomain, IJoinTokenStore store, T
 
     public static readonly TimeSpan DefaultTtl = TimeSpan.FromMinutes(10);
     public static readonly TimeSpan MaxTtl = TimeSpan.FromDays(7);
+
+    /// <summary>So long after its use a token still serves the key that used it.</summary>
+    public static readonly TimeSpan AnswerAgain = TimeSpan.FromMinutes(2);
 
     /// <summary>The longest token, in characters; it becomes part of the agent's ID.</summary>
     public const int MaxTokenLength = 128;
@@ -34,17 +44,23 @@ public sealed class JoinTokens(TrustDomain trustDomain, IJoinTokenStore store, T
             : null;
     }
 
-    /// <summary>The token, still unused; null when it never was, was used before or is too old. The three are not told apart to the caller.</summary>
+    /// <summary>The token, unused or used a moment ago; null when it never was, was used before or is too old. The three are not told apart to the caller.</summary>
     public async Task<IssuedJoinToken?> FindAsync(string token, CancellationToken cancellationToken) =>
         token.Length is > 0 and <= MaxTokenLength
         && await store.FindAsync(Digest(token), cancellationToken).ConfigureAwait(false) is { } found
-        && found.ExpiresAt > time.GetUtcNow()
-            ? new IssuedJoinToken(token, ReservedIds.Agent(trustDomain, Attestor, token), found.Alias, found.ExpiresAt)
+        && (found.UsedUntil ?? found.ExpiresAt) > time.GetUtcNow()
+            ? new IssuedJoinToken(token, ReservedIds.Agent(trustDomain, Attestor, token), found.Alias, found.ExpiresAt) { WasUsed = found.UsedUntil is not null }
             : null;
 
-    /// <summary>Uses the token up for the agent, in one step; false when somebody was faster.</summary>
-    public Task<bool> RedeemAsync(IssuedJoinToken token, AttestedAgent agent) =>
-        store.RedeemAsync(Digest(token.Token), agent, CancellationToken.None);
+    /// <summary>Uses the token up for the agent, in one step; false when another key was faster.</summary>
+    /// <param name="token">Which.</param>
+    /// <param name="agent">Who joins.</param>
+    /// <param name="publicKey">Its encoded <c>SubjectPublicKeyInfo</c>, whose possession was proved.</param>
+    public Task<bool> RedeemAsync(IssuedJoinToken token, AttestedAgent agent, ReadOnlyMemory<byte> publicKey)
+    {
+        var now = time.GetUtcNow();
+        return store.RedeemAsync(Digest(token.Token), agent, new JoinTokenUse(SHA256.HashData(publicKey.Span), now, now + AnswerAgain), CancellationToken.None);
+    }
 
     private static byte[] Digest(string token) => SHA256.HashData(Encoding.UTF8.GetBytes(token));
 }

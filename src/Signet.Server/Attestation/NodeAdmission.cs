@@ -96,10 +96,18 @@ internal sealed class NodeAdmission(
             throw Refused(attestor, KnownAlready(id), context);
         }
 
+        // Whoever was evicted in the meantime does not come back by what it used before.
+        var isAgain = proof is NodeProof.SingleUse { WasUsed: true };
+        if (isAgain && known is null)
+        {
+            throw Refused(attestor, NodeVerdict.Refused(JoinTokens.Refusal), context);
+        }
+
         var svid = (await issuer.IssueAsync([new SvidRequest(id, csr.SubjectPublicKeyInfo, agentTtl, [], id.Uri)], cancellationToken).ConfigureAwait(false))[0];
-        var agent = new AttestedAgent(
+        // An answer that did arrive after all must go on working until the newer one is used.
+        var agent = isAgain ? known! with { PendingHex = svid.Leaf.SerialHex, NotAfter = svid.Leaf.NotAfter } : new AttestedAgent(
             id, attestor.Type, proof.Selectors, svid.Leaf.SerialHex, PendingHex: null, svid.Leaf.NotAfter, time.GetUtcNow(), Banned: false, CanReattest: proof is NodeProof.Repeatable);
-        if (await KeepAsync(proof, agent).ConfigureAwait(false) is { } refusal)
+        if (await KeepAsync(proof, agent, csr.SubjectPublicKeyInfo).ConfigureAwait(false) is { } refusal)
         {
             throw Refused(attestor, refusal, context);
         }
@@ -107,7 +115,7 @@ internal sealed class NodeAdmission(
         CallOf.Of(context).About($"{id}, serial {svid.Leaf.SerialHex}");
         metrics.Attested(attestor.Type, isAdmitted: true);
         log.AgentAttested(id.Uri, svid.Leaf.SerialHex, svid.Leaf.NotAfter);
-        if (proof is NodeProof.SingleUse { Alias: { } alias })
+        if (proof is NodeProof.SingleUse { Alias: { } alias, WasUsed: false })
         {
             await RegisterAliasAsync(alias, id).ConfigureAwait(false);
         }
@@ -116,12 +124,12 @@ internal sealed class NodeAdmission(
     }
 
     // What was signed is kept also when the node has just gone: a proof that is used up must not be lost half-way.
-    private async Task<NodeVerdict?> KeepAsync(NodeProof proof, AttestedAgent agent)
+    private async Task<NodeVerdict?> KeepAsync(NodeProof proof, AttestedAgent agent, ReadOnlyMemory<byte> publicKey)
     {
         switch (proof)
         {
             case NodeProof.SingleUse once:
-                if (!await once.RedeemAsync(agent).ConfigureAwait(false))
+                if (!await once.RedeemAsync(agent, publicKey).ConfigureAwait(false))
                 {
                     return NodeVerdict.Refused(JoinTokens.Refusal);
                 }

@@ -19,8 +19,9 @@ public abstract record NodeProof(SpiffeId SpiffeId, ImmutableArray<Selector> Sel
     /// <param name="SpiffeId">The agent's ID.</param>
     /// <param name="Selectors">What was found out about the node.</param>
     /// <param name="Alias">A further ID by which the agent can be addressed; null for none.</param>
-    /// <param name="RedeemAsync">In one step uses the proof up and keeps the agent; false when somebody else was faster.</param>
-    public sealed record SingleUse(SpiffeId SpiffeId, ImmutableArray<Selector> Selectors, SpiffeId? Alias, Func<AttestedAgent, Task<bool>> RedeemAsync)
+    /// <param name="WasUsed">Whether it was used a moment ago, by an agent that may never have had its answer: it serves the same key again, as long as the agent is still known.</param>
+    /// <param name="RedeemAsync">In one step uses the proof up for the key (<c>SubjectPublicKeyInfo</c>) and keeps the agent; false when another key was faster.</param>
+    public sealed record SingleUse(SpiffeId SpiffeId, ImmutableArray<Selector> Selectors, SpiffeId? Alias, bool WasUsed, Func<AttestedAgent, ReadOnlyMemory<byte>, Task<bool>> RedeemAsync)
         : NodeProof(SpiffeId, Selectors);
 }
 

@@ -37,8 +37,8 @@ public sealed record FederationConfig
         if (endpoint.Choice("profile", profile, "https_web", "https_spiffe") != profile)
         {
             endpoint.Problem("profile", presentsWebCertificate
-                ? "https_spiffe presents the server's own SVID; leave out http.certificate and http.key"
-                : "https_web needs a certificate of the web; write http: {certificate: FILE, key: FILE}");
+                ? "https_spiffe presents the server's own SVID; leave out http.certificate and http.key, and acme"
+                : "https_web needs a certificate of the web; write http: {certificate: FILE, key: FILE}, or acme: {names: [HOST], termsAgreed: true} here");
         }
 
         var relationships = new List<ConfiguredRelationship>();

@@ -10,6 +10,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Signet.Hosting.Acme;
 using Signet.Hosting.Daemons;
 
 namespace Signet.Server.Http;
@@ -46,10 +47,13 @@ internal sealed class PublicEndpoint : IDaemonPart, IAsyncDisposable
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="listen">Where; port 0 takes a free one.</param>
-    /// <param name="certificate">What to present, asked at each handshake.</param>
+    /// <param name="certificate">What to present, asked at each handshake; null when there is nothing yet.</param>
+    /// <param name="challenges">What an authority of the web asks to see; null when none does.</param>
     /// <param name="routes">What there is.</param>
+    /// <param name="time">The clock.</param>
     /// <param name="logs">Where it logs.</param>
-    public PublicEndpoint(IPEndPoint listen, Func<SslStreamCertificateContext> certificate, IEnumerable<PublicRoute> routes, ILoggerFactory logs)
+    public PublicEndpoint(
+        IPEndPoint listen, Func<SslStreamCertificateContext?> certificate, TlsAlpnChallenges? challenges, IEnumerable<PublicRoute> routes, TimeProvider time, ILoggerFactory logs)
     {
         LocalEndPoint = listen;
         _routes = routes.ToDictionary(route => route.Path, StringComparer.Ordinal);
@@ -66,7 +70,12 @@ internal sealed class PublicEndpoint : IDaemonPart, IAsyncDisposable
             kestrel.Listen(listen, http =>
             {
                 http.Protocols = HttpProtocols.Http1AndHttp2;
-                http.UseHttps(new TlsHandshakeCallbackOptions { HandshakeTimeout = HandshakeTimeout, OnConnection = _ => ValueTask.FromResult(TlsFor(certificate())) });
+                if (challenges is not null)
+                {
+                    http.UseAcmeChallenges(challenges, time);
+                }
+
+                http.UseHttps(new TlsHandshakeCallbackOptions { HandshakeTimeout = HandshakeTimeout, OnConnection = hello => ValueTask.FromResult(TlsFor(hello, certificate, challenges)) });
             });
         });
         _app = builder.Build();
@@ -100,14 +109,19 @@ internal sealed class PublicEndpoint : IDaemonPart, IAsyncDisposable
 
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
-    private static SslServerAuthenticationOptions TlsFor(SslStreamCertificateContext certificate) => new()
+    private static SslServerAuthenticationOptions TlsFor(TlsHandshakeCallbackContext hello, Func<SslStreamCertificateContext?> certificate, TlsAlpnChallenges? challenges) =>
+        challenges is null || !AcmeConnections.IsForChallenge(hello.Connection)
+            ? TlsFor(certificate() ?? throw new AuthenticationException("there is no certificate to present yet"), [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11])
+            : TlsFor(challenges.Find(hello.ClientHelloInfo.ServerName) ?? throw new AuthenticationException("no challenge is open for that name"), [TlsAlpnChallenges.Protocol]);
+
+    private static SslServerAuthenticationOptions TlsFor(SslStreamCertificateContext certificate, List<SslApplicationProtocol> protocols) => new()
     {
         ServerCertificateContext = certificate,
         ClientCertificateRequired = false,
         EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
         CipherSuitesPolicy = Suites,
         AllowRenegotiation = false,
-        ApplicationProtocols = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
+        ApplicationProtocols = protocols,
     };
 
     private async Task AnswerAsync(HttpContext context)

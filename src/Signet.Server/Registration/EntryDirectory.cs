@@ -72,6 +72,7 @@ public sealed class EntryDirectory : IDisposable
         _selectorTypes = selectorTypes;
         _time = time;
         _table = table;
+        Watchers = new EntryWatchers(time);
     }
 
     public IReadOnlyDictionary<string, RegistrationEntry> Entries => Table.ById;
@@ -85,7 +86,7 @@ public sealed class EntryDirectory : IDisposable
     internal Func<DistinguishedName, bool> IsAuthorityName { get; set; } = _ => false;
 
     /// <summary>Who is woken after entries that concern them were added, changed or removed.</summary>
-    internal EntryWatchers Watchers { get; } = new();
+    internal EntryWatchers Watchers { get; }
 
     /// <summary>Takes over what the store holds.</summary>
     /// <param name="trustDomain">Whose entries these are.</param>

@@ -7,8 +7,9 @@ namespace Signet.Server.Registration;
 /// Wakes those whom a change of entries concerns, and nobody else: each follows the parents under which its entries lie, so that one
 /// entry among many costs what the agents that serve it cost. Thread-safe.
 /// </summary>
-internal sealed class EntryWatchers
+internal sealed class EntryWatchers(TimeProvider time)
 {
+    private readonly TimeProvider _time = time;
     private readonly Lock _gate = new();
     private readonly Dictionary<SpiffeId, HashSet<Watch>> _byParent = [];
 
@@ -41,7 +42,7 @@ internal sealed class EntryWatchers
     {
         private IReadOnlySet<SpiffeId> _followed = new HashSet<SpiffeId>();
 
-        public ChangeSignal Changes { get; } = new();
+        public ChangeSignal Changes { get; } = new(watchers._time);
 
         /// <summary>Follows these parents from now on, and no others.</summary>
         /// <returns>Whether one of them was not followed before: what lies under it may have changed unnoticed, so look again.</returns>

@@ -8,6 +8,7 @@ using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server.Access;
 using Signet.Server.Attestation;
+using Signet.Server.Upstream;
 
 namespace Signet.Server.Spire;
 
@@ -39,7 +40,6 @@ internal static class SpireServerConf
         ("profiling_freq", "there is no profiling endpoint"),
         ("profiling_names", "there is no profiling endpoint"),
         ("proxy_protocol_trusted_cidrs", "PROXY headers are not understood; let the load balancer pass connections through"),
-        ("federation", "federation is configured in server.yaml, or with: signet federation"),
         ("plugin_dir", "there are no plugins outside this program"),
         ("named_pipe_name", "there are no named pipes on this system"),
     ];
@@ -53,7 +53,8 @@ internal static class SpireServerConf
         var server = root.Section("server");
         var trustDomain = server.RequiredTrustDomain("trust_domain");
         var dataDir = server.FilePath("data_dir", places.ServerState);
-        var attestation = ReadPlugins(root.Section("plugins"), dataDir);
+        var plugins = ReadPlugins(root.Section("plugins"), dataDir);
+        var (http, federation) = SpireFederation.Read(server.Section("federation"), trustDomain, endpoint => ReadEndPoint(endpoint, "address", "0.0.0.0", "port", 443));
         ReadDangers(server);
         foreach (var (key, reason) in Meaningless.Where(one => server.Shape(one.Key) != ConfigShape.Absent))
         {
@@ -72,11 +73,16 @@ internal static class SpireServerConf
             StorePath = Path.Combine(dataDir, "signet.db"),
             X509Ttl = server.Duration("default_x509_svid_ttl") ?? svidTtl ?? TimeSpan.FromHours(1),
             JwtTtl = server.Duration("default_jwt_svid_ttl") ?? TimeSpan.FromMinutes(5),
-            Attestation = attestation,
+            Attestation = plugins.Attestation,
+            Upstream = plugins.Upstream,
+            Http = http,
+            Federation = federation,
             PurgeAgentsAfter = server.Duration("prune_attested_nodes_expired_for") ?? TimeSpan.Zero,
             Authority = new AuthorityPlan
             {
                 TrustDomain = trustDomain,
+                IsExternal = plugins.Upstream is not null,
+                HasVolatileKeys = plugins.KeysInMemory,
                 KeyType = ReadKeyType(server),
                 IssuingTtl = server.Duration("ca_ttl", TimeSpan.FromHours(24), TimeSpan.FromSeconds(5)),
                 Subject = ReadSubject(server.Section("ca_subject")),
@@ -136,9 +142,9 @@ internal static class SpireServerConf
         }
     }
 
-    private static AttestationConfig ReadPlugins(ConfigSection plugins, string dataDir)
+    private static SpirePlugins ReadPlugins(ConfigSection plugins, string dataDir)
     {
-        var attestation = new AttestationConfig();
+        var read = new SpirePlugins(new AttestationConfig(), Upstream: null, KeysInMemory: false);
         foreach (var plugin in SpirePlugin.All(plugins))
         {
             switch (plugin.Kind, plugin.Name)
@@ -152,16 +158,23 @@ internal static class SpireServerConf
                     plugin.Data.Ignore([.. plugin.Data.Keys]);
                     break;
                 case ("KeyManager", "disk"):
-                    plugin.Warn($"SPIRE's keys are not taken over: new ones lie in {Path.Combine(dataDir, "keys")}");
+                    plugin.Data.Warn("keys_path", $"SPIRE's keys are not taken over: new ones lie in {Path.Combine(dataDir, "keys")}");
                     break;
                 case ("KeyManager", "memory"):
-                    plugin.Warn($"keys lie in {Path.Combine(dataDir, "keys")}, for their owner only, so that a restart does not end the trust that others have in them");
+                    plugin.Data.Ignore([.. plugin.Data.Keys]);
+                    read = read with { KeysInMemory = true };
                     break;
                 case ("KeyManager", _):
                     plugin.Refuse("its keys would lie on the disk of this machine instead; write KeyManager \"disk\" if that is fine");
                     break;
                 case ("NodeAttestor", _):
-                    attestation = SpireAttestors.With(attestation, plugin);
+                    read = read with { Attestation = SpireAttestors.With(read.Attestation, plugin) };
+                    break;
+                case ("UpstreamAuthority", "disk"):
+                    read = read with { Upstream = SpireUpstreams.ReadDisk(plugin) };
+                    break;
+                case ("UpstreamAuthority", "spire"):
+                    read = read with { Upstream = SpireUpstreams.ReadServer(plugin) };
                     break;
                 case ("UpstreamAuthority", _):
                     plugin.Warn("this server signs with a trust anchor of its own; give relying parties its bundle (signet bundle show)");
@@ -172,14 +185,20 @@ internal static class SpireServerConf
                 case ("CredentialComposer", _):
                     plugin.Warn("certificates are not changed by it");
                     break;
+                case ("WorkloadAttestor" or "SVIDStore" or "NodeResolver", _):
+                    plugin.Warn("servers have no such plugins; agents do");
+                    break;
                 default:
                     plugin.Refuse("this kind of plugin is not known");
                     break;
             }
         }
 
-        return attestation;
+        return read;
     }
+
+    /// <summary>What plugins come to.</summary>
+    private sealed record SpirePlugins(AttestationConfig Attestation, UpstreamConfig? Upstream, bool KeysInMemory);
 
     // Metrics and health are one endpoint here.
     private static IPEndPoint ReadMetrics(ConfigSection telemetry, ConfigSection health)

@@ -67,6 +67,7 @@ internal sealed class ServerMetrics : IDisposable
     {
         _meter.CreateObservableGauge("signet.server.bundle.sequence", () => (long)(authorities.Current.Bundle.Sequence ?? 0), description: "The sequence number of the trust bundle.");
         _meter.CreateObservableGauge("signet.server.bundle.agents.behind", () => acknowledgements.Behind().Count, description: "Agents that have not acknowledged the newest bundle for themselves and all of their clients.");
+        _meter.CreateObservableGauge("signet.server.bundle.agents.fetched", acknowledgements.CountFetched, description: "Agents that acknowledge nothing, as those of SPIRE, and were seen to fetch the newest bundle and to come back.");
         _meter.CreateObservableGauge("signet.server.bundle.acknowledgement.lag", () => acknowledgements.Lag.TotalSeconds, "s", "Since when the slowest agent is behind the newest bundle; 0 when none is.");
         _meter.CreateObservableGauge(
             "signet.server.anchor.rotation.stage",

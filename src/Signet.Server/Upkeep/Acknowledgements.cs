@@ -9,8 +9,9 @@ using Signet.Server.Telemetry;
 namespace Signet.Server.Upkeep;
 
 /// <summary>
-/// What each agent last said that it and its clients have applied. Lives in memory only: after a restart of the server every agent says it again when it
-/// comes back, and counts as behind until then. Thread-safe.
+/// What each agent last said that it and its clients have applied; of agents that never say it, as those of SPIRE, what can be seen
+/// (<see cref="BundleFetches"/>). Lives in memory only: after a restart of the server every agent says it again when it comes back, and counts as behind until
+/// then. Thread-safe.
 /// </summary>
 internal sealed class Acknowledgements(AuthorityRotation authorities, AgentDirectory agents, ServerMetrics metrics, TimeProvider time)
 {
@@ -20,6 +21,9 @@ internal sealed class Acknowledgements(AuthorityRotation authorities, AgentDirec
     private readonly ConcurrentDictionary<SpiffeId, Heard> _heard = new();
     private readonly Lock _counting = new();
     private (ulong Sequence, DateTimeOffset Since) _newest;
+
+    /// <summary>What agents that acknowledge nothing were seen to fetch.</summary>
+    public BundleFetches Fetches { get; } = new(time);
 
     /// <summary>Agents to wait for: those that are not banned and whose certificate has not expired.</summary>
     public IReadOnlyCollection<AttestedAgent> Expected
@@ -60,6 +64,8 @@ internal sealed class Acknowledgements(AuthorityRotation authorities, AgentDirec
         {
             _heard.TryRemove(gone, out _);
         }
+
+        Fetches.Prune(agent => agents.Find(agent) is null);
     }
 
     /// <summary>Those who have not applied the newest bundle.</summary>
@@ -69,15 +75,23 @@ internal sealed class Acknowledgements(AuthorityRotation authorities, AgentDirec
         return
         [
             .. Expected
-                .Select(agent => (agent.SpiffeId, Heard: _heard.GetValueOrDefault(agent.SpiffeId), agent.NotAfter))
-                .Where(agent => agent.Heard is null || agent.Heard.Sequence < sequence)
-                .Select(agent => new Laggard(agent.SpiffeId.Uri, agent.Heard switch
+                .Select(agent => (agent.SpiffeId, Heard: _heard.GetValueOrDefault(agent.SpiffeId), Fetched: Fetches.HeldBy(agent.SpiffeId), agent.NotAfter))
+                .Where(agent => (agent.Heard?.Sequence ?? agent.Fetched ?? 0) < sequence)
+                .Select(agent => new Laggard(agent.SpiffeId.Uri, (agent.Heard, agent.Fetched) switch
                 {
-                    null => $"has not been in touch since the server started; counts until its certificate expires at {agent.NotAfter:u}",
-                    { ClientCount: > 0 } heard => $"{heard.ClientCount} of its clients are behind: {string.Join(", ", heard.Clients)}",
-                    var heard => $"has bundle {heard.Sequence}, the newest is {sequence}; counts until its certificate expires at {agent.NotAfter:u}",
+                    (null, null) => $"has not been in touch since the server started; counts until its certificate expires at {agent.NotAfter:u}",
+                    (null, _) => $"acknowledges nothing, and was not seen yet to fetch bundle {sequence} and to come back after it; counts until its certificate expires at {agent.NotAfter:u}",
+                    ({ ClientCount: > 0 } heard, _) => $"{heard.ClientCount} of its clients are behind: {string.Join(", ", heard.Clients)}",
+                    var (heard, _) => $"has bundle {heard.Sequence}, the newest is {sequence}; counts until its certificate expires at {agent.NotAfter:u}",
                 })),
         ];
+    }
+
+    /// <summary>How many of those that are not behind acknowledged nothing and were only seen to fetch the newest bundle.</summary>
+    public int CountFetched()
+    {
+        var sequence = authorities.Current.Bundle.Sequence ?? 0;
+        return Expected.Count(agent => !_heard.ContainsKey(agent.SpiffeId) && Fetches.HeldBy(agent.SpiffeId) >= sequence);
     }
 
     /// <summary>Agents that said that they or their clients use certificates of these authorities.</summary>
@@ -90,6 +104,18 @@ internal sealed class Acknowledgements(AuthorityRotation authorities, AgentDirec
 
     /// <summary>Whether an agent said that neither it nor any client uses a certificate of these authorities.</summary>
     public bool HasLeft(SpiffeId agent, IReadOnlySet<string> issuers) => _heard.TryGetValue(agent, out var heard) && !heard.Issuers.Any(issuers.Contains);
+
+    /// <summary>Whether an agent that acknowledges nothing has lived through the replacement of its certificates: the last was signed before it began anew.</summary>
+    public bool HasReplaced(SpiffeId agent, DateTimeOffset lastSignedAt) => !_heard.ContainsKey(agent) && Fetches.CameBackAfter(agent, lastSignedAt);
+
+    /// <summary>Takes what an agent says of itself in passing; a bundle that does not exist yet is nothing that it can have.</summary>
+    public void Stated(SpiffeId agent, ulong sequence)
+    {
+        if (sequence > 0 && sequence <= (authorities.Current.Bundle.Sequence ?? 0))
+        {
+            Fetches.Stated(agent, sequence);
+        }
+    }
 
     private (ulong Sequence, DateTimeOffset Since) Newest()
     {

@@ -28,6 +28,7 @@ internal sealed class AuthorityCare : IAsyncDisposable
         ServerIdentity identity,
         AgentDirectory agents,
         ChangeSignal bundleChanges,
+        IUpstream? upstream,
         ServerMetrics metrics,
         TimeProvider time,
         ILoggerFactory logs)
@@ -37,10 +38,9 @@ internal sealed class AuthorityCare : IAsyncDisposable
         _gate = new RotationGate(Acknowledgements, agents, issued, identity, config.TrustDomain, time);
         _orders = new AuthorityOrders(authorities, Acknowledgements, bundleChanges, logs.CreateLogger<AuthorityOrders>());
         Anchor = new AnchorRotationKeeper(authorities, _gate, Acknowledgements, bundleChanges, time, logs.CreateLogger<AnchorRotationKeeper>());
-        Expiry = new ExpiryWatch(config.Authority, authorities, logs.CreateLogger<ExpiryWatch>());
-        Upstream = config.Upstream is { } files
-            ? new UpstreamFollower(files, config.TrustDomain, authorities, Acknowledgements, bundleChanges, time, logs.CreateLogger<UpstreamFollower>())
-            : null;
+        Expiry = new ExpiryWatch(config.Upstream, authorities, logs.CreateLogger<ExpiryWatch>());
+        var list = config.Upstream?.RevocationList is { } path ? new RevocationListFile(path, time, logs.CreateLogger<RevocationListFile>()) : null;
+        Upstream = upstream is null ? null : new UpstreamFollower(upstream, list, authorities, Acknowledgements, bundleChanges, logs.CreateLogger<UpstreamFollower>());
         metrics.Observe(authorities, Acknowledgements, Anchor);
     }
 

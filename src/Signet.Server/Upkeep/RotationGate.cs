@@ -35,12 +35,13 @@ internal sealed class RotationGate(Acknowledgements acknowledgements, AgentDirec
         // What agents say is known at once; the log counts for what they don't speak of.
         return users.Count > 0
             ? users
-            : [.. (await LiveAsync(issuers, cancellationToken).ConfigureAwait(false)).Where(live => Counts(live.RequestedBy, issuers)).Select(Explain)];
+            : [.. (await LiveAsync(issuers, cancellationToken).ConfigureAwait(false)).Where(live => Counts(live, issuers)).Select(Explain)];
     }
 
-    private bool Counts(string requestedBy, IReadOnlySet<string> issuers) =>
-        requestedBy != _server
-        && !(SpiffeId.TryParse(requestedBy, out var agent, out _) && (agents.Find(agent) is { Banned: true } || acknowledgements.HasLeft(agent, issuers)));
+    private bool Counts(LiveCertificates live, IReadOnlySet<string> issuers) =>
+        live.RequestedBy != _server
+        && !(SpiffeId.TryParse(live.RequestedBy, out var agent, out _)
+            && (agents.Find(agent) is { Banned: true } || acknowledgements.HasLeft(agent, issuers) || (live.ReplacedAt is { } at && acknowledgements.HasReplaced(agent, at))));
 
     private async Task<IReadOnlyList<LiveCertificates>> LiveAsync(HashSet<string> issuers, CancellationToken cancellationToken)
     {

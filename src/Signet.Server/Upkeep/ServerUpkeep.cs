@@ -48,7 +48,8 @@ internal sealed class ServerUpkeep(
             LookAtClock();
             if (care.Upstream is { } upstream)
             {
-                await TryAsync("taking over the issuing authority from its files", upstream.TurnAsync, cancellationToken).ConfigureAwait(false);
+                await TryAsync("taking over the issuing authority from upstream", upstream.TurnAsync, cancellationToken).ConfigureAwait(false);
+                await TryAsync("taking over what the anchor revoked", upstream.TurnListAsync, cancellationToken).ConfigureAwait(false);
             }
 
             foreach (var (tier, duty) in Rotations)

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
 using Signet.Authority.Rotation;
 using Signet.Hosting.Files;
 using Signet.Identity.Spiffe;
@@ -13,23 +14,20 @@ internal static class IssuerFiles
     private const UnixFileMode Others = UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
 
     /// <summary>The files to read and to follow, in the order that <see cref="TryRead"/> takes them.</summary>
-    public static FileSet Of(UpstreamConfig config) => FileSet.Of([.. Names(config.Layout).Select(name => Path.Combine(config.Folder, name))]);
+    public static FileSet Of(UpstreamConfig.Folder config) => FileSet.Of([.. Names(config.Layout).Select(name => Path.Combine(config.Path, name))]);
 
     /// <summary>Reads the whole set; what is wrong with a part is wrong with all of it. Never throws.</summary>
     public static bool TryRead(ImmutableArray<WatchedFile> files, TrustDomain trustDomain, DateTimeOffset now, [NotNullWhen(true)] out ExternalIssuer? issuer, out string problem)
     {
         issuer = null;
-        var (certificateFile, keyFile, anchorsFile) = (files[0], files[1], files[2]);
-        if (!Named(certificateFile, Pem.TryReadCertificates(certificateFile.Text, out var chain, out problem), ref problem)
-            || !Named(keyFile, Pem.TryReadPrivateKey(keyFile.Text, out var key, out problem), ref problem)
-            || !Named(anchorsFile, Pem.TryReadCertificates(anchorsFile.Text, out var anchors, out problem), ref problem))
+        if (!TryReadCertificates(files[0], out var chain, out problem) || !TryReadKey(files[1], out var key, out problem) || !TryReadCertificates(files[2], out var anchors, out problem))
         {
             return false;
         }
 
         foreach (var more in files.Skip(3))
         {
-            if (!Named(more, Pem.TryReadCertificates(more.Text, out var above, out problem), ref problem))
+            if (!TryReadCertificates(more, out var above, out problem))
             {
                 return false;
             }
@@ -37,13 +35,29 @@ internal static class IssuerFiles
             chain = [.. chain.Concat(above).Distinct()];
         }
 
-        if ((File.GetUnixFileMode(keyFile.Path) & Others) != 0)
+        return Named(files[0], ExternalIssuer.TryCreate(trustDomain, chain, key, anchors, now, out issuer, out problem), ref problem);
+    }
+
+    /// <summary>Reads the certificates of one file; the problem names it.</summary>
+    public static bool TryReadCertificates(WatchedFile file, out IReadOnlyList<Certificate> certificates, out string problem) =>
+        Named(file, Pem.TryReadCertificates(file.Text, out certificates, out problem), ref problem);
+
+    /// <summary>Reads a private key that not everybody can read; the problem names the file.</summary>
+    public static bool TryReadKey(WatchedFile file, [NotNullWhen(true)] out AsymmetricAlgorithm? key, out string problem)
+    {
+        if (!Pem.TryReadPrivateKey(file.Text, out key, out problem))
         {
-            problem = $"{keyFile.Path} can be read by everybody; run: chmod o= {keyFile.Path}";
-            return false;
+            return Named(file, false, ref problem);
         }
 
-        return Named(certificateFile, ExternalIssuer.TryCreate(trustDomain, chain, key!, anchors, now, out issuer, out problem), ref problem);
+        if ((File.GetUnixFileMode(file.Path) & Others) == 0)
+        {
+            return true;
+        }
+
+        key.Dispose();
+        (key, problem) = (null, $"{file.Path} can be read by everybody; run: chmod o= {file.Path}");
+        return false;
     }
 
     private static string[] Names(UpstreamLayout layout) => layout == UpstreamLayout.Linkerd

@@ -1,80 +1,81 @@
-using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Signet.Authority.Keys;
 using Signet.Authority.Rotation;
 using Signet.Hosting;
 using Signet.Hosting.Files;
-using Signet.Identity.Spiffe;
 using Signet.Server.Upkeep;
 
 namespace Signet.Server.Upstream;
 
-/// <summary>Follows the files of an issuing authority: a set that holds is installed, one that does not leaves the last good one in force and says why.</summary>
-internal sealed class UpstreamFollower : IAsyncDisposable
+/// <summary>Follows what stands above the server, and tells everybody what came of it.</summary>
+internal sealed class UpstreamFollower(
+    IUpstream upstream, RevocationListFile? list, AuthorityRotation authorities, Acknowledgements acknowledgements, ChangeSignal bundleChanges, ILogger<UpstreamFollower> log) : IAsyncDisposable
 {
-    private readonly TrustDomain _trustDomain;
-    private readonly AuthorityRotation _authorities;
-    private readonly Acknowledgements _acknowledgements;
-    private readonly ChangeSignal _bundleChanges;
-    private readonly TimeProvider _time;
-    private readonly ILogger<UpstreamFollower> _log;
-    private readonly UpstreamConfig _config;
-    private FileSetWatch? _watch;
-    private ImmutableArray<WatchedFile> _installed;
-
-    /// <summary>Begins to watch at the first turn: files that are being replaced just now are no reason not to start.</summary>
-    public UpstreamFollower(
-        UpstreamConfig config, TrustDomain trustDomain, AuthorityRotation authorities, Acknowledgements acknowledgements, ChangeSignal bundleChanges, TimeProvider time, ILogger<UpstreamFollower> log)
+    /// <summary>What the configuration names, not yet asked anything; null when the server makes its own authorities.</summary>
+    public static IUpstream? Open(ServerConfig config, TimeProvider time, Func<double> chance, ILoggerFactory logs) => config.Upstream switch
     {
-        (_config, _trustDomain, _authorities, _acknowledgements, _bundleChanges, _time, _log) = (config, trustDomain, authorities, acknowledgements, bundleChanges, time, log);
-    }
+        UpstreamConfig.Folder folder => new IssuerFolder(folder, config.TrustDomain, time, logs.CreateLogger<IssuerFolder>()),
+        UpstreamConfig.Signer signer => new SignerFiles(signer, config.Authority, time, logs.CreateLogger<SignerFiles>()),
+        UpstreamConfig.Server server => new ServerAbove(server, config.Authority, time, chance, logs.CreateLogger<ServerAbove>()),
+        _ => null,
+    };
 
-    /// <summary>What the files hold at the start; null when they can't be used, which is no reason not to start with what was installed before.</summary>
-    public static ExternalIssuer? ReadFirst(UpstreamConfig config, TrustDomain trustDomain, TimeProvider time, ILogger log)
+    /// <summary>What there is at the start; null when nothing new is, or it can't be had, which is no reason not to start with what was installed before.</summary>
+    public static async Task<ExternalIssuer?> FirstAsync(IUpstream upstream, AuthorityLedger ledger, ILogger log, CancellationToken cancellationToken)
     {
-        string problem;
+        ExternalIssuer? first = null;
         try
         {
-            if (IssuerFiles.TryRead(IssuerFiles.Of(config).Read(), trustDomain, time.GetUtcNow(), out var issuer, out problem))
-            {
-                return issuer;
-            }
+            await upstream.TurnAsync(ledger, Keep, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is KeyManagerException or PlaceException)
         {
-            problem = e.Message;
+            log.UpstreamRefused(e.Message);
         }
 
-        log.UpstreamRefused(problem);
-        return null;
+        return first;
+
+        Task Keep(ExternalIssuer issuer, CancellationToken stop)
+        {
+            first = issuer;
+            return Task.CompletedTask;
+        }
     }
 
     /// <summary>Installs what has changed. One owner turns it.</summary>
-    /// <exception cref="KeyManagerException">What the files hold can't be used; the message says why. It is tried again.</exception>
-    /// <exception cref="PlaceException">They can't be read.</exception>
-    public async Task TurnAsync(CancellationToken cancellationToken)
+    /// <exception cref="KeyManagerException">What stands above can't be had or used; the message says why. It is tried again.</exception>
+    /// <exception cref="PlaceException">Files can't be read.</exception>
+    public Task TurnAsync(CancellationToken cancellationToken) => upstream.TurnAsync(authorities.Current.Ledger, InstallAsync, cancellationToken);
+
+    /// <summary>Takes over what anchors revoked elsewhere. One owner turns it.</summary>
+    /// <exception cref="AuthorityException">A list can't be taken over; the message says why. It is tried again.</exception>
+    /// <exception cref="PlaceException">The file can't be read.</exception>
+    public async Task TurnListAsync(CancellationToken cancellationToken)
     {
-        _watch ??= FileSetWatch.Start(IssuerFiles.Of(_config), _ => { }, _time, _log);
-        var files = _watch.Current;
-        if (files == _installed)
+        if (list is not null && await list.TurnAsync(authorities, cancellationToken).ConfigureAwait(false))
         {
-            return;
+            Tell();
         }
-
-        if (!IssuerFiles.TryRead(files, _trustDomain, _time.GetUtcNow(), out var issuer, out var problem))
-        {
-            throw new KeyManagerException(problem);
-        }
-
-        if (await _authorities.InstallAsync(issuer, cancellationToken).ConfigureAwait(false))
-        {
-            _log.UpstreamInstalled(issuer.Certificate.ToString(), issuer.Certificate.NotAfter, issuer.Anchors.Count);
-            _acknowledgements.Published();
-            _bundleChanges.Raise();
-        }
-
-        _installed = files;
     }
 
-    public ValueTask DisposeAsync() => _watch?.DisposeAsync() ?? ValueTask.CompletedTask;
+    public async ValueTask DisposeAsync()
+    {
+        await upstream.DisposeAsync().ConfigureAwait(false);
+        await (list?.DisposeAsync() ?? ValueTask.CompletedTask).ConfigureAwait(false);
+    }
+
+    private async Task InstallAsync(ExternalIssuer issuer, CancellationToken cancellationToken)
+    {
+        if (await authorities.InstallAsync(issuer, cancellationToken).ConfigureAwait(false))
+        {
+            log.UpstreamInstalled(issuer.Certificate.ToString(), issuer.Certificate.NotAfter, issuer.Anchors.Count);
+            Tell();
+        }
+    }
+
+    private void Tell()
+    {
+        acknowledgements.Published();
+        bundleChanges.Raise();
+    }
 }

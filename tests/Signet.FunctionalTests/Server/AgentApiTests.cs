@@ -37,6 +37,35 @@ public sealed class AgentApiTests
     }
 
     [Fact]
+    public async Task An_agent_that_lost_its_answer_asks_again_with_the_same_key_and_another_key_does_not_get_in()
+    {
+        await using var domain = await TestTrustDomain.StartAsync();
+        using var admin = domain.Admin();
+        var token = (await admin.CreateTokenAsync(TimeSpan.FromMinutes(1), alias: null, _patience)).Token;
+        var key = KeyPair.Generate(KeyType.EcP256);
+        var first = await ForeignAgent.JoinAsync(domain, token, key, _patience);
+        var second = await ForeignAgent.JoinAsync(domain, token, key, _patience);
+        Assert.Equal(first.Id, second.Id);
+        Assert.NotEqual(first.Leaf.SerialHex, second.Leaf.SerialHex);
+        Assert.Equal(StatusCode.PermissionDenied, await OutcomeAsync(() => JoinAsync(domain, token)));
+
+        // The first answer may have arrived after all; it is worth nothing once the second was used.
+        using var one = Connect(domain, first);
+        using var other = Connect(domain, second);
+        await new AgentApi.AgentClient(one).PostStatusAsync(new PostStatusRequest(), cancellationToken: _patience);
+        await new AgentApi.AgentClient(other).PostStatusAsync(new PostStatusRequest(), cancellationToken: _patience);
+        Assert.Equal(Reason.AgentNotActive, await ReasonAsync(() => new AgentApi.AgentClient(one).PostStatusAsync(new PostStatusRequest(), cancellationToken: _patience).ResponseAsync));
+
+        // A restart does not open the token to others, and whoever was evicted does not come back by it.
+        await domain.StopServerAsync();
+        await domain.StartServerAsync();
+        Assert.Equal(StatusCode.PermissionDenied, await OutcomeAsync(() => JoinAsync(domain, token)));
+        await ForeignAgent.JoinAsync(domain, token, key, _patience);
+        await admin.EvictAgentAsync(first.Id, _patience);
+        Assert.Equal(StatusCode.PermissionDenied, await OutcomeAsync(() => ForeignAgent.JoinAsync(domain, token, key, _patience)));
+    }
+
+    [Fact]
     public async Task A_banned_agent_is_told_so_and_stays_out_until_it_is_evicted()
     {
         await using var domain = await TestTrustDomain.StartAsync();

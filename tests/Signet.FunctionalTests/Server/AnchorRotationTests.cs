@@ -1,6 +1,8 @@
 using Grpc.Core;
 using Signet.Cli.Clients;
 using Signet.Client;
+using Signet.Identity.Registration;
+using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Rpc.Wire.Authority;
 using Signet.Rpc.Wire.Spiffe;
@@ -104,6 +106,8 @@ public sealed class AnchorRotationTests
         Assert.Equal(StatusCode.InvalidArgument, (await Assert.ThrowsAsync<RpcException>(() => client.ForceAsync(" ", _patience))).StatusCode);
         Assert.Equal("the node burnt down", (await client.ForceAsync("the node burnt down", _patience)).ForcedBecause);
         await ReachesAsync(client, Stage.Replacing);
+        var audited = await operators.Audit.TailAsync(100, follow: false, _patience).ToListAsync(_patience);
+        Assert.Contains(audited, record => ((string?)record["action"])?.EndsWith("/Force", StringComparison.Ordinal) == true && record.ToJsonString().Contains("reason: the node burnt down", StringComparison.Ordinal));
 
         // The agent's certificate counts until it expires or somebody says that it does not.
         Assert.NotEqual(0U, (await client.StatusAsync(_patience)).LaggardCount);
@@ -149,7 +153,7 @@ public sealed class AnchorRotationTests
     }
 
     [Fact]
-    public async Task A_foreign_client_counts_as_told_once_it_was_written_to()
+    public async Task Foreign_clients_and_foreign_agents_count_by_what_can_be_seen_of_them()
     {
         await using var domain = await TestTrustDomain.StartAsync();
         await domain.RegisterAsync("/web");
@@ -163,16 +167,38 @@ public sealed class AnchorRotationTests
         Assert.True(await call.ResponseStream.MoveNext(_patience));
         using var operators = domain.Admin();
         var client = operators.Authorities;
+        using var foreign = await ForeignAgent.JoinAsync(domain, _patience);
+        await operators.CreateEntryAsync(
+            new RegistrationEntry { Id = "", SpiffeId = SpiffeId.Of(TestTrustDomain.Name, "/foreign"), ParentId = foreign.Id, Selectors = [TestTrustDomain.Myself] }, _patience);
+        await foreign.SynchroniseAsync(_patience);
+        var before = foreign.Issuers;
+
+        // A Signet agent beside it acknowledges; this one is only seen to fetch, and a single time proves nothing.
         await client.StartAsync(dryRun: false, _patience);
-        await ReachesAsync(client, Stage.Done);
+        await foreign.SynchroniseAsync(_patience);
+        await Eventually.IsTrueAsync(async () => (await client.StatusAsync(_patience)).LaggardCount == 1, "the foreign agent alone to be waited for");
+        var status = await client.StatusAsync(_patience);
+        Assert.Equal((Stage.Announced, foreign.Id.Uri, 0U), (status.Stage, Assert.Single(status.Laggards).Who, status.FetchedCount));
+        await foreign.SynchroniseAsync(_patience);
+        status = await client.StatusAsync(_patience);
+        Assert.Equal((0U, 1U, 2U), (status.LaggardCount, status.FetchedCount, status.AgentCount));
+
+        // It replaces what the bundle marks as tainted, as SPIRE's does, and nobody forces anything.
+        await ReachesAsync(client, Stage.Replacing);
+        Assert.Equal(before, foreign.Issuers);
+        await Eventually.IsTrueAsync(async () => (await client.StatusAsync(_patience)).Laggards.Any(laggard => laggard.Who == foreign.Id.Uri), "the foreign agent's certificates to be waited for");
+        await ReachesAsync(client, Stage.Done, () => foreign.SynchroniseAsync(_patience));
+        Assert.Empty(foreign.Issuers.Intersect(before));
+        Assert.Equal(2, foreign.Issuers.Count);
     }
 
     /// <summary>A whole stage may pass in the meantime, on a machine that does other things too; what it waits for is told when it does not come.</summary>
-    private async Task ReachesAsync(AuthorityClient client, Stage stage)
+    private async Task ReachesAsync(AuthorityClient client, Stage stage, Func<Task>? meanwhile = null)
     {
         RotationStatus status;
         while ((status = await client.StatusAsync(_patience)).Stage < stage)
         {
+            await (meanwhile?.Invoke() ?? Task.CompletedTask);
             await Task.Delay(TimeSpan.FromMilliseconds(100), _patience).ContinueWith(
                 delay => Assert.True(delay.IsCompletedSuccessfully, $"never came to {stage}: {status}"), TaskScheduler.Default);
         }

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net.Sockets;
 using Signet.Client;
 using Signet.Identity.Registration;
@@ -54,6 +55,32 @@ public sealed class PushTests
         var mine = await domain.RegisterAsync("/mine");
         await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Length > 0, "an entry");
         Assert.Equal(mine.Id, Assert.Single(domain.AgentView.Entries).Id);
+    }
+
+    [Fact]
+    public async Task How_long_a_change_took_is_measured_once_for_each_agent_that_it_concerns()
+    {
+        await using var domain = await TestTrustDomain.StartAsync();
+        await Eventually.IsTrueAsync(() => domain.AgentHost.Readiness.IsReady, "the agent");
+        using var admin = domain.Admin();
+        var took = new System.Collections.Concurrent.ConcurrentQueue<double>();
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, self) =>
+            {
+                if (instrument.Name == "signet.server.push.duration" && instrument.Meter.Scope == domain.ServerHost.Pushes)
+                {
+                    self.EnableMeasurementEvents(instrument);
+                }
+            },
+        };
+        listener.SetMeasurementEventCallback<double>((_, value, _, _) => took.Enqueue(value));
+        listener.Start();
+        await admin.CreateEntryAsync(Entry("/other", ReservedIds.Agent(TestTrustDomain.Name, "join_token", "other")), _patience);
+        await domain.RegisterAsync("/mine");
+        await Eventually.IsTrueAsync(() => !took.IsEmpty && domain.AgentView.Entries.Length == 1, "the change at the agent");
+        Assert.Single(took);
+        await Eventually.IsTrueAsync(() => domain.ServerHost.Pushes.Lag == TimeSpan.Zero, "nothing on its way");
     }
 
     [Fact]

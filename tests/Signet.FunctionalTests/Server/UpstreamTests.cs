@@ -25,7 +25,7 @@ public sealed class UpstreamTests : IDisposable
         var root = await InitAsync("root");
         await PlaceAsync(await SignAsync("first", root), layout, root);
         await using var domain = await TestTrustDomain.StartAsync(
-            configure: config => config with { Upstream = new UpstreamConfig(_folder.File("issuer"), layout), Authority = config.Authority with { IsExternal = true } });
+            configure: config => config with { Upstream = new UpstreamConfig.Folder(_folder.File("issuer"), layout) { RevocationList = _folder.File("issuer/anchor.crl") }, Authority = config.Authority with { IsExternal = true } });
         await domain.RegisterAsync("/web");
         await using var source = new X509Source(domain.WorkloadApi, TimeProvider.System);
         var first = await source.WaitAsync(_patience);
@@ -47,6 +47,15 @@ public sealed class UpstreamTests : IDisposable
         await Eventually.IsTrueAsync(() => source.Current!.Svids.Count == 3, "an SVID of the new one");
         Assert.NotEqual(first.Default.Issuer, source.Current!.Svids[2].Issuer);
         Assert.Equal(first.Default.Leaf, source.Current.Svids[0].Leaf);
+
+        // The first is revoked by its anchor, offline; what it signed is accepted nowhere any more, and is replaced.
+        var old = source.Current.Default;
+        var crl = _folder.File($"anchor-{layout}.crl");
+        await RunAsync(0, "ca", "revoke", "--certificate", _folder.File("first/issuer.crt"), "--anchor", root, "--out", crl, "--passphrase", _folder.File("passphrase"));
+        File.Copy(crl, _folder.File("issuer/anchor.crl"));
+        await Eventually.IsTrueAsync(() => !source.Current!.Bundles.Crls.IsEmpty, "the anchor's list at the workload");
+        Assert.False(SvidVerifier.Verify(old.Chain, source.Current!.Bundles, CertificateUsage.Server, DateTimeOffset.UtcNow).IsTrusted);
+        Assert.Contains(await client.ListAsync(_patience), authority => authority.State == "revoked");
 
         // A new anchor: published, waited for, signed with, and the old one dropped.
         var next = await InitAsync("next");

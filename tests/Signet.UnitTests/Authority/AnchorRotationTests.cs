@@ -25,6 +25,22 @@ public sealed class AnchorRotationTests
     private AuthorityPlan _plan = Plan;
 
     [Fact]
+    public async Task Keys_that_were_in_memory_only_found_a_new_anchor_and_end_a_rotation_that_was_under_way()
+    {
+        var plan = Plan with { HasVolatileKeys = true };
+        var before = await AuthorityRotation.ResumeAsync(plan, new MemoryKeyManager(), _journal, _time, CancellationToken.None);
+        await before.AnnounceAnchorAsync("uid 0", CancellationToken.None);
+        var after = await AuthorityRotation.ResumeAsync(plan, new MemoryKeyManager(), _journal, _time, CancellationToken.None);
+        Assert.Empty(after.Current.Records.Select(record => record.Id).Intersect(before.Current.Records.Select(record => record.Id)));
+        Assert.Single(after.Current.Bundle.Authorities);
+        Assert.Equal(AnchorStage.Aborted, after.Current.Rotation!.Stage);
+        Assert.True(after.Current.Bundle.Sequence > before.Current.Bundle.Sequence);
+
+        // Where keys are to last, one that is gone is a loss that nobody passes over.
+        await Assert.ThrowsAsync<KeyManagerException>(() => AuthorityRotation.ResumeAsync(Plan, new MemoryKeyManager(), _journal, _time, CancellationToken.None));
+    }
+
+    [Fact]
     public void A_stage_ends_once_nobody_is_behind_and_what_was_under_way_has_settled()
     {
         var later = Start + AnchorRotation.Settling;

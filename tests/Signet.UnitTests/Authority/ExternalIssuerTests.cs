@@ -66,7 +66,7 @@ public sealed class ExternalIssuerTests
     [Fact]
     public async Task Nothing_is_made_by_itself_and_a_start_without_files_says_what_is_missing()
     {
-        Assert.Contains("upstream.folder", (await Assert.ThrowsAsync<KeyManagerException>(() => ResumeAsync(null))).Message, StringComparison.Ordinal);
+        Assert.Contains("none can be had from upstream", (await Assert.ThrowsAsync<KeyManagerException>(() => ResumeAsync(null))).Message, StringComparison.Ordinal);
         using var rotation = await ResumeAsync(Below(new Level("root")));
         _time.Advance(TimeSpan.FromDays(89));
         Assert.Equal(RotationStep.Wait, (await rotation.TurnAsync(AuthorityTier.Issuing, mayForget: true, CancellationToken.None)).Step);

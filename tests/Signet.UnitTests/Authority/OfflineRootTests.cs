@@ -60,6 +60,42 @@ public sealed class OfflineRootTests
         Assert.Contains("not the anchor", problem, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_list_outlives_what_it_revokes_by_a_day_and_keeps_what_was_revoked_before()
+    {
+        var root = Anchor;
+        Assert.True(Sign(root, _anchorKey, Request(null), out var first, out _));
+        Assert.True(Sign(root, _anchorKey, Request(null), out var second, out _));
+        Assert.True(OfflineRoot.TryRevoke(root, _anchorKey, [first!], previous: null, Now, out var list, out var problem), problem);
+        Assert.Equal([first!.SerialHex], list.Revoked.Keys);
+        Assert.Equal(first.NotAfter.AddDays(1), list.NextUpdate);
+        Assert.True(list.IsSignedBy(root));
+
+        Assert.True(OfflineRoot.TryRevoke(root, _anchorKey, [second!], list, Now.AddDays(3), out var next, out problem), problem);
+        Assert.Equal(new[] { first.SerialHex, second!.SerialHex }.Order(), next.Revoked.Keys.Order());
+        Assert.Equal(list.Revoked[first.SerialHex], next.Revoked[first.SerialHex]);
+        Assert.Equal(list.NextUpdate, next.NextUpdate);
+        Assert.True(string.CompareOrdinal(next.NumberHex, list.NumberHex) > 0);
+    }
+
+    [Fact]
+    public void Only_what_the_anchor_signed_can_be_revoked_and_only_with_its_key()
+    {
+        var root = Anchor;
+        Assert.True(Sign(root, _anchorKey, Request(null), out var issuing, out _));
+        using var otherKey = KeyPair.Generate(KeyType.EcP256);
+        var other = OfflineRoot.MakeAnchor(Domain, new CertificateSubject(), otherKey, TimeSpan.FromDays(9), Now);
+        Refused("not that of", root, otherKey, issuing!);
+        Refused("was not signed by", other, otherKey, issuing!);
+        Refused("can't revoke itself", root, _anchorKey, root);
+
+        static void Refused(string because, Certificate anchor, AsymmetricAlgorithm key, Certificate revoked)
+        {
+            Assert.False(OfflineRoot.TryRevoke(anchor, key, [revoked], null, Now, out _, out var problem));
+            Assert.Contains(because, problem, StringComparison.Ordinal);
+        }
+    }
+
     [Theory]
     [InlineData(KeyType.EcP256)]
     [InlineData(KeyType.Rsa2048)]

@@ -121,6 +121,7 @@ internal static class RotateCommand
             ["bundleSequence"] = status.BundleSequence,
             ["anchors"] = new JsonArray([.. status.Anchors.Select(anchor => new JsonObject { ["id"] = anchor.Id, ["state"] = anchor.State, ["notAfter"] = Stamp(anchor.ExpiresAt) })]),
             ["agents"] = status.AgentCount,
+            ["fetched"] = status.FetchedCount,
             ["laggardCount"] = status.LaggardCount,
             ["laggards"] = new JsonArray([.. status.Laggards.Select(laggard => new JsonObject { ["who"] = laggard.Who, ["why"] = laggard.Why })]),
         },
@@ -147,6 +148,11 @@ internal static class RotateCommand
             }
 
             anchors.Write(answer.Out, answer.Ink);
+            if (status.FetchedCount > 0)
+            {
+                answer.Out.WriteLine($"{status.FetchedCount} of {status.AgentCount} agents acknowledge nothing: they have fetched the newest bundle and come back since; what their clients have is not known");
+            }
+
             if (status.LaggardCount > 0)
             {
                 answer.Out.WriteLine(isDryRun ? $"of them {status.LaggardCount} have not even the bundle of now:" : $"waits for {status.LaggardCount}:");

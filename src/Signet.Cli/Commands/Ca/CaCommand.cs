@@ -11,6 +11,7 @@ internal static class CaCommand
         CeremonyCommands.Init(context),
         CeremonyCommands.Request(),
         CeremonyCommands.Sign(context),
+        RevokeCommand.Create(context),
         InspectCommand.Create(context.Time),
     };
 }

@@ -77,26 +77,15 @@ internal static class CeremonyCommands
         CliContext.Run(command, (parsed, _) =>
         {
             var place = parsed.GetRequiredValue(anchor);
-            var secret = ReadPassphrase(parsed.GetValue(passphrase));
-            var keyFile = Path.Combine(place, "anchor.key");
-            var keyText = Read(keyFile);
-            if (!(secret is null ? Pem.TryReadPrivateKey(keyText, out var key, out var problem) : Pem.TryReadPrivateKey(keyText, secret, out key, out problem)))
-            {
-                throw new CliError($"{keyFile}: {problem}", "an encrypted key needs --passphrase FILE");
-            }
-
-            using (key)
-            {
-                var root = Certificate(Path.Combine(place, "anchor.crt"));
-                var issuing = OfflineRoot.TrySign(root, key!, Csr(parsed.GetRequiredValue(request)), new CertificateSubject(), parsed.GetValue(ttl) ?? IssuingTtl, context.Time.GetUtcNow(), out var signed, out problem)
-                    ? signed
-                    : throw new CliError(problem, "make the request with: signet ca request");
-                var target = parsed.GetRequiredValue(folder);
-                WriteNew(Path.Combine(target, "issuer.crt"), Pem.Encode(issuing));
-                WriteNew(Path.Combine(target, "ca.crt"), Pem.Encode(root));
-                Tell(parsed, output, issuing, target);
-            }
-
+            using var key = AnchorKey(place, parsed.GetValue(passphrase));
+            var root = Certificate(Path.Combine(place, "anchor.crt"));
+            var issuing = OfflineRoot.TrySign(root, key, Csr(parsed.GetRequiredValue(request)), new CertificateSubject(), parsed.GetValue(ttl) ?? IssuingTtl, context.Time.GetUtcNow(), out var signed, out var problem)
+                ? signed
+                : throw new CliError(problem, "make the request with: signet ca request");
+            var target = parsed.GetRequiredValue(folder);
+            WriteNew(Path.Combine(target, "issuer.crt"), Pem.Encode(issuing));
+            WriteNew(Path.Combine(target, "ca.crt"), Pem.Encode(root));
+            Tell(parsed, output, issuing, target);
             return Task.FromResult(ExitCode.Done);
         });
         return command;
@@ -108,11 +97,21 @@ internal static class CeremonyCommands
 
     private static Option<string> Type() => new("--key-type") { Description = "ec-p256 (default), ec-p384, rsa-2048 or rsa-4096", HelpName = "TYPE", DefaultValueFactory = _ => "ec-p256" };
 
-    private static Option<string> Passphrase() => new("--passphrase") { Description = "A file with the passphrase that protects the anchor's key", HelpName = "FILE" };
+    internal static Option<string> Passphrase() => new("--passphrase") { Description = "A file with the passphrase that protects the anchor's key", HelpName = "FILE" };
 
     private static TrustDomain DomainOf(string text) => TrustDomain.TryParse(text, out var domain, out var problem) ? domain : throw new CliError(problem, "for example: --trust-domain example.org");
 
     private static KeyType TypeOf(string? text) => KeyTypes.TryParseAuthority(text, out var type, out var problem) ? type : throw new CliError(problem, "for example: --key-type ec-p256");
+
+    /// <summary>The key beside the anchor.</summary>
+    internal static AsymmetricAlgorithm AnchorKey(string folder, string? passphraseFile)
+    {
+        var (file, secret) = (Path.Combine(folder, "anchor.key"), ReadPassphrase(passphraseFile));
+        var text = Read(file);
+        return (secret is null ? Pem.TryReadPrivateKey(text, out var key, out var problem) : Pem.TryReadPrivateKey(text, secret, out key, out problem))
+            ? key!
+            : throw new CliError($"{file}: {problem}", "an encrypted key needs --passphrase FILE");
+    }
 
     private static string? ReadPassphrase(string? path)
     {
@@ -128,14 +127,14 @@ internal static class CeremonyCommands
             : throw new CliError($"{path} holds no PEM block \"CERTIFICATE REQUEST\"", "make it with: signet ca request");
     }
 
-    private static Certificate Certificate(string path) =>
+    internal static Certificate Certificate(string path) =>
         Pem.TryReadCertificates(Read(path), out var certificates, out var problem) ? certificates[0] : throw new CliError($"{path}: {problem}", "make it with: signet ca init");
 
-    private static string Read(string path) => new FileInfo(path) is { Exists: true, Length: > MaxFileBytes }
+    internal static string Read(string path) => new FileInfo(path) is { Exists: true, Length: > MaxFileBytes }
         ? throw new CliError($"{path} is larger than {MaxFileBytes} bytes", "is it the right file?")
         : File.ReadAllText(path);
 
-    private static void WriteNew(string path, string text)
+    internal static void WriteNew(string path, string text)
     {
         if (File.Exists(path))
         {

@@ -1,5 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Formats.Asn1;
+using System.Globalization;
+using System.Numerics;
 using System.Security.Cryptography;
 
 namespace Signet.Identity.X509.Revocation;
@@ -126,7 +128,19 @@ public sealed class CertificateRevocationList
     /// <param name="revoked">What the issuer signed and no longer stands by.</param>
     /// <exception cref="CryptographicException">The key refused, or is of another kind than the issuer's.</exception>
     public static CertificateRevocationList Sign(
-        Certificate issuer, AsymmetricAlgorithm issuerKey, DateTimeOffset thisUpdate, DateTimeOffset nextUpdate, ulong number, IEnumerable<Certificate> revoked)
+        Certificate issuer, AsymmetricAlgorithm issuerKey, DateTimeOffset thisUpdate, DateTimeOffset nextUpdate, ulong number, IEnumerable<Certificate> revoked) =>
+        Sign(issuer, issuerKey, thisUpdate, nextUpdate, number, revoked.Select(certificate => KeyValuePair.Create(certificate.SerialHex, thisUpdate)));
+
+    /// <param name="issuer">Who signs.</param>
+    /// <param name="issuerKey">With its key.</param>
+    /// <param name="thisUpdate">From when on it holds; whole seconds count.</param>
+    /// <param name="nextUpdate">Until when.</param>
+    /// <param name="number">Higher than that of any list of this issuer before (§5.2.3).</param>
+    /// <param name="revoked">Serial numbers in hex of what the issuer signed and no longer stands by, each with the time of its revocation.</param>
+    /// <exception cref="CryptographicException">The key refused, or is of another kind than the issuer's.</exception>
+    /// <exception cref="FormatException">A serial number is none.</exception>
+    public static CertificateRevocationList Sign(
+        Certificate issuer, AsymmetricAlgorithm issuerKey, DateTimeOffset thisUpdate, DateTimeOffset nextUpdate, ulong number, IEnumerable<KeyValuePair<string, DateTimeOffset>> revoked)
     {
         var algorithm = SignatureAlgorithm.For(issuer.PublicKey);
         var signedPart = EncodeSignedPart(issuer, algorithm, thisUpdate, nextUpdate, number, revoked);
@@ -150,7 +164,7 @@ public sealed class CertificateRevocationList
     public bool IsSignedBy(Certificate issuer) => issuer.PublicKey.Verifies(SignedPart.Span, Signature.Span, SignatureAlgorithm);
 
     private static byte[] EncodeSignedPart(
-        Certificate issuer, SignatureAlgorithm algorithm, DateTimeOffset thisUpdate, DateTimeOffset nextUpdate, ulong number, IEnumerable<Certificate> revoked)
+        Certificate issuer, SignatureAlgorithm algorithm, DateTimeOffset thisUpdate, DateTimeOffset nextUpdate, ulong number, IEnumerable<KeyValuePair<string, DateTimeOffset>> revoked)
     {
         var writer = new AsnWriter(AsnEncodingRules.DER, 512);
         using (writer.PushSequence())
@@ -165,12 +179,12 @@ public sealed class CertificateRevocationList
             {
                 using (writer.PushSequence())
                 {
-                    foreach (var entry in entries)
+                    foreach (var (serial, since) in entries)
                     {
                         using (writer.PushSequence())
                         {
-                            writer.WriteInteger(entry.Serial.Span);
-                            DerTime.Write(writer, thisUpdate);
+                            writer.WriteInteger(BigInteger.Parse('0' + serial, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture));
+                            DerTime.Write(writer, since);
                         }
                     }
                 }

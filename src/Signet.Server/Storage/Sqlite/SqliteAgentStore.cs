@@ -42,7 +42,10 @@ internal sealed class SqliteAgentStore(SqliteDatabase database) : IAgentStore, I
         database.RunAsync(
             (connection, transaction) => connection.Execute(
                 transaction,
-                "INSERT INTO join_tokens (digest, alias, expires_at) VALUES ($digest, $alias, $expires_at) ON CONFLICT DO NOTHING",
+                """
+                INSERT INTO join_tokens (digest, alias, expires_at) VALUES ($digest, $alias, $expires_at)
+                ON CONFLICT (digest) DO UPDATE SET alias = excluded.alias, expires_at = excluded.expires_at, used_by = NULL, used_until = NULL WHERE used_by IS NOT NULL
+                """,
                 ("$digest", token.Digest.ToArray()),
                 ("$alias", token.Alias?.Uri),
                 ("$expires_at", Millis(token.ExpiresAt))) == 1,
@@ -52,16 +55,27 @@ internal sealed class SqliteAgentStore(SqliteDatabase database) : IAgentStore, I
         database.RunAsync(
             (connection, transaction) => connection.Query(
                 transaction,
-                "SELECT alias, expires_at FROM join_tokens WHERE digest = $digest",
-                row => new JoinToken(digest, row.IsDBNull(0) ? null : SpiffeId.Parse(row.GetString(0)), row.Time("expires_at")),
+                "SELECT alias, expires_at, used_until FROM join_tokens WHERE digest = $digest",
+                row => new JoinToken(digest, row.IsDBNull(0) ? null : SpiffeId.Parse(row.GetString(0)), row.Time("expires_at")) { UsedUntil = row.OptionalTime("used_until") },
                 ("$digest", digest.ToArray())).SingleOrDefault(),
             cancellationToken);
 
-    public Task<bool> RedeemAsync(ReadOnlyMemory<byte> digest, AttestedAgent agent, CancellationToken cancellationToken) =>
+    public Task<bool> RedeemAsync(ReadOnlyMemory<byte> digest, AttestedAgent agent, JoinTokenUse use, CancellationToken cancellationToken) =>
         database.RunAsync(
             (connection, transaction) =>
             {
-                if (connection.Execute(transaction, "DELETE FROM join_tokens WHERE digest = $digest", ("$digest", digest.ToArray())) == 0)
+                // The moment counts from the first use: asking again does not prolong it.
+                var taken = connection.Execute(
+                    transaction,
+                    """
+                    UPDATE join_tokens SET used_by = $key, used_until = coalesce(used_until, $until)
+                    WHERE digest = $digest AND (used_by IS NULL OR (used_by = $key AND used_until > $now))
+                    """,
+                    ("$digest", digest.ToArray()),
+                    ("$key", use.Key.ToArray()),
+                    ("$now", Millis(use.At)),
+                    ("$until", Millis(use.Until)));
+                if (taken == 0)
                 {
                     return false;
                 }
@@ -73,7 +87,7 @@ internal sealed class SqliteAgentStore(SqliteDatabase database) : IAgentStore, I
 
     public Task PruneAsync(DateTimeOffset now, CancellationToken cancellationToken) =>
         database.RunAsync(
-            (connection, transaction) => { connection.Execute(transaction, "DELETE FROM join_tokens WHERE expires_at <= $now", ("$now", Millis(now))); }, cancellationToken);
+            (connection, transaction) => { connection.Execute(transaction, "DELETE FROM join_tokens WHERE coalesce(used_until, expires_at) <= $now", ("$now", Millis(now))); }, cancellationToken);
 
     private static void Save(SqliteConnection connection, SqliteTransaction transaction, AttestedAgent agent) =>
         connection.Execute(

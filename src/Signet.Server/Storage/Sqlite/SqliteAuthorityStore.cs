@@ -5,6 +5,7 @@ using Signet.Authority.Rotation;
 using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
 using Signet.Identity.X509;
+using Signet.Identity.X509.Revocation;
 using static Signet.Server.Storage.Sqlite.SqliteCommands;
 
 namespace Signet.Server.Storage.Sqlite;
@@ -16,7 +17,10 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
         database.RunAsync(
             (connection, transaction) => new AuthorityLedger(
                 [.. connection.Query(transaction, "SELECT * FROM authorities ORDER BY seq", ReadRecord)],
-                connection.Query(transaction, "SELECT * FROM anchor_rotation", ReadRotation).SingleOrDefault()),
+                connection.Query(transaction, "SELECT * FROM anchor_rotation", ReadRotation).SingleOrDefault())
+            {
+                Lists = connection.Query(transaction, "SELECT * FROM revocation_lists", ReadList).ToImmutableDictionary(one => one.AnchorId, one => one.List, StringComparer.Ordinal),
+            },
             cancellationToken);
 
     public Task<ulong> CommitAsync(AuthorityChange change, string content, CancellationToken cancellationToken) =>
@@ -38,6 +42,12 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
                     Save(connection, transaction, rotation);
                 }
 
+                if (change.List is { } list)
+                {
+                    connection.Execute(
+                        transaction, "INSERT OR REPLACE INTO revocation_lists VALUES ($anchor_id, $list)", ("$anchor_id", list.AnchorId), ("$list", list.List.Der.ToArray()));
+                }
+
                 return Count(connection, transaction, content);
             },
             cancellationToken);
@@ -48,12 +58,16 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
             (connection, transaction) => connection.Query(
                 transaction,
                 """
-                SELECT requested_by, COUNT(*) AS certificates, MAX(not_after) AS last
-                FROM issued_certificates
-                WHERE not_after >= $now AND authority_id IN (SELECT value FROM json_each($authorities))
-                GROUP BY requested_by ORDER BY requested_by
+                WITH live AS (
+                  SELECT spiffe_id, requested_by, not_after, issued_at, authority_id IN (SELECT value FROM json_each($authorities)) AS counts
+                  FROM issued_certificates WHERE not_after >= $now
+                ), newer AS (SELECT requested_by, spiffe_id, MAX(issued_at) AS issued_at FROM live WHERE NOT counts GROUP BY requested_by, spiffe_id)
+                SELECT live.requested_by, COUNT(*) AS certificates, MAX(live.not_after) AS last, CASE WHEN COUNT(newer.issued_at) = COUNT(*) THEN MAX(newer.issued_at) END AS replaced_at
+                FROM live LEFT JOIN newer ON newer.requested_by = live.requested_by AND newer.spiffe_id = live.spiffe_id AND newer.issued_at >= live.issued_at
+                WHERE live.counts
+                GROUP BY live.requested_by ORDER BY live.requested_by
                 """,
-                row => new LiveCertificates(row.Text("requested_by"), row.GetInt32(1), row.Time("last")),
+                row => new LiveCertificates(row.Text("requested_by"), row.GetInt32(1), row.Time("last")) { ReplacedAt = row.OptionalTime("replaced_at") },
                 ("$now", Millis(now)),
                 ("$authorities", JsonList.Write(authorityIds))),
             cancellationToken).ConfigureAwait(false);
@@ -149,6 +163,10 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
     private static ImmutableArray<Certificate> ReadAbove(SqliteDataReader row) =>
         row.IsDBNull(row.GetOrdinal("above")) ? []
         : CertificateList.TryParse(row.Bytes("above"), out var above, out var problem) ? [.. above]
+        : throw new StoreException(StoreProblem.WrongSchema, $"stored {problem}");
+
+    private static AnchorList ReadList(SqliteDataReader row) => CertificateRevocationList.TryParse(row.Bytes("list"), out var list, out var problem)
+        ? new AnchorList(row.Text("anchor_id"), list)
         : throw new StoreException(StoreProblem.WrongSchema, $"stored {problem}");
 
     private static AnchorRotation ReadRotation(SqliteDataReader row) => new(

@@ -1,4 +1,6 @@
 using Microsoft.Data.Sqlite;
+using Signet.Server.Telemetry;
+using SQLitePCL;
 
 namespace Signet.Server.Storage.Sqlite;
 
@@ -15,6 +17,9 @@ internal sealed class SqliteDatabase : IAsyncDisposable
     private readonly SemaphoreSlim _lane = new(1, 1);
 
     private SqliteDatabase(SqliteConnection connection) => _connection = connection;
+
+    /// <summary>Counts each visit.</summary>
+    public StoreMetrics Metrics { get; } = new();
 
     /// <summary>Opens or creates the file and brings its schema up to date.</summary>
     /// <exception cref="StoreException">It cannot be opened, or its schema is not one that this version knows.</exception>
@@ -48,8 +53,10 @@ internal sealed class SqliteDatabase : IAsyncDisposable
         try
         {
             using var transaction = _connection.BeginTransaction(deferred: false);
+            var before = raw.sqlite3_total_changes(_connection.Handle);
             var result = work(_connection, transaction);
             transaction.Commit();
+            Metrics.Visited(hasWritten: raw.sqlite3_total_changes(_connection.Handle) != before);
             return result;
         }
         catch (SqliteException e)
@@ -76,6 +83,7 @@ internal sealed class SqliteDatabase : IAsyncDisposable
         await _lane.WaitAsync().ConfigureAwait(false);
         await _connection.DisposeAsync().ConfigureAwait(false);
         _lane.Dispose();
+        Metrics.Dispose();
     }
 
     // The journal beside it takes the mode of the file itself, so that must be private from the first moment.

@@ -27,6 +27,9 @@ public sealed class SigningRequestTests
         Assert.True(request.SubjectName.IsEmpty);
         Assert.True(SigningRequest.TryParse(SigningRequest.Create(key), out request, out problem), problem);
         Assert.Empty(request.AlternativeNames);
+        Assert.True(SigningRequest.TryParse(SigningRequest.Create(key, id: null, ["a.example"]), out request, out problem), problem);
+        Assert.Equal(["a.example"], request.DnsNames);
+        Assert.Empty(request.UriNames);
     }
 
     [Fact]

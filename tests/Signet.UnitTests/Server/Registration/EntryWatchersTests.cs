@@ -7,7 +7,7 @@ public sealed class EntryWatchersTests
 {
     private static readonly SpiffeId A = SpiffeId.Parse("spiffe://example.org/a");
     private static readonly SpiffeId B = SpiffeId.Parse("spiffe://example.org/b");
-    private readonly EntryWatchers _watchers = new();
+    private readonly EntryWatchers _watchers = new(TimeProvider.System);
 
     [Fact]
     public void Only_who_follows_a_parent_is_woken_by_a_change_under_it()

@@ -7,6 +7,7 @@ using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server;
 using Signet.Server.Access;
+using Signet.Server.Upstream;
 
 namespace Signet.UnitTests.Server.Spire;
 
@@ -107,8 +108,8 @@ public sealed class SpireServerConfTests
     [Theory]
     [InlineData("DataStore.sql.plugin_data.connection_string: SPIRE's database is not taken over")]
     [InlineData("NodeAttestor.k8s_sat: NodeAttestor \"k8s_sat\" has no effect: agents can't attest like this here")]
-    [InlineData("KeyManager.disk: KeyManager \"disk\" has no effect: SPIRE's keys are not taken over")]
-    [InlineData("UpstreamAuthority.disk: UpstreamAuthority \"disk\" has no effect: this server signs with a trust anchor of its own")]
+    [InlineData("KeyManager.disk.plugin_data.keys_path: SPIRE's keys are not taken over")]
+    [InlineData("UpstreamAuthority.disk.plugin_data.ttl: ttl has no effect")]
     [InlineData("Notifier.k8sbundle: Notifier \"k8sbundle\" has no effect")]
     [InlineData("telemetry.Statsd: Statsd has no effect")]
     [InlineData("health_checks.bind_port: health is at 127.0.0.1:9988")]
@@ -123,6 +124,85 @@ public sealed class SpireServerConfTests
         Assert.Equal("/tmp/spire-server/private/api.sock", config.AdminSocket);
         Assert.Equal((TimeSpan.FromHours(1), TimeSpan.FromMinutes(5), TimeSpan.FromHours(24)), (config.X509Ttl, config.JwtTtl, config.Authority.IssuingTtl));
         Assert.Empty(config.Warnings);
+    }
+
+    [Fact]
+    public void A_bundle_endpoint_and_those_it_federates_with_are_taken_over()
+    {
+        var config = Read(
+            """
+            server {
+                trust_domain = "example.org"
+                federation {
+                    bundle_endpoint {
+                        address = "127.0.0.1"
+                        port = 9443
+                        refresh_hint = "10m"
+                        profile "https_web" {
+                            acme { directory_url = "https://acme.example/dir" domain_name = "Bundle.example.org" email = "ops@example.org" tos_accepted = true }
+                        }
+                    }
+                    federates_with "one.example" {
+                        bundle_endpoint_url = "https://one.example/bundle"
+                        bundle_endpoint_profile "https_web" {}
+                    }
+                    federates_with "two.example" {
+                        bundle_endpoint_url = "https://two.example:8443/"
+                        bundle_endpoint_profile "https_spiffe" { endpoint_spiffe_id = "spiffe://two.example/spire/server" }
+                    }
+                }
+            }
+            """);
+        Assert.Empty(config.Warnings);
+        Assert.Equal(new IPEndPoint(IPAddress.Loopback, 9443), config.Http!.Listen);
+        Assert.Equal(("https://acme.example/dir", "ops@example.org", true), (config.Http.Acme!.Directory.AbsoluteUri, config.Http.Acme.Email, config.Http.Acme.TermsAgreed));
+        Assert.Equal(["bundle.example.org"], config.Http.Acme.Names);
+        Assert.Equal((true, TimeSpan.FromMinutes(10)), (config.Federation.ServesBundle, config.Federation.RefreshHint));
+        Assert.Equal(["https_web", "https_spiffe"], config.Federation.Relationships.Select(one => one.Relationship.Profile is Signet.Server.Federation.EndpointProfile.HttpsWeb ? "https_web" : "https_spiffe"));
+    }
+
+    [Theory]
+    [InlineData("bundle_endpoint { profile \"https_web\" { acme { domain_name = \"*.example.org\" } } }", "stands for many names")]
+    [InlineData("bundle_endpoint { profile \"https_web\" { acme { domain_name = \"a.example\" directory_url = \"http://acme.example/\" } } }", "is not an https URL")]
+    [InlineData("federates_with \"one.example\" { bundle_endpoint_url = \"https://one.example\" }", "write https_web or https_spiffe")]
+    [InlineData("federates_with \"one.example\" { bundle_endpoint_url = \"http://one.example\" bundle_endpoint_profile \"https_web\" {} }", "https")]
+    [InlineData("federates_with \"example.org\" { bundle_endpoint_url = \"https://one.example\" bundle_endpoint_profile \"https_web\" {} }", "example.org")]
+    public void A_federation_that_can_not_be_taken_over_stops_the_server(string federation, string expected) =>
+        Assert.Contains(expected, Assert.Throws<ConfigException>(() => Read($"server {{ trust_domain = \"example.org\" federation {{ {federation} }} }}")).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_bundle_endpoint_without_a_certificate_of_the_web_presents_the_servers_SVID()
+    {
+        var config = Read("server { trust_domain = \"example.org\" federation { bundle_endpoint { address = \"0.0.0.0\" port = 8443 } } }");
+        Assert.Equal((true, false), (config.Federation.ServesBundle, config.Http!.PresentsWebCertificate));
+    }
+
+    [Fact]
+    public void An_upstream_authority_on_disk_signs_the_servers_own()
+    {
+        var config = Read(Sample);
+        Assert.Equal(new UpstreamConfig.Signer("/run/spire/secrets/bootstrap.crt", "/run/spire/secrets/bootstrap.key", Bundle: null), config.Upstream);
+        Assert.True(config.Authority.IsExternal);
+        Assert.False(config.Authority.HasVolatileKeys);
+        Assert.Equal("/b.pem", Assert.IsType<UpstreamConfig.Signer>(Upstream("disk", "cert_file_path = \"/c\" key_file_path = \"/k\" bundle_file_path = \"/b.pem\"").Upstream).Bundle);
+    }
+
+    [Fact]
+    public void An_upstream_server_is_asked_under_the_SVID_of_the_socket_and_told_what_is_not_passed_on()
+    {
+        var config = Upstream("spire", "server_address = \"above\" server_port = \"9081\" workload_api_socket = \"/run/spire/sockets/api.sock\"");
+        var server = Assert.IsType<UpstreamConfig.Server>(config.Upstream);
+        Assert.Equal((new DnsEndPoint("above", 9081), "/run/spire/sockets/api.sock"), (server.Address, server.Socket.Path));
+        Assert.Contains("keys of JWT-SVIDs are not passed on", Assert.Single(config.Warnings).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Other_upstream_authorities_and_plugins_of_agents_are_told_to_have_no_effect()
+    {
+        var config = Read("server { trust_domain = \"example.org\" } plugins { UpstreamAuthority \"vault\" { plugin_data { } } WorkloadAttestor \"k8s\" { plugin_data { } } }");
+        Assert.Null(config.Upstream);
+        Assert.False(config.Authority.IsExternal);
+        Assert.Equal(["UpstreamAuthority \"vault\" has no effect: this server signs with a trust anchor of its own; give relying parties its bundle (signet bundle show)", "WorkloadAttestor \"k8s\" has no effect: servers have no such plugins; agents do"], config.Warnings.Select(warning => warning.Message));
     }
 
     [Fact]
@@ -142,7 +222,7 @@ public sealed class SpireServerConfTests
                          "NodeAttestor": [{"join_token": {"plugin_data": {}}}, {"x509pop": {"plugin_data": {"ca_bundle_path": "x"}}}]}}
             """);
         Assert.Equal(9081, config.Listen.Port);
-        Assert.Contains(config.Warnings, warning => warning.Message.Contains("KeyManager \"memory\"", StringComparison.Ordinal));
+        Assert.True(config.Authority.HasVolatileKeys);
         Assert.Equal(["x"], config.Attestation.X509Pop!.CaBundles);
     }
 
@@ -157,6 +237,9 @@ public sealed class SpireServerConfTests
     [InlineData("server { trust_domain = \"example.org\" bind_address = \"host\" }", "is not an address")]
     [InlineData("server { trust_domain = \"example.org\" } plugins { DataStore \"sql\" { plugin_data { database_type = \"postgres\" connection_string = \"x\" } } }", "only sqlite3 is understood")]
     [InlineData("server { trust_domain = \"example.org\" } plugins { KeyManager \"aws_kms\" { plugin_data { region = \"x\" } } }", "its keys would lie on the disk")]
+    [InlineData("server { trust_domain = \"example.org\" } plugins { UpstreamAuthority \"disk\" { plugin_data { cert_file_path = \"/c\" } } }", "key_file_path")]
+    [InlineData("server { trust_domain = \"example.org\" } plugins { UpstreamAuthority \"spire\" { plugin_data { server_address = \"x\" workload_api_socket = \"relative\" } } }", "must name an absolute path")]
+    [InlineData("server { trust_domain = \"example.org\" } plugins { UpstreamAuthority \"spire\" { plugin_data { server_address = \"x\" workload_api_socket = \"/s\" experimental { require_pq_kem = true } } } }", "post-quantum")]
     [InlineData("server { trust_domain = \"example.org\" } plugins { Other \"x\" { } }", "this kind of plugin is not known")]
     [InlineData("server { trust_domain = \"example.org\" } plugins { NodeAttestor \"own\" { plugin_cmd = \"/bin/x\" } }", "lies outside this program")]
     [InlineData("server { trust_domain = \"example.org\" } pluginz { }", "unknown key \"pluginz\"")]
@@ -169,6 +252,8 @@ public sealed class SpireServerConfTests
     [Fact]
     public void A_plugin_that_is_not_enabled_is_passed_over() =>
         Assert.Contains("is not enabled", Assert.Single(Read("server { trust_domain = \"example.org\" } plugins { KeyManager \"aws_kms\" { enabled = false plugin_data { a = 1 } } }").Warnings).Message);
+
+    private static ServerConfig Upstream(string name, string data) => Read($"server {{ trust_domain = \"example.org\" }} plugins {{ UpstreamAuthority \"{name}\" {{ plugin_data {{ {data} }} }} }}");
 
     private static ServerConfig Read(string text) => ConfigDocument.Read(
         "server.conf",

@@ -8,6 +8,7 @@ using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
+using Signet.Identity.X509.Revocation;
 using Signet.Server.Storage;
 using Signet.Server.Storage.Sqlite;
 using Signet.Testing;
@@ -71,6 +72,16 @@ public sealed class SqliteAuthorityStoreTests : IDisposable
             Assert.Equal(3UL, await store.CommitAsync(AuthorityChange.None, "one", CancellationToken.None));
         }
 
+        using (var key = ECDsa.Create(ECCurve.NamedCurves.nistP256))
+        await using (var database = Open())
+        {
+            var self = CertificateTemplate.Authority(Plan.TrustDomain, key.ExportSubjectPublicKeyInfo(), since, since.AddDays(1), "anchor").SignSelf(key);
+            var list = CertificateRevocationList.Sign(self, key, since, since.AddDays(2), 5, [self]);
+            var store = new SqliteAuthorityStore(database);
+            Assert.Equal(3UL, await store.CommitAsync(new AuthorityChange { List = new AnchorList("a2", list) }, "one", CancellationToken.None));
+            Assert.Equal(list.Der.ToArray(), (await store.LoadAsync(CancellationToken.None)).Lists["a2"].Der.ToArray());
+        }
+
         await using var again = Open();
         var resumed = new SqliteAuthorityStore(again);
         var ledger = await resumed.LoadAsync(CancellationToken.None);
@@ -78,6 +89,9 @@ public sealed class SqliteAuthorityStoreTests : IDisposable
         Assert.Equal(rotation, ledger.Rotation);
         Assert.Equal(3UL, await resumed.CommitAsync(new AuthorityChange { Forgotten = ["a1"] }, "one", CancellationToken.None));
         Assert.Equal([second], (await resumed.LoadAsync(CancellationToken.None)).Records);
+        Assert.Single((await resumed.LoadAsync(CancellationToken.None)).Lists);
+        await resumed.CommitAsync(new AuthorityChange { Forgotten = ["a2"] }, "none", CancellationToken.None);
+        Assert.Empty((await resumed.LoadAsync(CancellationToken.None)).Lists);
     }
 
     [Fact]
@@ -99,6 +113,19 @@ public sealed class SqliteAuthorityStoreTests : IDisposable
         Assert.Equal(["a"], (await store.LiveAsync(issuing, now.AddMinutes(30), CancellationToken.None)).Select(one => one.RequestedBy));
         Assert.Empty(await store.LiveAsync(issuing, now.AddHours(3), CancellationToken.None));
         Assert.Empty(await store.LiveAsync(["another"], now, CancellationToken.None));
+
+        // A newer one of the same authority replaces nothing; nor does one for another caller or another ID.
+        Assert.All(live, one => Assert.Null(one.ReplacedAt));
+        await rotation.PrepareAsync(AuthorityTier.Issuing, CancellationToken.None);
+        await rotation.ActivateAsync(AuthorityTier.Issuing, rotation.Current.Records.Last(record => record is { Tier: AuthorityTier.Issuing, State: SlotState.Prepared }).Id, CancellationToken.None);
+        _time.Advance(TimeSpan.FromSeconds(10));
+        await issuer.IssueAsync([Request("c", TimeSpan.FromHours(1)), Request("b", TimeSpan.FromHours(1)) with { SpiffeId = SpiffeId.Parse("spiffe://example.org/other") }], CancellationToken.None);
+        Assert.All(await store.LiveAsync(issuing, now, CancellationToken.None), one => Assert.Null(one.ReplacedAt));
+
+        _time.Advance(TimeSpan.FromSeconds(10));
+        await issuer.IssueAsync([Request("a", TimeSpan.FromHours(1))], CancellationToken.None);
+        live = await store.LiveAsync(issuing, now, CancellationToken.None);
+        Assert.Equal([now.AddSeconds(20).ToUnixTimeMilliseconds(), null], live.Select(one => one.ReplacedAt?.ToUnixTimeMilliseconds()));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using Grpc.Core;
 using Microsoft.Extensions.Logging.Abstractions;
 using Signet.Authority.Issuance;
 using Signet.Authority.Keys;
@@ -108,6 +109,73 @@ public sealed class RotationGateTests
     }
 
     [Fact]
+    public async Task An_agent_that_acknowledges_nothing_has_a_bundle_once_it_fetched_it_and_came_back()
+    {
+        var world = await StartAsync(Agent(One), Agent(Two));
+        var fetches = world.Acknowledgements.Fetches;
+        world.Says(Two, world.Sequence);
+        Fetch(fetches, One, world.Sequence);
+        await world.Authorities.AnnounceAnchorAsync("uid 0", CancellationToken.None);
+        var behind = (await world.LaggardsAsync())[0];
+        Assert.Equal(One.Uri, behind.Who);
+        Assert.Contains("acknowledges nothing", behind.Why, StringComparison.Ordinal);
+
+        Fetch(fetches, One, world.Sequence);
+        Assert.Equal([One.Uri, Two.Uri], await world.WhoAsync());
+        Fetch(fetches, One, world.Sequence);
+        Assert.Equal([Two.Uri], await world.WhoAsync());
+        Assert.Equal(1, world.Acknowledgements.CountFetched());
+
+        // An agent that acknowledges has to: what it fetches counts for nothing.
+        Fetch(fetches, Two, world.Sequence);
+        Fetch(fetches, Two, world.Sequence);
+        Assert.Equal([Two.Uri], await world.WhoAsync());
+        Assert.Equal(1, world.Acknowledgements.CountFetched());
+    }
+
+    [Fact]
+    public async Task What_an_agent_says_it_serves_counts_unless_there_is_no_such_bundle()
+    {
+        var world = await StartAsync(Agent(One));
+        await world.Authorities.AnnounceAnchorAsync("uid 0", CancellationToken.None);
+        world.Acknowledgements.Stated(One, 0);
+        world.Acknowledgements.Stated(One, world.Sequence + 1);
+        Assert.Equal([One.Uri], await world.WhoAsync());
+        world.Acknowledgements.Stated(One, world.Sequence);
+        Assert.Empty(await world.WhoAsync());
+    }
+
+    [Fact]
+    public async Task Certificates_of_an_agent_that_acknowledges_nothing_are_out_of_use_once_they_were_replaced_and_it_came_back()
+    {
+        var world = await StartAsync(Agent(One));
+        await world.SwitchAsync();
+        await world.Identity.RenewIfDueAsync(CancellationToken.None);
+        var (fetches, now) = (world.Acknowledgements.Fetches, _time.GetUtcNow());
+        Fetch(fetches, One, world.Sequence);
+        _live.Certificates = [new(One.Uri, 2, now.AddHours(1))];
+        _time.Advance(TimeSpan.FromSeconds(5));
+        Fetch(fetches, One, world.Sequence);
+        Assert.Equal([One.Uri], await world.WhoAsync());
+
+        // Now both are followed by newer ones, but it has not been back since.
+        _live.Certificates = [new(One.Uri, 2, now.AddHours(1)) { ReplacedAt = _time.GetUtcNow() }];
+        _time.Advance(TimeSpan.FromSeconds(5));
+        Assert.Equal([One.Uri], await world.WhoAsync());
+        Fetch(fetches, One, world.Sequence);
+        Assert.Empty(await world.WhoAsync());
+
+        // A call that failed leaves it open what the agent has.
+        fetches.Ended(One, StatusCode.Unavailable);
+        Assert.Equal([One.Uri], await world.WhoAsync());
+
+        // Whoever speaks for itself is believed, and nobody else in its place.
+        world.Says(One, world.Sequence, [.. world.Authorities.Current.Ledger.BelowAndWithOldAnchors]);
+        Fetch(fetches, One, world.Sequence);
+        Assert.Equal([One.Uri], await world.WhoAsync());
+    }
+
+    [Fact]
     public async Task Under_a_clock_in_doubt_a_rotation_stands_still_unless_it_is_forced()
     {
         var world = await StartAsync(Agent(One));
@@ -149,6 +217,13 @@ public sealed class RotationGateTests
         world.Says(One, 1);
         world.Acknowledgements.Prune();
         Assert.True(world.Acknowledgements.HasLeft(One, new HashSet<string>()));
+    }
+
+    private static void Fetch(BundleFetches fetches, SpiffeId agent, ulong sequence)
+    {
+        fetches.Began(agent);
+        fetches.Answered(agent, sequence);
+        fetches.Ended(agent, StatusCode.OK);
     }
 
     private AttestedAgent Agent(SpiffeId id) => new(id, "join_token", [], "aa", null, _time.GetUtcNow().AddHours(1), _time.GetUtcNow(), Banned: false);

@@ -77,5 +77,5 @@ public sealed class IssuerFilesTests : IDisposable
     }
 
     private (ExternalIssuer? Issuer, string Problem) Read(UpstreamLayout layout) =>
-        IssuerFiles.TryRead(IssuerFiles.Of(new UpstreamConfig(_folder.Path, layout)).Read(), Domain, Now, out var issuer, out var problem) ? (issuer, problem) : (null, problem);
+        IssuerFiles.TryRead(IssuerFiles.Of(new UpstreamConfig.Folder(_folder.Path, layout)).Read(), Domain, Now, out var issuer, out var problem) ? (issuer, problem) : (null, problem);
 }
