@@ -31,6 +31,7 @@ internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TRes
     public const int MaxFiles = 32;
 
     private readonly Dictionary<string, FileSecret> _files = new(StringComparer.Ordinal);
+    private readonly WorkloadSubject _process = process;
     private WorkloadSubject _subject = process;
     private readonly FileReader _reader = new(process.Pid, process.Peer.Uid, process.Peer.Gid, process.Groups);
     private ValidatorStyle _style;
@@ -122,7 +123,7 @@ internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TRes
     /// </summary>
     private void Introduce(Node node)
     {
-        _subject = world.Tokens.Join(process, node.Metadata);
+        _subject = world.Tokens.Join(_process, node.Metadata);
         _style = ValidatorStyles.Of(node);
         var version = node.UserAgentBuildVersion?.Version is { } built ? $"{built.MajorNumber}.{built.MinorNumber}.{built.Patch}" : node.UserAgentVersion;
         client.Introduced(node.Id, $"{node.UserAgentName} {version}".Trim());
