@@ -28,7 +28,7 @@ public sealed class AcmeCertificate : IDisposable
     private readonly Backoff _backoff;
     private readonly Meter _meter = new("Signet.Hosting");
     private readonly Counter<long> _orders;
-    private HeldCertificate? _held;
+    private WebCertificate? _held;
 
     /// <param name="config">What is wanted, and from whom.</param>
     /// <param name="folder">Where account key and certificate lie; made when missing.</param>
@@ -71,7 +71,7 @@ public sealed class AcmeCertificate : IDisposable
     /// <returns>When to look again.</returns>
     internal async Task<TimeSpan> TurnAsync(CancellationToken cancellationToken)
     {
-        if (HeldCertificate.WhyRenew(_held, _config.Names, _time.GetUtcNow()) is not { } reason)
+        if (WebCertificate.WhyRenew(_held, _config.Names, _time.GetUtcNow()) is not { } reason)
         {
             return LookEvery;
         }
@@ -103,7 +103,7 @@ public sealed class AcmeCertificate : IDisposable
         }
     }
 
-    private async Task<HeldCertificate> ObtainAsync(CancellationToken cancellationToken)
+    private async Task<WebCertificate> ObtainAsync(CancellationToken cancellationToken)
     {
         using var account = new AcmeKey(ReadOrMakeAccount());
         using var client = new AcmeClient(_config, account, _time);
@@ -112,12 +112,12 @@ public sealed class AcmeCertificate : IDisposable
 
         // Nothing takes the place of what works before it was looked at.
         var keyText = Pem.EncodePrivateKey(key);
-        if (!HeldCertificate.TryRead(chain, keyText, out var fresh, out var problem))
+        if (!WebCertificate.TryRead(chain, keyText, keyFile: "", out var fresh, out var problem))
         {
             throw new AcmeException($"what it signed can't be used: {problem}");
         }
 
-        if (HeldCertificate.WhyRenew(fresh, _config.Names, _time.GetUtcNow()) is { } unfit)
+        if (WebCertificate.WhyRenew(fresh, _config.Names, _time.GetUtcNow()) is { } unfit)
         {
             throw new AcmeException($"what it signed is of no use: {unfit}");
         }
@@ -141,7 +141,7 @@ public sealed class AcmeCertificate : IDisposable
         return key;
     }
 
-    private HeldCertificate? ReadKept()
+    private WebCertificate? ReadKept()
     {
         var path = Path.Combine(_folder, CertificateFile);
         if (!File.Exists(path))
@@ -153,7 +153,7 @@ public sealed class AcmeCertificate : IDisposable
         try
         {
             var text = Encoding.UTF8.GetString(BoundedFile.Read(path, MaxFileBytes));
-            if (HeldCertificate.TryRead(text, text, out var held, out problem))
+            if (WebCertificate.TryRead(text, text, keyFile: "", out var held, out problem))
             {
                 return held;
             }

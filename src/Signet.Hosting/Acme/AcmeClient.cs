@@ -1,7 +1,5 @@
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Security;
-using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
@@ -75,7 +73,7 @@ internal sealed class AcmeClient : IDisposable
     {
         (_directory, _key, _time) = (config.Directory, key, time);
         var handler = StrictHttpHandler.Create(MaxHeadKilobytes);
-        handler.SslOptions = TlsFor(config);
+        handler.SslOptions = StrictHttpHandler.WebTls(config.Roots is { } roots ? [.. roots.Select(root => X509CertificateLoader.LoadCertificate(root.Der.Span))] : null);
         handler.MaxResponseDrainSize = 0;
         _http = new HttpMessageInvoker(handler);
     }
@@ -206,18 +204,5 @@ internal sealed class AcmeClient : IDisposable
         {
             return (null, "it gave no reason");
         }
-    }
-
-    private static SslClientAuthenticationOptions TlsFor(AcmeConfig config)
-    {
-        // Nothing is fetched on a certificate's say-so: neither issuers nor revocation lists.
-        var policy = new X509ChainPolicy { RevocationMode = X509RevocationMode.NoCheck, DisableCertificateDownloads = true };
-        if (config.Roots is { } roots)
-        {
-            policy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-            policy.CustomTrustStore.AddRange(roots.Select(root => X509CertificateLoader.LoadCertificate(root.Der.Span)).ToArray());
-        }
-
-        return new SslClientAuthenticationOptions { CertificateChainPolicy = policy, EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13 };
     }
 }

@@ -129,7 +129,7 @@ internal sealed class BundleFetcher(Func<TrustDomain, X509Bundle?> trust, X509Ce
         problem = "";
         if (relationship.Profile is not EndpointProfile.HttpsSpiffe { EndpointId: var expected })
         {
-            return Web();
+            return StrictHttpHandler.WebTls(webRoots);
         }
 
         // The newest that is kept of the endpoint's own trust domain and of no other (Federation §5.2.2.4, §7.3).
@@ -149,23 +149,5 @@ internal sealed class BundleFetcher(Func<TrustDomain, X509Bundle?> trust, X509Ce
             refused(why);
             return why.Length == 0;
         });
-    }
-
-    private SslClientAuthenticationOptions Web()
-    {
-        // Nothing is fetched on a certificate's say-so: neither issuers nor revocation lists.
-        var policy = new X509ChainPolicy { RevocationMode = X509RevocationMode.NoCheck, DisableCertificateDownloads = true };
-        if (webRoots is not null)
-        {
-            policy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-            policy.CustomTrustStore.AddRange(webRoots);
-        }
-
-        return new SslClientAuthenticationOptions
-        {
-            CertificateChainPolicy = policy,
-            EnabledSslProtocols = System.Security.Authentication.SslProtocols.Tls12 | System.Security.Authentication.SslProtocols.Tls13,
-            AllowTlsResume = false,
-        };
     }
 }

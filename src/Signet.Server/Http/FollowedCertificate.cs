@@ -1,10 +1,9 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using System.Net.Security;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using Microsoft.Extensions.Logging;
+using Signet.Hosting.Acme;
 using Signet.Hosting.Files;
-using Signet.Identity.X509;
 
 namespace Signet.Server.Http;
 
@@ -16,7 +15,7 @@ internal sealed class FollowedCertificate : IAsyncDisposable
 {
     private readonly ILogger _log;
     private readonly FileSetWatch _watch;
-    private SslStreamCertificateContext _current;
+    private WebCertificate _current;
 
     /// <exception cref="PlaceException">The files can't be read, or don't hold a certificate and its key.</exception>
     public FollowedCertificate(CertificateFiles files, TimeProvider time, ILogger log)
@@ -28,7 +27,7 @@ internal sealed class FollowedCertificate : IAsyncDisposable
     }
 
     /// <summary>What to present now.</summary>
-    public SslStreamCertificateContext Current => Volatile.Read(ref _current);
+    public SslStreamCertificateContext Current => Volatile.Read(ref _current).Context;
 
     public ValueTask DisposeAsync() => _watch.DisposeAsync();
 
@@ -37,7 +36,7 @@ internal sealed class FollowedCertificate : IAsyncDisposable
         if (TryRead(files, out var next, out var problem))
         {
             Volatile.Write(ref _current, next);
-            _log.WebCertificateTaken(files[0].Path, new DateTimeOffset(next.TargetCertificate.NotAfter.ToUniversalTime()));
+            _log.WebCertificateTaken(files[0].Path, next.Leaf.NotAfter);
         }
         else
         {
@@ -45,38 +44,6 @@ internal sealed class FollowedCertificate : IAsyncDisposable
         }
     }
 
-    private static bool TryRead(ImmutableArray<WatchedFile> files, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out SslStreamCertificateContext? context, out string problem)
-    {
-        context = null;
-        if (!Pem.TryReadCertificates(files[0].Text, out var chain, out problem))
-        {
-            return false;
-        }
-
-        if (!Pem.TryReadPrivateKey(files[1].Text, out var key, out problem))
-        {
-            problem = $"can't be used: {files[1].Path}: {problem}";
-            return false;
-        }
-
-        using (key)
-        {
-            if (!chain[0].SubjectPublicKeyInfo.Span.SequenceEqual(KeyPair.ExportPublicKey(key)))
-            {
-                problem = $"can't be used: the key in {files[1].Path} is not that of the first certificate";
-                return false;
-            }
-
-            if (key is not (ECDsa or RSA))
-            {
-                problem = $"can't be used: the key in {files[1].Path} is an Ed25519 key, which browsers and this endpoint do not take; use an EC or RSA key";
-                return false;
-            }
-
-            using var bare = X509CertificateLoader.LoadCertificate(chain[0].Der.Span);
-            var leaf = key is ECDsa ec ? bare.CopyWithPrivateKey(ec) : bare.CopyWithPrivateKey((RSA)key);
-            context = SslStreamCertificateContext.Create(leaf, [.. chain.Skip(1).Select(one => X509CertificateLoader.LoadCertificate(one.Der.Span))], offline: true);
-            return true;
-        }
-    }
+    private static bool TryRead(ImmutableArray<WatchedFile> files, [NotNullWhen(true)] out WebCertificate? certificate, out string problem) =>
+        WebCertificate.TryRead(files[0].Text, files[1].Text, files[1].Path, out certificate, out problem);
 }

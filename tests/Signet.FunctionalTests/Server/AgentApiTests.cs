@@ -237,28 +237,9 @@ public sealed class AgentApiTests
         Assert.Equal("this call is not open to you", refused.Status.Detail);
     }
 
-    private async Task<X509Svid> JoinAsync(TestTrustDomain domain, string token)
-    {
-        var key = KeyPair.Generate(KeyType.EcP256);
-        using var channel = Connect(domain, svid: null);
-        using var call = new AgentApi.AgentClient(channel).AttestAgent(cancellationToken: _patience);
-        await call.RequestStream.WriteAsync(
-            new AttestAgentRequest
-            {
-                Params = new AttestAgentRequest.Types.Params
-                {
-                    Data = new AttestationData { Type = "join_token", Payload = ByteString.CopyFromUtf8(token) },
-                    Params_ = new AgentX509SVIDParams { Csr = ByteString.CopyFrom(SigningRequest.Create(key)) },
-                },
-            },
-            _patience);
-        Assert.True(await call.ResponseStream.MoveNext(_patience));
-        Assert.True(SpireMapping.TryReadChain(call.ResponseStream.Current.Result.Svid.CertChain, out var chain, out var problem), problem);
-        return X509Svid.TryCreate(chain, key, hint: null, out var svid, out problem) ? svid : throw new InvalidOperationException(problem);
-    }
+    private Task<X509Svid> JoinAsync(TestTrustDomain domain, string token) => ForeignAgent.JoinAsync(domain, token, KeyPair.Generate(KeyType.EcP256), _patience);
 
-    private static GrpcChannel Connect(TestTrustDomain domain, X509Svid? svid) => GrpcChannel.ForTls(
-        "127.0.0.1", domain.ServerEndPoint.Port, () => SvidTls.Client(svid is null ? null : new TlsCredential(svid), "", (_, _) => true), TimeProvider.System);
+    private static GrpcChannel Connect(TestTrustDomain domain, X509Svid? svid) => ForeignAgent.Connect(domain, svid);
 
     private static async Task<StatusCode> OutcomeAsync(Func<Task> work)
     {

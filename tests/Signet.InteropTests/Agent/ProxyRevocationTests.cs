@@ -33,7 +33,7 @@ public sealed class ProxyRevocationTests : IDisposable
     public async Task Lists_of_every_issuer_work_with_Envoys_check_and_fewer_are_not_given()
     {
         var (good, bad) = (Svid("/good"), Svid("/bad"));
-        var byAnchor = CertificateRevocationList.Sign(_anchor, _anchorKey, _now.AddHours(-1), _now.AddDays(1), 1, []);
+        var byAnchor = CertificateRevocationList.Sign(_anchor, _anchorKey, _now.AddHours(-1), _now.AddDays(1), 1, Array.Empty<Certificate>());
         var byIssuing = CertificateRevocationList.Sign(_issuing, _issuingKey, _now.AddHours(-1), _now.AddDays(1), 1, [bad.Leaf]);
         var bundle = X509Bundle.Create(Domain, [_anchor]);
 

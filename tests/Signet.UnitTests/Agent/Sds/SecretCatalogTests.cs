@@ -154,7 +154,7 @@ public sealed class SecretCatalogTests
         return new Entitlement([Web, Api], [WebSvid, ApiSvid], new IdentitySnapshot(view, held));
     }
 
-    private static CertificateRevocationList List(Certificate issuer, AsymmetricAlgorithm key) => CertificateRevocationList.Sign(issuer, key, Now.AddDays(-1), Now.AddDays(1), 1, []);
+    private static CertificateRevocationList List(Certificate issuer, AsymmetricAlgorithm key) => CertificateRevocationList.Sign(issuer, key, Now.AddDays(-1), Now.AddDays(1), 1, Array.Empty<Certificate>());
 
     private static HeldSvid Held(RegistrationEntry entry) => new(entry, Own.Svid(entry.SpiffeId.Path), Now.AddMinutes(30));
 

@@ -69,17 +69,17 @@ public sealed class AcmeTests
         Assert.NotNull(Why(week, Now.AddDays(3.1)));
         Assert.Contains("b.example is not in", Why(Held(TimeSpan.FromDays(90), "a.example"), Now), StringComparison.Ordinal);
 
-        static string? Why(HeldCertificate? held, DateTimeOffset now) => HeldCertificate.WhyRenew(held, ["a.example", "b.example"], now);
+        static string? Why(WebCertificate? held, DateTimeOffset now) => WebCertificate.WhyRenew(held, ["a.example", "b.example"], now);
     }
 
     [Fact]
     public void A_chain_without_its_key_is_refused()
     {
         var (chain, key) = Make(TimeSpan.FromDays(1), "a.example");
-        Assert.True(HeldCertificate.TryRead(chain, key, out _, out var problem), problem);
-        Assert.False(HeldCertificate.TryRead(chain, Pem.EncodePrivateKey(KeyPair.Generate(KeyType.EcP256)), out _, out problem));
-        Assert.Contains("the key is not that of", problem, StringComparison.Ordinal);
-        Assert.False(HeldCertificate.TryRead("nothing", key, out _, out _));
+        Assert.True(WebCertificate.TryRead(chain, key, "", out _, out var problem), problem);
+        Assert.False(WebCertificate.TryRead(chain, Pem.EncodePrivateKey(KeyPair.Generate(KeyType.EcP256)), "", out _, out problem));
+        Assert.Contains("the key is not that of the first certificate", problem, StringComparison.Ordinal);
+        Assert.False(WebCertificate.TryRead("nothing", key, "", out _, out _));
     }
 
     [Fact]
@@ -102,10 +102,10 @@ public sealed class AcmeTests
 
     private static AcmeConfig Read(string text) => ConfigDocument.Read("server.yaml", text, new Dictionary<string, string>(), AcmeConfig.Read);
 
-    private static HeldCertificate Held(TimeSpan lifetime, params string[] names)
+    private static WebCertificate Held(TimeSpan lifetime, params string[] names)
     {
         var (chain, key) = Make(lifetime, names);
-        return HeldCertificate.TryRead(chain, key, out var held, out var problem) ? held : throw new InvalidOperationException(problem);
+        return WebCertificate.TryRead(chain, key, "", out var held, out var problem) ? held : throw new InvalidOperationException(problem);
     }
 
     private static (string Chain, string Key) Make(TimeSpan lifetime, params string[] names)
