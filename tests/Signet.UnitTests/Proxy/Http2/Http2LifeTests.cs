@@ -95,7 +95,31 @@ public sealed class Http2LifeTests
         });
         await peer.ReadAsync(FrameType.Data);
         await peer.ReadAsync(FrameType.Data);
-        Assert.Null(await peer.ReadAsync());
+
+        // The peer may end first, so that a request it is about to send finds that it was told to go; it is not waited for long.
+        var last = peer.ReadAsync();
+        Assert.False(last.IsCompleted);
+        while (!last.IsCompleted)
+        {
+            peer.Time.Advance(TimeSpan.FromMilliseconds(500));
+            await Task.Yield();
+        }
+
+        Assert.Null(await last);
+        await peer.DisposeAsync();
+        Assert.True((await peer.End).IsOrderly);
+    }
+
+    [Fact]
+    public async Task A_drained_peer_that_ends_first_is_not_waited_for()
+    {
+        await using var peer = await RawPeer.OfServerAsync(Http2Pair.EchoAsync);
+        peer.Connection.Drain();
+        await peer.ReadAsync(FrameType.GoAway);
+        var ping = await peer.ReadAsync(FrameType.Ping);
+        await peer.SendFrameAsync(FrameType.Ping, FrameFlags.Ack, 0, ping.Payload);
+        Assert.Equal(0, (await peer.ReadAsync(FrameType.GoAway)).Number);
+        Assert.False(peer.End.IsCompleted);
         await peer.DisposeAsync();
         Assert.True((await peer.End).IsOrderly);
     }
