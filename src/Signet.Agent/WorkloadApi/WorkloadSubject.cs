@@ -156,7 +156,7 @@ internal sealed class WorkloadSubjects(WorkloadAttestor attestor, IdentityCache 
 
     private void Report(WorkloadSubject subject)
     {
-        var selectors = string.Join(' ', subject.Selectors.Select(selector => selector.ToString()).Order(StringComparer.Ordinal));
+        var selectors = LoggedSelectors.Of(subject.Selectors);
         if (cache.Current.View.Revision == 0)
         {
             return;
