@@ -11,7 +11,7 @@ internal sealed class AppliedService(WorkloadSubjects subjects, ClientLedger cli
 
     public override async Task<ReportResponse> Report(IAsyncStreamReader<AppliedIdentity> requestStream, ServerCallContext context)
     {
-        var subject = subjects.Attested(context);
+        var subject = subjects.Attest(context);
         using var seat = clients.Open(subject.Pid, subject.NameFor(subject.Now()), reports: true);
         while (await requestStream.MoveNext(context.CancellationToken).ConfigureAwait(false))
         {

@@ -169,19 +169,19 @@ internal sealed class WorkloadSubjects(WorkloadAttestor attestor, IdentityCache 
     /// <summary>The caller; counted, and what it gets told to the log.</summary>
     public WorkloadSubject Of(ServerCallContext context)
     {
-        var subject = Attested(context);
+        var subject = Attest(context);
         Report(subject);
         return subject;
     }
 
-    /// <summary>The caller.</summary>
+    /// <summary>The caller, as the filter attested it.</summary>
     /// <exception cref="InvalidOperationException">The service was added without the filter.</exception>
-    public WorkloadSubject Attested(ServerCallContext context) =>
+    public WorkloadSubject Attest(ServerCallContext context) =>
         context.UserState.TryGetValue(Key, out var subject) ? (WorkloadSubject)subject : throw new InvalidOperationException($"{context.Method} is served without attesting its callers");
 
     private void Report(WorkloadSubject subject)
     {
-        var selectors = string.Join(' ', subject.Selectors.Select(selector => selector.ToString()).Order(StringComparer.Ordinal));
+        var selectors = LoggedSelectors.Of(subject.Selectors);
         if (cache.Current.View.Revision == 0)
         {
             return;

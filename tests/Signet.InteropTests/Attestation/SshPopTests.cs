@@ -1,5 +1,7 @@
 using System.Security.Cryptography;
+using Microsoft.Extensions.Logging.Abstractions;
 using Signet.Agent.Attestation;
+using Signet.Hosting.Files;
 using Signet.InteropTests.Rpc;
 using Signet.Rpc.Wire.Attestation;
 using Signet.Rpc.Wire.Attestation.Ssh;
@@ -23,8 +25,8 @@ public sealed class SshPopTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("rsa", "rsa", "-b", "2048")]
-    [InlineData("rsa", "ed25519", "-b", "3072", "-m", "PEM")]
+    [InlineData("rsa", "ecdsa", "-b", "2048")]
+    [InlineData("rsa", "ed25519", "-b", "2048", "-m", "PEM")]
     [InlineData("ecdsa", "ecdsa", "-b", "256")]
     [InlineData("ecdsa", "ed25519", "-b", "384")]
     [InlineData("ecdsa", "rsa", "-b", "521", "-m", "PKCS8")]
@@ -148,7 +150,24 @@ public sealed class SshPopTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task An_agent_joins_by_its_host_key_and_a_change_of_the_authorities_counts_at_once()
+    public async Task Authorities_in_a_file_are_followed_and_without_any_a_server_does_not_start()
+    {
+        await MakeKeyAsync("other", "ed25519");
+        var config = new SshPopConfig { AuthorityFiles = [_folder.File("authorities")] };
+        await File.WriteAllTextAsync(_folder.File("authorities"), "# ours\n\n" + await File.ReadAllTextAsync(_folder.File("ca.pub"), _patience), _patience);
+        await using var authorities = FollowedSshAuthorities.Start(config, TimeProvider.System, NullLogger.Instance);
+        var first = Assert.Single(authorities.Current);
+
+        await File.WriteAllTextAsync(_folder.File("authorities"), await File.ReadAllTextAsync(_folder.File("other.pub"), _patience), _patience);
+        await Eventually.IsTrueAsync(() => !authorities.Current[0].Encoded.Span.SequenceEqual(first.Encoded.Span), "the other authority");
+        Assert.Single(authorities.Current);
+
+        await File.WriteAllTextAsync(_folder.File("broken"), "# nobody\n", _patience);
+        Assert.Contains("there is none in it", Assert.Throws<PlaceException>(() => FollowedSshAuthorities.Start(config with { AuthorityFiles = [_folder.File("broken")] }, TimeProvider.System, NullLogger.Instance)).Message);
+    }
+
+    [Fact]
+    public async Task An_agent_joins_by_its_host_key_and_can_do_so_again()
     {
         await MakeKeyAsync("host", "ed25519");
         await SignAsync("host");
