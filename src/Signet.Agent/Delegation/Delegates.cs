@@ -14,7 +14,7 @@ internal sealed class Delegates(WorkloadSubjects subjects, IReadOnlySet<SpiffeId
     /// <exception cref="RpcException">PERMISSION_DENIED: it is no delegate. UNAVAILABLE: nothing is known yet.</exception>
     public Delegate Admit(ServerCallContext context, string what)
     {
-        var subject = subjects.Attested(context);
+        var subject = subjects.Attest(context);
         try
         {
             return new Delegate(subject, authorized);
