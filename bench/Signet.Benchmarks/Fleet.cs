@@ -8,6 +8,7 @@ using Signet.Agent.WorkloadApi;
 using Signet.Cli.Clients;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Registration;
+using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server.Registration;
@@ -173,7 +174,7 @@ internal static class Fleet
         {
             var token = await admin.CreateTokenAsync(TokenTtl, alias: null, cancellationToken);
             var folder = Directory.CreateDirectory(mesh.Layout.File($"agents/{number}")).FullName;
-            var identity = AgentIdentity.TryLoad(bundle.TrustDomain, folder, [.. bundle.Authorities], Random.Shared.NextDouble, out var problem) ?? throw new BenchException(problem);
+            var identity = AgentIdentity.TryLoad(bundle.TrustDomain, folder, [.. bundle.Authorities], new RenewalRule(), Random.Shared.NextDouble, out var problem) ?? throw new BenchException(problem);
             var server = new ServerLink(identity, "127.0.0.1", mesh.Layout.ServerPort, TimeProvider.System);
             identity.Accept(await server.AttestAsync(new JoinTokenAttestor(new Secret(token.Token)), cancellationToken), DateTimeOffset.UtcNow);
             return new SimulatedAgent(number, identity, server, TimeProvider.System);

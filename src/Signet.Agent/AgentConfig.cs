@@ -1,5 +1,6 @@
 using System.Net;
 using Signet.Agent.Attestation;
+using Signet.Agent.Identities;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
@@ -28,6 +29,12 @@ public sealed record AgentConfig
     /// <summary>Metrics and health over HTTP.</summary>
     public required IPEndPoint Metrics { get; init; }
 
+    /// <summary>For how long what workloads hold is to last whenever an outage begins; null renews at half of life. The server's lifetimes must be longer.</summary>
+    public TimeSpan? AvailabilityTarget { get; init; }
+
+    /// <summary>How much is kept.</summary>
+    public CacheConfig Cache { get; init; } = new();
+
     /// <summary>Reads every key; problems are collected by the section.</summary>
     public static AgentConfig Read(ConfigSection root, Places places) => new()
     {
@@ -43,5 +50,7 @@ public sealed record AgentConfig
         DataDir = root.FilePath("dataDir", places.AgentState),
         Socket = root.UnixPath("socket", places.AgentSocket),
         Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9902"),
+        AvailabilityTarget = root.Duration("availabilityTarget", min: TimeSpan.FromMinutes(1)),
+        Cache = CacheConfig.Read(root.Section("cache")),
     };
 }

@@ -10,6 +10,7 @@ using Signet.Hosting.Daemons;
 using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
 using Signet.Hosting.Telemetry;
+using Signet.Identity.Rotation;
 using Signet.Identity.X509;
 using Signet.Rpc.Wire.Envoy.Secret;
 using Signet.Rpc.Wire.Explain;
@@ -56,18 +57,16 @@ public sealed class AgentHost : IAsyncDisposable
     {
         // 1. Who this agent is.
         PrivateFolder.Ensure(config.DataDir);
-        var identity = AgentIdentity.TryLoad(config.TrustDomain, config.DataDir, ReadBootstrap(config.BootstrapBundle), chance, out var problem)
+        var identity = AgentIdentity.TryLoad(config.TrustDomain, config.DataDir, ReadBootstrap(config.BootstrapBundle), new RenewalRule(config.AvailabilityTarget), chance, out var problem)
             ?? throw new AgentStartException(problem);
 
         // 2. What it may hand out.
         var server = new ServerLink(identity, config.Server.Host, config.Server.Port, time);
-        var cache = new IdentityCache();
         var clients = new ClientLedger();
-        var sync = new NodeSync(identity, server, config.Attestor.Build(), cache, clients, time, chance, logs.CreateLogger<NodeSync>());
         var metrics = new AgentMetrics();
-        metrics.Observe(identity, cache, clients, sync, time);
+        var identities = NodeIdentities.Build(config, identity, server, clients, metrics, time, chance, logs);
+        var (cache, sync, keeper) = (identities.Cache, identities.Sync, identities.Keeper);
         var collector = new MetricsCollector();
-        var keeper = new IdentityKeeper(sync, server, cache, metrics, time, chance, logs.CreateLogger<IdentityKeeper>());
 
         // 3. To whom.
         var attestor = new WorkloadAttestor(new UnixAttestor(), cache, logs.CreateLogger<WorkloadAttestor>());
@@ -94,7 +93,7 @@ public sealed class AgentHost : IAsyncDisposable
             readiness,
             admin,
             api,
-            [new BackgroundPart("node", sync.RunAsync), new BackgroundPart("identities", keeper.RunAsync), new BackgroundPart("status", status.RunAsync)],
+            [.. identities.Parts, new BackgroundPart("status", status.RunAsync)],
             sync);
     }
 

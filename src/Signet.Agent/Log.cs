@@ -46,4 +46,28 @@ internal static partial class Log
 
     [LoggerMessage(3031, LogLevel.Warning, "SDS client {Node} (pid {Pid}) asks for unknown resources {Names}")]
     public static partial void SdsUnknownNames(this ILogger log, string node, int pid, string names);
+
+    [LoggerMessage(3500, LogLevel.Warning, "own identity could not be renewed, it is valid until {NotAfter} and stays in use: {Problem}")]
+    public static partial void AgentRenewalFailed(this ILogger log, DateTimeOffset notAfter, string problem);
+
+    [LoggerMessage(3501, LogLevel.Error, "own identity could not be renewed and expires soon, at {NotAfter}: {Problem}")]
+    public static partial void AgentRenewalFailedNearEnd(this ILogger log, DateTimeOffset notAfter, string problem);
+
+    [LoggerMessage(3502, LogLevel.Warning, "the clock jumped by {Jump}, or the machine slept: everything is looked at anew")]
+    public static partial void ClockJumped(this ILogger log, TimeSpan jump);
+
+    [LoggerMessage(3503, LogLevel.Warning, "SVIDs of {SpiffeId} and others live {Lifetime}, too short to leave {Target} at any time; they are renewed as early as is reasonable, give them {Needed} (server: svid.x509Ttl, or the entry's)")]
+    public static partial void AvailabilityOutOfReach(this ILogger log, string spiffeId, string lifetime, string target, string needed);
+
+    [LoggerMessage(3504, LogLevel.Error, "the cache is full: {Count} SVIDs that workloads wait for have no room; raise cache.svids ({Svids}) or cache.bytes ({Bytes})")]
+    public static partial void CacheFull(this ILogger log, int count, int svids, long bytes);
+
+    [LoggerMessage(3510, LogLevel.Information, "resumed from the disk: {Entries} entries and {Svids} SVIDs, last known to hold {Age} ago, in {Milliseconds} ms")]
+    public static partial void CacheRestored(this ILogger log, int entries, int svids, string age, double milliseconds);
+
+    [LoggerMessage(3511, LogLevel.Warning, "what was kept of {Kind} on the disk is not used: {Reason}")]
+    public static partial void CacheIgnored(this ILogger log, string kind, string reason);
+
+    [LoggerMessage(3512, LogLevel.Error, "what is served could not be kept on the disk, a restart would need the server: {Problem}")]
+    public static partial void CacheNotKept(this ILogger log, string problem);
 }

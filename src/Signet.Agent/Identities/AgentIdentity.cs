@@ -19,17 +19,19 @@ internal sealed class AgentIdentity
 
     private readonly string _identityFile;
     private readonly string _bundleFile;
+    private readonly RenewalRule _renewal;
     private readonly Func<double> _chance;
     private TlsCredential? _credential;
     private TrustBundles _bundles;
+    private long _renewAt;
 
-    private AgentIdentity(TrustDomain trustDomain, string folder, TrustBundles bundles, TlsCredential? credential, Func<double> chance)
+    private AgentIdentity(TrustDomain trustDomain, string folder, TrustBundles bundles, TlsCredential? credential, RenewalRule renewal, Func<double> chance)
     {
         TrustDomain = trustDomain;
         _identityFile = Path.Combine(folder, "identity.pem");
         _bundleFile = Path.Combine(folder, "bundle.pem");
         _bundles = bundles;
-        _chance = chance;
+        (_renewal, _chance) = (renewal, chance);
         if (credential is not null)
         {
             Use(credential, credential.Svid.NotBefore);
@@ -47,12 +49,18 @@ internal sealed class AgentIdentity
     public bool IsValid(DateTimeOffset now) => Credential?.Svid.Validity.Covers(now) == true;
 
     /// <summary>When the SVID is to be renewed.</summary>
-    public DateTimeOffset RenewAt { get; private set; } = DateTimeOffset.MinValue;
+    public DateTimeOffset RenewAt
+    {
+        get => new(Interlocked.Read(ref _renewAt), TimeSpan.Zero);
+        private set => Interlocked.Exchange(ref _renewAt, value.UtcTicks);
+    }
 
     /// <summary>Resumes from the folder; a saved bundle is newer than the one the operator gave at the first start.</summary>
     /// <param name="bootstrap">The bundle the operator gave; may be null when one was saved before.</param>
+    /// <param name="renewal">When the agent's own SVID is renewed.</param>
     /// <param name="problem">Why the agent cannot begin, when the answer is null.</param>
-    public static AgentIdentity? TryLoad(TrustDomain trustDomain, string folder, IReadOnlyList<Certificate>? bootstrap, Func<double> chance, out string problem)
+    public static AgentIdentity? TryLoad(
+        TrustDomain trustDomain, string folder, IReadOnlyList<Certificate>? bootstrap, RenewalRule renewal, Func<double> chance, out string problem)
     {
         var saved = ReadText(Path.Combine(folder, "bundle.pem"));
         var anchors = bootstrap;
@@ -78,7 +86,7 @@ internal sealed class AgentIdentity
         }
 
         var bundles = TrustBundles.Of(X509Bundle.Create(trustDomain, anchors, sequence: null, refreshHint: null)).WithCrls(crls);
-        return new AgentIdentity(trustDomain, folder, bundles, LoadCredential(trustDomain, folder), chance);
+        return new AgentIdentity(trustDomain, folder, bundles, LoadCredential(trustDomain, folder), renewal, chance);
     }
 
     /// <summary>Takes over a new SVID, in use and on the disk.</summary>
@@ -90,17 +98,16 @@ internal sealed class AgentIdentity
     }
 
     /// <summary>Brings the renewal of the SVID forward when a superseded authority signed it.</summary>
-    /// <returns>In what time it is due then; null when nothing has changed.</returns>
-    public TimeSpan? ReplaceIfSuperseded(ImmutableHashSet<string> superseded, DateTimeOffset now)
+    /// <returns>Whether it has.</returns>
+    public bool ReplaceIfSuperseded(IReadOnlySet<string> superseded, DateTimeOffset now)
     {
         if (Credential?.Svid.Issuer is not { } issuer || !superseded.Contains(issuer.SerialHex) || RenewAt <= now + SvidPlan.ReplaceWithin)
         {
-            return null;
+            return false;
         }
 
-        var soon = SvidPlan.ReplaceWithin * _chance();
-        RenewAt = now + soon;
-        return soon;
+        RenewAt = now + (SvidPlan.ReplaceWithin * _chance());
+        return true;
     }
 
     /// <summary>The server no longer knows this agent: what it has is worth nothing, and it must join again.</summary>
@@ -120,7 +127,7 @@ internal sealed class AgentIdentity
 
     private void Use(TlsCredential credential, DateTimeOffset receivedAt)
     {
-        RenewAt = SvidRenewal.DueAt(credential.Svid.Validity, receivedAt, _chance());
+        RenewAt = _renewal.DueAt(credential.Svid.Validity, receivedAt, _chance());
         Volatile.Write(ref _credential, credential);
     }
 

@@ -11,6 +11,16 @@ internal sealed record NodeView(ulong Revision, ImmutableArray<RegistrationEntry
 {
     public static readonly NodeView Nothing = new(0, [], TrustBundles.Empty, ImmutableDictionary<TrustDomain, JwtBundle>.Empty);
 
+    /// <summary>The entries, oldest first.</summary>
+    public ImmutableArray<RegistrationEntry> Entries
+    {
+        get => Index.Entries;
+        init => Index = new EntryIndex(value);
+    }
+
+    /// <summary>The same, found by selectors.</summary>
+    public EntryIndex Index { get; private init; } = new(Entries);
+
     /// <summary>The bundle of the agent's own trust domain; null before anything was heard.</summary>
     public X509Bundle? Own { get; init; }
 

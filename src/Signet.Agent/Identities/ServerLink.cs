@@ -28,6 +28,7 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(30);
 
     private readonly Lock _gate = new();
+    private readonly SharedCertificates _shared = new();
     private GrpcChannel? _channel;
     private GrpcChannel? _retired;
     private TlsCredential? _channelCredential;
@@ -215,7 +216,7 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
             throw Broken("the server's answer holds no readable certificate");
         }
 
-        return X509Svid.TryCreate(chain, key, hint, out var svid, out problem) ? svid : throw Broken($"the server's answer does not hold: {problem}");
+        return X509Svid.TryCreate(_shared.Share(chain), key, hint, out var svid, out problem) ? svid : throw Broken($"the server's answer does not hold: {problem}");
     }
 
     private CallOptions Options(CancellationToken cancellationToken) =>

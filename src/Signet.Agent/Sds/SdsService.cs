@@ -39,14 +39,14 @@ internal sealed class SdsService(WorkloadSubjects subjects, IdentityCache cache,
         }
     }
 
-    public override Task<DiscoveryResponse> FetchSecrets(DiscoveryRequest request, ServerCallContext context)
+    public override async Task<DiscoveryResponse> FetchSecrets(DiscoveryRequest request, ServerCallContext context)
     {
         Check(request);
         var subscription = new SdsSubscription();
         subscription.Take(request);
         var subject = subjects.Of(context);
-        var (response, _) = Build(subject.Now(), subject.Pid, subscription, request.Node?.Id ?? "");
-        return Task.FromResult(subscription.Stamp(response));
+        var (response, _) = Build(await subject.ReadyAsync(context.CancellationToken).ConfigureAwait(false), subject.Pid, subscription, request.Node?.Id ?? "");
+        return subscription.Stamp(response);
     }
 
     private async Task ServeAsync(

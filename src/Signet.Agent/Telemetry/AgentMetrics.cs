@@ -12,6 +12,7 @@ internal sealed class AgentMetrics : IDisposable
     private readonly Counter<long> _failed;
     private readonly Counter<long> _attested;
     private readonly Counter<long> _sdsRejected;
+    private readonly Counter<long> _membershipFailed;
 
     public AgentMetrics()
     {
@@ -19,12 +20,15 @@ internal sealed class AgentMetrics : IDisposable
         _failed = _meter.CreateCounter<long>("signet.agent.renewals.failed", description: "Calls to the server for SVIDs that failed; the valid ones stay in use.");
         _attested = _meter.CreateCounter<long>("signet.agent.workloads.attested", description: "Workloads that called, by outcome.");
         _sdsRejected = _meter.CreateCounter<long>("signet.agent.sds.rejected", description: "SDS responses that a client refused.");
+        _membershipFailed = _meter.CreateCounter<long>("signet.agent.membership.failed", description: "Attempts to get the agent's own certificate that failed: to attest, or to renew one that is still valid.");
     }
 
     /// <summary>Values that are read when somebody looks.</summary>
-    public void Observe(AgentIdentity identity, IdentityCache cache, ClientLedger clients, NodeSync sync, TimeProvider time)
+    public void Observe(AgentIdentity identity, IdentityCache cache, ClientLedger clients, NodeSync sync, IdentityKeeper keeper, TimeProvider time)
     {
         _meter.CreateObservableGauge("signet.agent.svids", () => cache.Current.Held.Count, description: "Workload SVIDs held.");
+        _meter.CreateObservableGauge("signet.agent.svids.bytes", () => cache.Current.Held.Values.Sum(held => (long)held.Bytes), "By", "What the workload SVIDs take in memory, about.");
+        _meter.CreateObservableGauge("signet.agent.svids.without.room", () => keeper.WithoutRoom, description: "SVIDs that workloads wait for and for which the cache has no room.");
         _meter.CreateObservableGauge("signet.agent.entries", () => cache.Current.View.Entries.Length, description: "Entries that this agent may serve.");
         _meter.CreateObservableGauge("signet.agent.bundle.sequence", () => (long)(cache.Current.View.Own?.Sequence ?? 0), description: "The sequence number of the trust bundle that the agent serves.");
         _meter.CreateObservableGauge(
@@ -50,6 +54,9 @@ internal sealed class AgentMetrics : IDisposable
 
     /// <param name="outcome"><c>served</c>, <c>no_entry</c> or <c>failed</c>.</param>
     public void Attested(string outcome) => _attested.Add(1, new KeyValuePair<string, object?>("outcome", outcome));
+
+    /// <param name="attempt"><c>attest</c> or <c>renew</c>.</param>
+    public void MembershipFailed(string attempt) => _membershipFailed.Add(1, new KeyValuePair<string, object?>("attempt", attempt));
 
     public void SdsRejected() => _sdsRejected.Add(1);
 

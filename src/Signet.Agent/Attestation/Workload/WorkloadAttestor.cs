@@ -29,9 +29,5 @@ internal sealed class WorkloadAttestor(UnixAttestor unix, IdentityCache cache, I
     /// <summary>What can be said of a process that is not connected; whoever asks makes sure that the number still means the same process.</summary>
     public WorkloadVerdict Attest(int pid, uint uid, uint gid) => unix.Attest(pid, uid, gid, Wanted());
 
-    private HashSet<string> Wanted() =>
-        [.. cache.Current.View.Entries
-            .SelectMany(entry => entry.Selectors)
-            .Where(selector => selector.Type == UnixAttestor.Type)
-            .Select(selector => selector.Value.Split(':', 2)[0])];
+    private HashSet<string> Wanted() => [.. cache.Current.View.Index.KeysOf(UnixAttestor.Type)];
 }

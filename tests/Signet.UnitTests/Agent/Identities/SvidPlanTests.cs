@@ -43,6 +43,7 @@ public sealed class SvidPlanTests
     {
         var plan = Plan([Web, Api], [Held(Web, renewIn: TimeSpan.Zero)]);
         Assert.Equal([Api, Web], plan.Due);
+        Assert.Equal(1, plan.Missing);
     }
 
     [Fact]
@@ -69,6 +70,14 @@ public sealed class SvidPlanTests
     }
 
     [Fact]
+    public void An_entry_that_was_not_chosen_is_neither_asked_for_nor_kept()
+    {
+        var plan = SvidPlan.Of(View([Web, Api]), [Api], ImmutableDictionary<string, HeldSvid>.Empty.Add("web", Held(Web)), Now);
+        Assert.Equal([Api], plan.Due);
+        Assert.Empty(plan.Keep);
+    }
+
+    [Fact]
     public void An_entry_that_now_says_something_else_gets_a_new_SVID()
     {
         Assert.Equal(["web"], Plan([Web with { DnsNames = ["web.example.org"] }], [Held(Web)]).Due.Select(entry => entry.Id));
@@ -90,7 +99,7 @@ public sealed class SvidPlanTests
         Assert.Equal(api.RenewAt, plan.Keep["api"].RenewAt);
 
         // The moment is chosen once: to be asked again must not put it off.
-        var again = SvidPlan.Of(View([Web, Api], authority.Issuing.SerialHex), plan.Keep, plan.Keep["web"].RenewAt);
+        var again = SvidPlan.Of(View([Web, Api], authority.Issuing.SerialHex), [Web, Api], plan.Keep, plan.Keep["web"].RenewAt);
         Assert.Equal(["web"], again.Due.Select(entry => entry.Id));
     }
 
@@ -106,7 +115,7 @@ public sealed class SvidPlanTests
         NodeView.Nothing with { Revision = 1, Entries = entries, Superseded = [.. superseded] };
 
     private static SvidPlan Plan(ImmutableArray<RegistrationEntry> entries, IEnumerable<HeldSvid> held, params string[] superseded) =>
-        SvidPlan.Of(View(entries, superseded), held.ToImmutableDictionary(one => one.Entry.Id), Now);
+        SvidPlan.Of(View(entries, superseded), entries, held.ToImmutableDictionary(one => one.Entry.Id), Now);
 
     private static HeldSvid Held(RegistrationEntry entry, TimeSpan? renewIn = null, TimeSpan? from = null, TimeSpan? validFor = null)
     {
