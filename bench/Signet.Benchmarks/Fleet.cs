@@ -153,6 +153,7 @@ internal static class Fleet
 
         private readonly AgentIdentity _identity;
         private readonly ServerLink _server;
+        private readonly NodeMembership _membership;
         private readonly NodeSync _sync;
         private readonly IdentityCache _cache = new();
         private readonly IdentityKeeper _keeper;
@@ -162,8 +163,10 @@ internal static class Fleet
         {
             Number = number;
             (_identity, _server) = (identity, server);
-            _sync = new NodeSync(identity, server, new AttestorConfig.JoinToken(null).Build(), _cache, new ClientLedger(), time, Random.Shared.NextDouble, NullLogger<NodeSync>.Instance);
-            _keeper = new IdentityKeeper(_sync, server, _cache, Metrics, time, Random.Shared.NextDouble, NullLogger<IdentityKeeper>.Instance);
+            var clients = new ClientLedger();
+            _membership = new NodeMembership(identity, server, new AttestorConfig.JoinToken(null).Build(), Metrics, time, Random.Shared.NextDouble, NullLogger<NodeMembership>.Instance);
+            _sync = new NodeSync(identity, _membership, server, _cache, clients, time, Random.Shared.NextDouble, NullLogger<NodeSync>.Instance);
+            _keeper = new IdentityKeeper(_sync, server, _cache, clients, new CacheConfig(), new RenewalRule(), Metrics, time, Random.Shared.NextDouble, NullLogger<IdentityKeeper>.Instance);
         }
 
         public int Number { get; }
@@ -180,7 +183,7 @@ internal static class Fleet
             return new SimulatedAgent(number, identity, server, TimeProvider.System);
         }
 
-        public void Start(CancellationToken cancellationToken) => _running = Task.WhenAll(_sync.RunAsync(cancellationToken), _keeper.RunAsync(cancellationToken));
+        public void Start(CancellationToken cancellationToken) => _running = Task.WhenAll(_membership.RunAsync(cancellationToken), _sync.RunAsync(cancellationToken), _keeper.RunAsync(cancellationToken));
 
         public RegistrationEntry Entry(string path) => new()
         {

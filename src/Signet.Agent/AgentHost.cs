@@ -28,16 +28,17 @@ public sealed class AgentHost : IAsyncDisposable
 {
     private readonly IReadOnlyList<IDisposable> _ownedLast;
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
+    private readonly AgentIdentity _identity;
     private readonly NodeSync _sync;
 
-    private AgentHost(AgentConfig config, IReadOnlyList<IDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, WorkloadEndpoint api, IReadOnlyList<BackgroundPart> loops, NodeSync sync)
+    private AgentHost(AgentConfig config, AgentIdentity identity, IReadOnlyList<IDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, WorkloadEndpoint api, IReadOnlyList<BackgroundPart> loops, NodeSync sync)
     {
         Config = config;
         Readiness = readiness;
         Parts = [admin, .. loops, api];
         _ownedLast = owned;
         _owned = [api, .. loops, admin];
-        _sync = sync;
+        (_identity, _sync) = (identity, sync);
     }
 
     public AgentConfig Config { get; }
@@ -46,6 +47,9 @@ public sealed class AgentHost : IAsyncDisposable
     public IReadOnlyList<IDaemonPart> Parts { get; }
 
     public ReadinessBoard Readiness { get; }
+
+    /// <summary>Until when the agent's own SVID is valid; null before it has joined.</summary>
+    internal DateTimeOffset? ValidUntil => _identity.Credential?.Svid.NotAfter;
 
     /// <summary>What the server said last.</summary>
     internal NodeView View => _sync.Current;
@@ -89,6 +93,7 @@ public sealed class AgentHost : IAsyncDisposable
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
         return new AgentHost(
             config,
+            identity,
             [server, metrics, collector],
             readiness,
             admin,

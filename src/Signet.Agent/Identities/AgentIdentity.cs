@@ -110,8 +110,9 @@ internal sealed class AgentIdentity
         return true;
     }
 
-    /// <summary>The server no longer knows this agent: what it has is worth nothing, and it must join again.</summary>
-    public void Forget() => Volatile.Write(ref _credential, null);
+    /// <summary>The server no longer knows this agent: what it showed is worth nothing, and it must join again; unless it has another SVID by now.</summary>
+    /// <param name="shown">What the agent presented when the server said so.</param>
+    public void Forget(TlsCredential shown) => Interlocked.CompareExchange(ref _credential, null, shown);
 
     /// <summary>Takes over a new bundle of the own trust domain, and what its authorities revoked.</summary>
     /// <exception cref="IOException">It cannot be kept; the old one stays in use.</exception>

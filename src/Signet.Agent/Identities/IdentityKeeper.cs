@@ -113,6 +113,7 @@ internal sealed class IdentityKeeper(
     private async Task<IReadOnlyDictionary<string, HeldSvid>?> SignAsync(RegistrationEntry[] batch, CancellationToken cancellationToken)
     {
         var refused = new Dictionary<string, string>(StringComparer.Ordinal);
+        metrics.Asked();
         try
         {
             var signed = await server.SignAsync(batch, refused, cancellationToken).ConfigureAwait(false);

@@ -2,6 +2,7 @@ using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Signet.Agent.Attestation;
 using Signet.Agent.Telemetry;
+using Signet.Client.Tls;
 using Signet.Hosting;
 using Signet.Identity.Rotation;
 using Signet.Identity.X509;
@@ -25,6 +26,7 @@ internal sealed class NodeMembership(AgentIdentity identity, ServerLink server, 
 
     private readonly ChangeSignal _wake = new();
     private string _problem = "not connected yet";
+    private bool _again;
 
     /// <summary>Why the agent's own SVID is missing or could not be renewed; empty when all is well.</summary>
     public string Problem => Volatile.Read(ref _problem);
@@ -50,6 +52,11 @@ internal sealed class NodeMembership(AgentIdentity identity, ServerLink server, 
                 Changes.Raise();
             }
 
+            if (Interlocked.Exchange(ref _again, false))
+            {
+                rest = TimeSpan.Zero;
+            }
+
             var now = time.GetUtcNow();
             var wait = identity.IsValid(now) && now < identity.RenewAt ? identity.RenewAt - now : rest - time.GetElapsedTime(failedAt);
             if (wait > TimeSpan.Zero)
@@ -70,10 +77,18 @@ internal sealed class NodeMembership(AgentIdentity identity, ServerLink server, 
         }
     }
 
-    /// <summary>The server does not know this agent any more: it has to join again.</summary>
-    public void Forget()
+    /// <summary>The server does not know this agent any more: it has to join again, unless it has another SVID by now.</summary>
+    /// <param name="shown">What the agent presented when the server said so.</param>
+    public void Forget(TlsCredential shown)
     {
-        identity.Forget();
+        identity.Forget(shown);
+        _wake.Raise();
+    }
+
+    /// <summary>The server can be reached again: what failed is tried at once.</summary>
+    public void TryAgain()
+    {
+        Volatile.Write(ref _again, true);
         _wake.Raise();
     }
 
@@ -98,9 +113,9 @@ internal sealed class NodeMembership(AgentIdentity identity, ServerLink server, 
         catch (Exception e) when (!cancellationToken.IsCancellationRequested)
         {
             var problem = e is RpcException rpc ? server.Explain(rpc) : e.Message;
-            if (e is RpcException refusal && ServerLink.MustJoinAgain(refusal))
+            if (held is not null && e is RpcException refusal && ServerLink.MustJoinAgain(refusal))
             {
-                identity.Forget();
+                identity.Forget(held);
             }
 
             Tell(held?.Svid, problem);

@@ -55,7 +55,7 @@ internal sealed class NodeSync(
             var wasInTouch = false;
             try
             {
-                if (await FollowAsync(credential, heard: () => { wasInTouch = true; pause.Reset(); }, cancellationToken).ConfigureAwait(false))
+                if (await FollowAsync(credential, heard: Heard, cancellationToken).ConfigureAwait(false))
                 {
                     continue;
                 }
@@ -66,7 +66,7 @@ internal sealed class NodeSync(
             {
                 if (ServerLink.MustJoinAgain(e))
                 {
-                    membership.Forget();
+                    membership.Forget(credential);
                 }
 
                 Fail(server.Explain(e));
@@ -79,6 +79,16 @@ internal sealed class NodeSync(
             // Whoever loses a stream loses it together with all others.
             var wait = pause.Next() + (wasInTouch ? Spread * chance() : TimeSpan.Zero);
             await Task.Delay(wait, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+            void Heard()
+            {
+                if (!wasInTouch)
+                {
+                    wasInTouch = true;
+                    pause.Reset();
+                    membership.TryAgain();
+                }
+            }
         }
     }
 

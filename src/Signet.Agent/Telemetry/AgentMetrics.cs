@@ -13,6 +13,7 @@ internal sealed class AgentMetrics : IDisposable
     private readonly Counter<long> _attested;
     private readonly Counter<long> _sdsRejected;
     private readonly Counter<long> _membershipFailed;
+    private readonly Counter<long> _asked;
 
     public AgentMetrics()
     {
@@ -20,6 +21,7 @@ internal sealed class AgentMetrics : IDisposable
         _failed = _meter.CreateCounter<long>("signet.agent.renewals.failed", description: "Calls to the server for SVIDs that failed; the valid ones stay in use.");
         _attested = _meter.CreateCounter<long>("signet.agent.workloads.attested", description: "Workloads that called, by outcome.");
         _sdsRejected = _meter.CreateCounter<long>("signet.agent.sds.rejected", description: "SDS responses that a client refused.");
+        _asked = _meter.CreateCounter<long>("signet.agent.signing.calls", description: "Calls to the server for SVIDs, each for up to 200.");
         _membershipFailed = _meter.CreateCounter<long>("signet.agent.membership.failed", description: "Attempts to get the agent's own certificate that failed: to attest, or to renew one that is still valid.");
     }
 
@@ -47,6 +49,8 @@ internal sealed class AgentMetrics : IDisposable
             "s",
             "Time until the first of the workload SVIDs expires; 0 when there is none.");
     }
+
+    public void Asked() => _asked.Add(1);
 
     public void Renewed(int count) => _renewed.Add(count);
 

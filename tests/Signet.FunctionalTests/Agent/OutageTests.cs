@@ -46,7 +46,7 @@ public sealed class OutageTests
         await domain.StartServerAsync();
         await UntilAsync(async () => await FetchAsync(domain) != first, "a new SVID");
         await UntilAsync(() => source.Current!.Default.NotAfter > first.NotAfter, "a new SVID on the stream");
-        await UntilAsync(() => domain.AgentHost.Readiness.IsReady, "an agent that is ready");
+        await UntilAsync(() => domain.AgentHost.ValidUntil > first.NotAfter && domain.AgentHost.Readiness.IsReady, "an agent that is renewed itself");
 
         // 3. The clock jumps by hours, and then again past the moment of renewal.
         var second = await FetchAsync(domain);
