@@ -38,11 +38,15 @@ internal sealed class IdentityKeeper(
     /// <summary>Full jitter: after an outage everybody waits for the same server.</summary>
     private static readonly BackoffRule Again = new(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30), Least: 0.05);
 
+    /// <summary>What so many entries more or less leave behind is given back to the system once it is quiet.</summary>
+    private const int Bulk = 5000;
+
     private readonly Backoff _pause = new(Again, chance);
     private readonly Dictionary<string, DateTimeOffset> _refusedAt = new(StringComparer.Ordinal);
     private ImmutableDictionary<string, string> _refusals = ImmutableDictionary<string, string>.Empty;
     private int _batch = LargestBatch;
     private int _withoutRoom;
+    private int _settledEntries;
 
     /// <summary>By the entry's ID, why the server signed nothing for it when it was last asked. Thread-safe.</summary>
     public IReadOnlyDictionary<string, string> Refusals => Volatile.Read(ref _refusals);
@@ -62,6 +66,11 @@ internal sealed class IdentityKeeper(
             var plan = SvidPlan.Of(view, choice.Entries, cache.Current.Held, now);
             TellRoom(choice);
             PublishIfChanged(view, plan.Keep);
+            if (news == heard && plan.Due.IsEmpty)
+            {
+                GiveBack(view);
+            }
+
             if (news != heard)
             {
                 // Whatever is new, the server may have come back: but after an outage all agents have much that is due, and it can wait a little.
@@ -95,6 +104,16 @@ internal sealed class IdentityKeeper(
             }
 
             await WaitAsync(news, wanted, wait, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    // The runtime would keep what it needed for a moment; a node has other uses for it.
+    private void GiveBack(NodeView view)
+    {
+        if (Math.Abs(view.Entries.Length - _settledEntries) >= Bulk)
+        {
+            _settledEntries = view.Entries.Length;
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive);
         }
     }
 

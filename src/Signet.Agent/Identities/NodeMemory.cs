@@ -145,7 +145,7 @@ internal sealed class NodeMemory(SealedFolder folder, AgentIdentity identity, Re
         {
             if (snapshot.View != _keptView || _heardAt - _confirmedAt >= Confirmation)
             {
-                folder.Save(ViewKind, KeptIdentities.Encode(new RememberedView(agent, _heardAt, snapshot.View)));
+                folder.Save(ViewKind, KeptIdentities.Encode(new RememberedView(agent, _heardAt, snapshot.View)).Span);
                 (_keptView, _confirmedAt) = (snapshot.View, _heardAt);
             }
 

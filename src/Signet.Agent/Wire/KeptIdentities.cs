@@ -31,37 +31,61 @@ internal static class KeptIdentities
     /// <summary>More SVIDs than any agent may be told to hold.</summary>
     private const int MaxSvids = 1_000_000;
 
-    public static byte[] Encode(RememberedView remembered)
+    /// <summary>So many entries stand in one message, so that neither writing nor reading needs all of them twice.</summary>
+    private const int PageEntries = 500;
+
+    public static ReadOnlyMemory<byte> Encode(RememberedView remembered)
     {
         var view = remembered.View;
-        var update = new NodeUpdate { Revision = view.Revision, Afresh = true, Authorities = new AuthorityNotice() };
-        update.Entries.AddRange(view.Entries.Select(entry => entry.ToWire()));
-        update.EntriesCreated.AddRange(view.Entries.Select(entry => entry.CreatedAt.ToUnixTimeMilliseconds()));
-        update.Bundles.AddRange(view.Bundles.All.Select(bundle => bundle.ToWire(view.JwtBundles.GetValueOrDefault(bundle.TrustDomain) ?? JwtBundle.Empty(bundle.TrustDomain))));
-        update.Authorities.Superseded.AddRange(view.Superseded.Order(StringComparer.Ordinal));
-        update.Authorities.Crls.AddRange(view.Bundles.Crls.Select(list => ByteString.CopyFrom(list.Der.Span)));
-        return new KeptView { Agent = remembered.Agent, HeardAt = remembered.HeardAt.ToUnixTimeMilliseconds(), View = update }.ToByteArray();
+        var content = new MemoryStream();
+        new KeptView { Agent = remembered.Agent, HeardAt = remembered.HeardAt.ToUnixTimeMilliseconds() }.WriteDelimitedTo(content);
+        var page = new NodeUpdate { Revision = view.Revision, Afresh = true, Authorities = new AuthorityNotice() };
+        page.Bundles.AddRange(view.Bundles.All.Select(bundle => bundle.ToWire(view.JwtBundles.GetValueOrDefault(bundle.TrustDomain) ?? JwtBundle.Empty(bundle.TrustDomain))));
+        page.Authorities.Superseded.AddRange(view.Superseded.Order(StringComparer.Ordinal));
+        page.Authorities.Crls.AddRange(view.Bundles.Crls.Select(list => ByteString.CopyFrom(list.Der.Span)));
+        foreach (var entry in view.Entries)
+        {
+            if (page.Entries.Count == PageEntries)
+            {
+                page.More = true;
+                page.WriteDelimitedTo(content);
+                page = new NodeUpdate { Revision = view.Revision };
+            }
+
+            page.Entries.Add(entry.ToWire());
+            page.EntriesCreated.Add(entry.CreatedAt.ToUnixTimeMilliseconds());
+        }
+
+        page.WriteDelimitedTo(content);
+        return content.GetBuffer().AsMemory(0, (int)content.Length);
     }
 
     public static bool TryReadView(byte[] content, TrustDomain trustDomain, [NotNullWhen(true)] out RememberedView? remembered, out string problem)
     {
         remembered = null;
-        if (!TryParse(KeptView.Parser, content, out var kept, out problem))
+        try
         {
-            return false;
+            var stream = new MemoryStream(content, writable: false);
+            var head = KeptView.Parser.ParseDelimitedFrom(stream);
+            var reader = new NodeUpdateReader(trustDomain);
+            while (true)
+            {
+                switch (reader.Read(NodeUpdate.Parser.ParseDelimitedFrom(stream)))
+                {
+                    case NodeReading.Complete(var view):
+                        remembered = new RememberedView(head.Agent, DateTimeOffset.UnixEpoch.AddMilliseconds(Math.Clamp(head.HeardAt, 0, MaxMilliseconds)), view);
+                        problem = "";
+                        return true;
+                    case NodeReading.Refused(var reason):
+                        problem = reason;
+                        return false;
+                }
+            }
         }
-
-        switch (new NodeUpdateReader(trustDomain).Read(kept.View ?? new NodeUpdate()))
+        catch (InvalidProtocolBufferException)
         {
-            case NodeReading.Complete(var view):
-                remembered = new RememberedView(kept.Agent, DateTimeOffset.UnixEpoch.AddMilliseconds(Math.Clamp(kept.HeardAt, 0, MaxMilliseconds)), view);
-                return true;
-            case NodeReading.Refused(var reason):
-                problem = reason;
-                return false;
-            default:
-                problem = "it is not complete";
-                return false;
+            problem = "it cannot be read";
+            return false;
         }
     }
 
@@ -98,7 +122,18 @@ internal static class KeptIdentities
     public static bool TryReadSvids(byte[] content, out string agent, [NotNullWhen(true)] out IReadOnlyList<RememberedSvid>? svids, out string problem)
     {
         (agent, svids) = ("", null);
-        if (!TryParse(KeptSvids.Parser, content, out var kept, out problem) || !SpireMapping.TryReadChain(kept.Issuers, out var issuers, out problem))
+        KeptSvids kept;
+        try
+        {
+            kept = KeptSvids.Parser.ParseFrom(content);
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            problem = "it cannot be read";
+            return false;
+        }
+
+        if (!SpireMapping.TryReadChain(kept.Issuers, out var issuers, out problem))
         {
             return false;
         }
@@ -148,20 +183,5 @@ internal static class KeptIdentities
 
         remembered = new RememberedSvid(entry, svid);
         return true;
-    }
-
-    private static bool TryParse<T>(MessageParser<T> parser, byte[] content, [NotNullWhen(true)] out T? message, out string problem)
-        where T : class, IMessage<T>
-    {
-        try
-        {
-            (message, problem) = (parser.ParseFrom(content), "");
-            return true;
-        }
-        catch (InvalidProtocolBufferException)
-        {
-            (message, problem) = (null, "it cannot be read");
-            return false;
-        }
     }
 }
