@@ -11,7 +11,6 @@ using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
 using Signet.Hosting.Telemetry;
 using Signet.Identity.Rotation;
-using Signet.Identity.X509;
 using Signet.Rpc.Wire.Envoy.Secret;
 using Signet.Rpc.Wire.Explain;
 using Signet.Rpc.Wire.Health;
@@ -61,8 +60,11 @@ public sealed class AgentHost : IAsyncDisposable
     {
         // 1. Who this agent is.
         PrivateFolder.Ensure(config.DataDir);
-        var identity = AgentIdentity.TryLoad(config.TrustDomain, config.DataDir, ReadBootstrap(config.BootstrapBundle), new RenewalRule(config.AvailabilityTarget), chance, out var problem)
+        var bootstrap = new Bootstrap(config.BootstrapBundle, config.DataDir, logs.CreateLogger<Bootstrap>());
+        var identity = AgentIdentity.TryLoad(config.TrustDomain, config.DataDir, bootstrap.Read(), new RenewalRule(config.AvailabilityTarget), chance, out var problem)
             ?? throw new AgentStartException(problem);
+        bootstrap.NoteFirst();
+        identity.Bootstrap = bootstrap;
 
         // 2. What it may hand out.
         var server = new ServerLink(identity, config.Server.Host, config.Server.Port, time);
@@ -113,27 +115,5 @@ public sealed class AgentHost : IAsyncDisposable
         {
             owned.Dispose();
         }
-    }
-
-    private static IReadOnlyList<Certificate>? ReadBootstrap(string? path)
-    {
-        if (path is null)
-        {
-            return null;
-        }
-
-        string text;
-        try
-        {
-            text = File.ReadAllText(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new AgentStartException($"bootstrap bundle {path} cannot be read: {e.Message}");
-        }
-
-        return Pem.TryReadCertificates(text, out var anchors, out var problem)
-            ? anchors
-            : throw new AgentStartException($"bootstrap bundle {path}: {problem}");
     }
 }

@@ -62,6 +62,9 @@ internal static partial class Log
     [LoggerMessage(3504, LogLevel.Error, "the cache is full: {Count} SVIDs that workloads wait for have no room; raise cache.svids ({Svids}) or cache.bytes ({Bytes})")]
     public static partial void CacheFull(this ILogger log, int count, int svids, long bytes);
 
+    [LoggerMessage(3505, LogLevel.Warning, "trust begins anew from {File}, which was changed since it last counted: what was known does not prove the server any more, and its anchors do")]
+    public static partial void TrustBeginsAnew(this ILogger log, string file);
+
     [LoggerMessage(3510, LogLevel.Information, "resumed from the disk: {Entries} entries and {Svids} SVIDs, last known to hold {Age} ago, in {Milliseconds} ms")]
     public static partial void CacheRestored(this ILogger log, int entries, int svids, string age, double milliseconds);
 

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text;
 using Signet.Client.Tls;
 using Signet.Hosting.Files;
+using Signet.Identity.Registration;
 using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
@@ -19,6 +20,7 @@ internal sealed class AgentIdentity
 
     private readonly string _identityFile;
     private readonly string _bundleFile;
+    private readonly Lock _anew = new();
     private readonly RenewalRule _renewal;
     private readonly Func<double> _chance;
     private TlsCredential? _credential;
@@ -44,6 +46,9 @@ internal sealed class AgentIdentity
     public TlsCredential? Credential => Volatile.Read(ref _credential);
 
     public TrustBundles Bundles => Volatile.Read(ref _bundles);
+
+    /// <summary>What the operator may give when nothing that is known proves the server any more; null for nothing.</summary>
+    public Bootstrap? Bootstrap { get; set; }
 
     /// <summary>Whether there is an SVID that the server would accept at this time.</summary>
     public bool IsValid(DateTimeOffset now) => Credential?.Svid.Validity.Covers(now) == true;
@@ -123,6 +128,34 @@ internal sealed class AgentIdentity
         {
             PrivateFile.WriteAtomically(_bundleFile, Encoding.ASCII.GetBytes(bundle.ToPem() + string.Concat(crls.Select(list => list.ToPem()))));
             Volatile.Write(ref _bundles, next);
+        }
+    }
+
+    /// <summary>Begins anew with anchors that the operator gave since, if they prove the server. The own SVID goes if it does not stand on them.</summary>
+    /// <param name="server">The chain that the server presents.</param>
+    /// <param name="now">The time.</param>
+    /// <exception cref="IOException">It cannot be kept.</exception>
+    public void BeginAnewIfProven(IReadOnlyList<Certificate> server, DateTimeOffset now)
+    {
+        lock (_anew)
+        {
+            Bootstrap?.Offer(anchors =>
+            {
+                var bundle = X509Bundle.Create(TrustDomain, anchors);
+                var verdict = SvidVerifier.Verify(server, TrustBundles.Of(bundle), CertificateUsage.Server, now);
+                if (!verdict.IsTrusted || verdict.Id != ReservedIds.Server(TrustDomain))
+                {
+                    return false;
+                }
+
+                Accept(bundle, []);
+                if (Credential is { } own && !SvidVerifier.Verify(own.Svid.Chain, Bundles, CertificateUsage.Client, now).IsTrusted)
+                {
+                    Forget(own);
+                }
+
+                return true;
+            });
         }
     }
 

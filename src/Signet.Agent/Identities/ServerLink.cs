@@ -200,7 +200,14 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
 
     private bool JudgeServer(IReadOnlyList<Certificate> presented, string problem)
     {
-        var verdict = SvidVerifier.Verify(presented, identity.Bundles, CertificateUsage.Server, time.GetUtcNow());
+        var now = time.GetUtcNow();
+        var verdict = SvidVerifier.Verify(presented, identity.Bundles, CertificateUsage.Server, now);
+        if (!verdict.IsTrusted && problem.Length == 0)
+        {
+            identity.BeginAnewIfProven(presented, now);
+            verdict = SvidVerifier.Verify(presented, identity.Bundles, CertificateUsage.Server, now);
+        }
+
         var expected = ReservedIds.Server(identity.TrustDomain);
         _serverProblem = problem.Length > 0 ? problem
             : !verdict.IsTrusted ? $"its certificate is refused: {verdict.Reason}"

@@ -126,6 +126,39 @@ public sealed class ResilienceTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task An_agent_that_knows_none_of_the_present_anchors_begins_anew_from_a_bundle_that_was_given_since_and_from_no_other()
+    {
+        await StartAsync();
+        _server.Push(_server.Entry("a"));
+        await UntilAsync(() => Held.ContainsKey("a"), "the first SVID");
+        var others = new TestAuthority(Start);
+        await using var other = await FakeNodeServer.StartAsync(others, _time);
+        using var link = new ServerLink(_identity, "127.0.0.1", other.EndPoint.Port, _time);
+        var file = _folder.File("given.pem");
+
+        // 1. The file that has counted, and one that does not prove this server, are no help.
+        await File.WriteAllTextAsync(file, _authority.Bundle.ToPem());
+        var bootstrap = new Bootstrap(file, _folder.Path, LoggerFactory.Create(builder => builder.AddProvider(new RememberedLog.Provider(_log))).CreateLogger<Bootstrap>());
+        bootstrap.NoteFirst();
+        _identity.Bootstrap = bootstrap;
+        await Assert.ThrowsAsync<RpcException>(() => link.RenewAsync(CancellationToken.None));
+        await File.WriteAllTextAsync(file, new TestAuthority(Start).Bundle.ToPem());
+        await Assert.ThrowsAsync<RpcException>(() => link.RenewAsync(CancellationToken.None));
+        Assert.NotNull(_identity.Credential);
+        Assert.Empty(_log.WithId(3505));
+
+        // 2. One that was given since and proves it is; and what stands on nothing any more is dropped.
+        await File.WriteAllTextAsync(file, others.Bundle.ToPem());
+        var svid = await link.AttestAsync(new JoinTokenAttestor(new Secret("token")), CancellationToken.None);
+        Assert.Equal(others.Issuing, svid.Issuer);
+        Assert.Equal([others.Anchor], _identity.Bundles.Find(_authority.TrustDomain)!.Authorities);
+        Assert.Single(_log.WithId(3505));
+
+        // 3. It has counted.
+        bootstrap.Offer(_ => throw new InvalidOperationException("it was offered again"));
+    }
+
+    [Fact]
     public async Task After_an_outage_agents_come_back_spread_over_the_time_that_the_server_named()
     {
         await StartAsync(chance: () => 0.5);
