@@ -66,7 +66,7 @@ internal static partial class Log
     public static partial void TrustBeginsAnew(this ILogger log, string file);
 
     [LoggerMessage(3510, LogLevel.Information, "resumed from the disk: {Entries} entries and {Svids} SVIDs, last known to hold {Age} ago, in {Milliseconds} ms")]
-    public static partial void CacheRestored(this ILogger log, int entries, int svids, string age, double milliseconds);
+    public static partial void CacheRestored(this ILogger log, int entries, int svids, string age, long milliseconds);
 
     [LoggerMessage(3511, LogLevel.Warning, "what was kept of {Kind} on the disk is not used: {Reason}")]
     public static partial void CacheIgnored(this ILogger log, string kind, string reason);

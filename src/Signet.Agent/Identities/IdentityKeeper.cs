@@ -73,8 +73,8 @@ internal sealed class IdentityKeeper(
 
             if (news != heard)
             {
-                // Whatever is new, the server may have come back: but after an outage all agents have much that is due, and it can wait a little.
-                rest = sync.Problem.Length == 0 && _pause.Failures > 0 ? AfterOutage(plan, now) : TimeSpan.Zero;
+                // Whatever is new, the server may have come back: but after an outage what can wait should.
+                rest = sync.Problem.Length == 0 && _pause.Failures > 0 ? plan.EaseAfterOutage(sync.Spread, chance(), now) : TimeSpan.Zero;
                 (heard, restBegan) = (news, time.GetTimestamp());
             }
 
@@ -119,13 +119,6 @@ internal sealed class IdentityKeeper(
 
     // A clock that was set back must not make the rest longer.
     private bool IsResting(RegistrationEntry entry, DateTimeOffset now) => _refusedAt.TryGetValue(entry.Id, out var at) && (now - at).Duration() < AfterRefusal;
-
-    // What has no SVID at all is not put off, nor what would end soon.
-    private TimeSpan AfterOutage(SvidPlan plan, DateTimeOffset now)
-    {
-        var soonest = plan.Keep.Values.Select(held => held.Svid.NotAfter - now).DefaultIfEmpty(TimeSpan.Zero).Min();
-        return plan.Missing > 0 ? TimeSpan.Zero : chance() * (sync.Spread < soonest / 4 ? sync.Spread : soonest / 4);
-    }
 
     /// <summary>Asks for one batch.</summary>
     /// <returns>What was signed, which may be less than was asked for; null when the server could not be asked.</returns>

@@ -47,7 +47,7 @@ internal sealed class NodeMemory(SealedFolder folder, AgentIdentity identity, Re
 
         var held = RestoreSvids(remembered);
         (_keptView, _heardAt, _confirmedAt) = (remembered.View, remembered.HeardAt, remembered.HeardAt);
-        log.CacheRestored(remembered.View.Entries.Length, held.Count, DurationText.Format(time.GetUtcNow() - remembered.HeardAt), time.GetElapsedTime(began).TotalMilliseconds);
+        log.CacheRestored(remembered.View.Entries.Length, held.Count, DurationText.Format(time.GetUtcNow() - remembered.HeardAt), (long)time.GetElapsedTime(began).TotalMilliseconds);
         return new IdentitySnapshot(remembered.View, held);
     }
 

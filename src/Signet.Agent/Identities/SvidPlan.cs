@@ -68,6 +68,19 @@ internal sealed record SvidPlan(
         return new SvidPlan(keep.ToImmutable(), [.. missing, .. ageing], missing.Count, nextAt);
     }
 
+    /// <summary>
+    /// How long to leave what is due after an outage, when everybody has much that is due: a part of the time over which the server wants its agents to come
+    /// back, but no more than a quarter of what is left of the first to end. What has no SVID at all is not left.
+    /// </summary>
+    /// <param name="spread">What the server wants.</param>
+    /// <param name="chance">A number in [0, 1).</param>
+    /// <param name="now">The time.</param>
+    public TimeSpan EaseAfterOutage(TimeSpan spread, double chance, DateTimeOffset now)
+    {
+        var room = Missing > 0 || Keep.IsEmpty ? TimeSpan.Zero : Keep.Values.Min(held => held.Svid.NotAfter - now) / 4;
+        return chance * (spread < room ? spread : room);
+    }
+
     /// <summary>A number in [0, 1) that is the SVID's own: the first byte of its serial number varies too little, the last is random.</summary>
     private static double Spread(X509Svid svid) => Convert.FromHexString(svid.Leaf.SerialHex)[^1] / 256.0;
 

@@ -65,13 +65,17 @@ internal static class KeptIdentities
         remembered = null;
         try
         {
-            var stream = new MemoryStream(content, writable: false);
-            var head = KeptView.Parser.ParseDelimitedFrom(stream);
-            var reader = new NodeUpdateReader(trustDomain);
+            var (input, head, reader) = (new CodedInputStream(content), new KeptView(), new NodeUpdateReader(trustDomain));
+            input.ReadMessage(head);
             while (true)
             {
-                switch (reader.Read(NodeUpdate.Parser.ParseDelimitedFrom(stream)))
+                var page = new NodeUpdate();
+                input.ReadMessage(page);
+                switch (reader.Read(page))
                 {
+                    case NodeReading.Complete when !input.IsAtEnd:
+                        problem = "it goes on after its end";
+                        return false;
                     case NodeReading.Complete(var view):
                         remembered = new RememberedView(head.Agent, DateTimeOffset.UnixEpoch.AddMilliseconds(Math.Clamp(head.HeardAt, 0, MaxMilliseconds)), view);
                         problem = "";

@@ -99,6 +99,24 @@ public sealed class ResilienceTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Workloads_that_ask_again_and_again_do_not_make_the_agent_ask_a_server_in_trouble_any_more_often()
+    {
+        await StartAsync();
+        _server.Signing = _ => new Status(StatusCode.Unavailable, "no disk");
+        var entry = _server.Entry("a");
+        _server.Push(entry);
+        await UntilAsync(() => !_server.Batches.IsEmpty && _log.WithId(3011).Count == _server.Batches.Count, "the first attempt");
+        for (var i = 0; i < 50; i++)
+        {
+            _node.Cache.Use([entry]);
+        }
+
+        Assert.Single(_server.Batches);
+        _server.Signing = _ => null;
+        await UntilAsync(() => Held.ContainsKey("a"), "the SVID, after the pause", passing: true);
+    }
+
+    [Fact]
     public async Task With_less_room_than_entries_only_what_is_used_gets_an_SVID_and_again_when_it_is_used_again()
     {
         await StartAsync(config => config with { Cache = config.Cache with { Svids = 3 } });

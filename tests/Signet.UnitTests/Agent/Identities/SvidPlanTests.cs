@@ -111,6 +111,16 @@ public sealed class SvidPlanTests
         Assert.Equal(Now.AddSeconds(1), plan.Keep["web"].RenewAt);
     }
 
+    [Fact]
+    public void After_an_outage_what_can_wait_is_left_for_a_part_of_the_time_that_the_server_names_and_what_cannot_is_not()
+    {
+        var (due, spread) = (Plan([Web], [Held(Web, renewIn: TimeSpan.Zero)]), TimeSpan.FromSeconds(40));
+        Assert.Equal(TimeSpan.FromSeconds(10), due.EaseAfterOutage(spread, 0.25, Now));
+        Assert.Equal(TimeSpan.Zero, due.EaseAfterOutage(TimeSpan.Zero, 0.25, Now));
+        Assert.Equal(TimeSpan.FromSeconds(5), Plan([Web], [Held(Web, validFor: TimeSpan.FromSeconds(40))]).EaseAfterOutage(spread, 0.5, Now));
+        Assert.Equal(TimeSpan.Zero, Plan([Web, Api], [Held(Web)]).EaseAfterOutage(spread, 0.25, Now));
+    }
+
     private static NodeView View(ImmutableArray<RegistrationEntry> entries, params string[] superseded) =>
         NodeView.Nothing with { Revision = 1, Entries = entries, Superseded = [.. superseded] };
 
