@@ -12,7 +12,7 @@ namespace Signet.Agent.Identities;
 
 /// <summary>
 /// Who this agent is and whom it trusts. Both survive a restart: the SVID with its key in one private file, so that they never part, and
-/// the newest bundle beside it. One owner writes; any number read.
+/// the newest bundle beside it. One owner writes the SVID; any number read.
 /// </summary>
 internal sealed class AgentIdentity
 {
@@ -20,7 +20,7 @@ internal sealed class AgentIdentity
 
     private readonly string _identityFile;
     private readonly string _bundleFile;
-    private readonly Lock _anew = new();
+    private readonly Lock _gate = new();
     private readonly RenewalRule _renewal;
     private readonly Func<double> _chance;
     private TlsCredential? _credential;
@@ -123,11 +123,14 @@ internal sealed class AgentIdentity
     /// <exception cref="IOException">It cannot be kept; the old one stays in use.</exception>
     public void Accept(X509Bundle bundle, IReadOnlyList<CertificateRevocationList> crls)
     {
-        var next = Bundles.With(bundle).WithCrls(crls);
-        if (bundle.Authorities.Count > 0 && !next.Equals(Bundles))
+        lock (_gate)
         {
-            PrivateFile.WriteAtomically(_bundleFile, Encoding.ASCII.GetBytes(bundle.ToPem() + string.Concat(crls.Select(list => list.ToPem()))));
-            Volatile.Write(ref _bundles, next);
+            var next = Bundles.With(bundle).WithCrls(crls);
+            if (bundle.Authorities.Count > 0 && !next.Equals(Bundles))
+            {
+                PrivateFile.WriteAtomically(_bundleFile, Encoding.ASCII.GetBytes(bundle.ToPem() + string.Concat(crls.Select(list => list.ToPem()))));
+                Volatile.Write(ref _bundles, next);
+            }
         }
     }
 
@@ -137,7 +140,7 @@ internal sealed class AgentIdentity
     /// <exception cref="IOException">It cannot be kept.</exception>
     public void BeginAnewIfProven(IReadOnlyList<Certificate> server, DateTimeOffset now)
     {
-        lock (_anew)
+        lock (_gate)
         {
             Bootstrap?.Offer(anchors =>
             {

@@ -29,14 +29,24 @@ internal sealed record IdentitySnapshot(NodeView View, ImmutableDictionary<strin
 /// <summary>
 /// The one snapshot that the agent serves from, and what of it workloads use. One owner publishes, any number read, use and wait.
 /// </summary>
-/// <param name="restored">What was kept from before a restart.</param>
-/// <param name="maxRecent">Of so many entries it is remembered that they were used; of two, the one used last.</param>
-internal sealed class IdentityCache(IdentitySnapshot? restored = null, int maxRecent = 10_000)
+internal sealed class IdentityCache
 {
     private readonly Lock _gate = new();
+    private readonly int _maxRecent;
     private readonly LinkedList<string> _recent = [];
     private readonly Dictionary<string, LinkedListNode<string>> _places = new(StringComparer.Ordinal);
-    private IdentitySnapshot _current = restored ?? IdentitySnapshot.Empty;
+    private IdentitySnapshot _current;
+
+    /// <param name="restored">What was kept from before a restart; it was in use, so it counts as used.</param>
+    /// <param name="maxRecent">Of so many entries it is remembered that they were used; of two, the one used last.</param>
+    public IdentityCache(IdentitySnapshot? restored = null, int maxRecent = 10_000)
+    {
+        (_current, _maxRecent) = (restored ?? IdentitySnapshot.Empty, maxRecent);
+        foreach (var id in _current.Held.Keys.Take(maxRecent))
+        {
+            _places[id] = _recent.AddLast(id);
+        }
+    }
 
     public IdentitySnapshot Current => Volatile.Read(ref _current);
 
@@ -82,7 +92,7 @@ internal sealed class IdentityCache(IdentitySnapshot? restored = null, int maxRe
                 }
             }
 
-            while (_places.Count > maxRecent)
+            while (_places.Count > _maxRecent)
             {
                 _places.Remove(_recent.Last!.Value);
                 _recent.RemoveLast();

@@ -34,10 +34,17 @@ public sealed class IdentityCacheTests
     }
 
     [Fact]
-    public void Begins_with_what_was_kept()
+    public void Begins_with_what_was_kept_and_counts_it_as_used()
     {
-        var restored = new IdentitySnapshot(NodeView.Nothing with { Revision = 9 }, ImmutableDictionary<string, HeldSvid>.Empty);
-        Assert.Same(restored, new IdentityCache(restored).Current);
+        var now = new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero);
+        var restored = IdentitySnapshot.Empty with { Held = ImmutableDictionary<string, HeldSvid>.Empty.Add("a", new HeldSvid(Entry("a"), new TestAuthority(now).Svid("/a"), now)) };
+        var cache = new IdentityCache(restored);
+        Assert.Same(restored, cache.Current);
+        Assert.Equal(["a"], cache.Recent);
+
+        // So a node with less room than entries goes on serving it before anybody has come back.
+        var view = NodeView.Nothing with { Revision = 1, Entries = [Entry("a"), Entry("b")] };
+        Assert.Equal(["a"], SvidChoice.Of(view, restored.Held, [], cache.Recent, new CacheConfig { Svids = 1 }, now).Entries.Select(entry => entry.Id));
         Assert.Same(IdentitySnapshot.Empty, _cache.Current);
     }
 
