@@ -4,6 +4,7 @@ using Signet.Agent.Attestation;
 using Signet.Agent.Attestation.Workload;
 using Signet.Agent.Attestation.Workload.Token;
 using Signet.Agent.Broker;
+using Signet.Agent.Identities;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
@@ -57,6 +58,12 @@ public sealed record AgentConfig
     /// <summary>Whether workloads may get WIT-SVIDs.</summary>
     public bool ServesWit { get; init; }
 
+    /// <summary>For how long what workloads hold is to last whenever an outage begins; null renews at half of life. The server's lifetimes must be longer.</summary>
+    public TimeSpan? AvailabilityTarget { get; init; }
+
+    /// <summary>How much is kept.</summary>
+    public CacheConfig Cache { get; init; } = new();
+
     /// <summary>Reads every key; problems are collected by the section.</summary>
     public static AgentConfig Read(ConfigSection root, Places places) => new()
     {
@@ -80,6 +87,8 @@ public sealed record AgentConfig
         Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9902"),
         SvidKeyType = ReadKeyType(root.Section("svid")),
         ServesWit = Features.Read(root).Wit,
+        AvailabilityTarget = root.Duration("availabilityTarget", min: TimeSpan.FromMinutes(1)),
+        Cache = CacheConfig.Read(root.Section("cache")),
     };
 
     private static KeyType ReadKeyType(ConfigSection svid)

@@ -12,7 +12,7 @@ using Signet.Hosting.Daemons;
 using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
 using Signet.Hosting.Telemetry;
-using Signet.Identity.X509;
+using Signet.Identity.Rotation;
 using Signet.Rpc.Wire.Explain;
 using Signet.Rpc.Wire.Health;
 using Signet.Rpc.Wire.Spiffe;
@@ -28,10 +28,11 @@ public sealed class AgentHost : IAsyncDisposable
 {
     private readonly IReadOnlyList<IDisposable> _ownedLast;
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
+    private readonly AgentIdentity _identity;
     private readonly NodeSync _sync;
 
     private AgentHost(
-        AgentConfig config, IReadOnlyList<IDisposable> ownedLast, IReadOnlyList<IAsyncDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, IReadOnlyList<WorkloadEndpoint> sockets, IReadOnlyList<BackgroundPart> loops,
+        AgentConfig config, AgentIdentity identity, IReadOnlyList<IDisposable> ownedLast, IReadOnlyList<IAsyncDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, IReadOnlyList<WorkloadEndpoint> sockets, IReadOnlyList<BackgroundPart> loops,
         NodeSync sync)
     {
         Config = config;
@@ -39,7 +40,7 @@ public sealed class AgentHost : IAsyncDisposable
         Parts = [admin, .. loops, .. sockets];
         _ownedLast = ownedLast;
         _owned = [.. sockets, .. loops, admin, .. owned];
-        _sync = sync;
+        (_identity, _sync) = (identity, sync);
     }
 
     public AgentConfig Config { get; }
@@ -48,6 +49,9 @@ public sealed class AgentHost : IAsyncDisposable
     public IReadOnlyList<IDaemonPart> Parts { get; }
 
     public ReadinessBoard Readiness { get; }
+
+    /// <summary>Until when the agent's own SVID is valid; null before it has joined.</summary>
+    internal DateTimeOffset? ValidUntil => _identity.Credential?.Svid.NotAfter;
 
     /// <summary>What the server said last.</summary>
     internal NodeView View => _sync.Current;
@@ -59,19 +63,20 @@ public sealed class AgentHost : IAsyncDisposable
     {
         // 1. Who this agent is.
         PrivateFolder.Ensure(config.DataDir);
-        var identity = AgentIdentity.TryLoad(config.TrustDomain, config.DataDir, ReadBootstrap(config.BootstrapBundle), chance, out var problem)
+        var bootstrap = new Bootstrap(config.BootstrapBundle, config.DataDir, logs.CreateLogger<Bootstrap>());
+        var identity = AgentIdentity.TryLoad(config.TrustDomain, config.DataDir, bootstrap.Read(), new RenewalRule(config.AvailabilityTarget), chance, out var problem)
             ?? throw new AgentStartException(problem);
+        bootstrap.NoteFirst();
+        identity.Bootstrap = bootstrap;
 
         // 2. What it may hand out.
         var svidKeys = new SvidKeys(config.SvidKeyType);
         var server = new ServerLink(identity, config.Server.Host, config.Server.Port, svidKeys, time);
-        var cache = new IdentityCache();
         var clients = new ClientLedger();
-        var sync = new NodeSync(identity, server, config.Attestor.Build(), cache, clients, time, chance, logs.CreateLogger<NodeSync>());
         var metrics = new AgentMetrics();
-        metrics.Observe(identity, cache, clients, sync, time);
+        var identities = NodeIdentities.Build(config, identity, server, clients, metrics, time, chance, logs);
+        var (cache, sync, keeper) = (identities.Cache, identities.Sync, identities.Keeper);
         var collector = new MetricsCollector();
-        var keeper = new IdentityKeeper(sync, server, cache, metrics, time, chance, logs.CreateLogger<IdentityKeeper>());
 
         // 3. To whom.
         var attestor = WorkloadAttestors.Build(config.WorkloadAttestors, cache, time, chance, logs.CreateLogger<WorkloadAttestor>());
@@ -103,12 +108,13 @@ public sealed class AgentHost : IAsyncDisposable
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness), .. secrets.RoutesAt(config.Metrics)], logs);
         return new AgentHost(
             config,
+            identity,
             [server, metrics, secrets, collector, wits, attestor],
             [workloadTokens],
             readiness,
             admin,
             [api, .. delegates],
-            [new BackgroundPart("node", sync.RunAsync), new BackgroundPart("identities", keeper.RunAsync), new BackgroundPart("status", status.RunAsync)],
+            [.. identities.Parts, new BackgroundPart("status", status.RunAsync)],
             sync);
     }
 
@@ -123,27 +129,5 @@ public sealed class AgentHost : IAsyncDisposable
         {
             owned.Dispose();
         }
-    }
-
-    private static IReadOnlyList<Certificate>? ReadBootstrap(string? path)
-    {
-        if (path is null)
-        {
-            return null;
-        }
-
-        string text;
-        try
-        {
-            text = File.ReadAllText(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new AgentStartException($"bootstrap bundle {path} cannot be read: {e.Message}");
-        }
-
-        return Pem.TryReadCertificates(text, out var anchors, out var problem)
-            ? anchors
-            : throw new AgentStartException($"bootstrap bundle {path}: {problem}");
     }
 }

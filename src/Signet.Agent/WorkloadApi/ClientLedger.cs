@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Signet.Agent.Identities;
 using Signet.Hosting;
+using Signet.Identity.Registration;
 using Signet.Identity.X509;
 
 namespace Signet.Agent.WorkloadApi;
@@ -39,15 +40,25 @@ internal sealed class ClientLedger
     /// <param name="pid">The client's process.</param>
     /// <param name="name">What to call it.</param>
     /// <param name="reports">Whether it says itself what it uses; then what the other streams of its process were told does not count.</param>
-    public ClientSeat Open(int pid, string name, bool reports)
+    /// <param name="selectors">What fits these is to be there as long as the stream is; null when it waits for nothing.</param>
+    public ClientSeat Open(int pid, string name, bool reports, IReadOnlySet<Selector>? selectors = null)
     {
-        var seat = new ClientSeat(this, pid, name, reports);
+        var seat = new ClientSeat(this, pid, name, reports, selectors);
         lock (_gate)
         {
             _seats.Add(seat);
         }
 
         return seat;
+    }
+
+    /// <summary>The selectors of those whose streams wait for identities, each set once.</summary>
+    public IReadOnlyCollection<IReadOnlySet<Selector>> Subscribed()
+    {
+        lock (_gate)
+        {
+            return [.. _seats.Where(seat => seat.Selectors is not null).DistinctBy(seat => seat.SelectorText, StringComparer.Ordinal).Select(seat => seat.Selectors!)];
+        }
     }
 
     /// <summary>How the node stands.</summary>
@@ -85,9 +96,14 @@ internal sealed class ClientLedger
 }
 
 /// <summary>One stream of a client. One caller.</summary>
-internal sealed class ClientSeat(ClientLedger ledger, int pid, string name, bool reports) : IDisposable
+internal sealed class ClientSeat(ClientLedger ledger, int pid, string name, bool reports, IReadOnlySet<Selector>? selectors) : IDisposable
 {
     private ClientUse? _use;
+
+    public IReadOnlySet<Selector>? Selectors => selectors;
+
+    /// <summary>The same for the same selectors.</summary>
+    public string SelectorText { get; } = string.Join('\n', (selectors ?? new HashSet<Selector>()).Select(selector => selector.ToString()).Order(StringComparer.Ordinal));
 
     public int Pid => pid;
 
