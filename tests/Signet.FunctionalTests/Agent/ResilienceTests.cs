@@ -151,7 +151,7 @@ public sealed class ResilienceTests : IAsyncDisposable
         await UntilAsync(() => Held.ContainsKey("a"), "the first SVID");
         var others = new TestAuthority(Start);
         await using var other = await FakeNodeServer.StartAsync(others, _time);
-        using var link = new ServerLink(_identity, "127.0.0.1", other.EndPoint.Port, _time);
+        using var link = new ServerLink(_identity, "127.0.0.1", other.EndPoint.Port, new SvidKeys(Signet.Identity.X509.KeyType.EcP256), _time);
         var file = _folder.File("given.pem");
 
         // 1. The file that has counted, and one that does not prove this server, are no help.
@@ -212,7 +212,7 @@ public sealed class ResilienceTests : IAsyncDisposable
         _server = await FakeNodeServer.StartAsync(_authority, _time);
         var draw = chance ?? (() => 0.25);
         _identity = AgentIdentity.TryLoad(_authority.TrustDomain, _folder.Path, _authority.Bundle.Authorities, new RenewalRule(), draw, out var problem) ?? throw new InvalidOperationException(problem);
-        _link = new ServerLink(_identity, "127.0.0.1", _server.EndPoint.Port, _time);
+        _link = new ServerLink(_identity, "127.0.0.1", _server.EndPoint.Port, new SvidKeys(Signet.Identity.X509.KeyType.EcP256), _time);
         var config = new AgentConfig
         {
             TrustDomain = _authority.TrustDomain,
