@@ -1,5 +1,6 @@
 using System.Net;
 using Signet.Agent.Attestation;
+using Signet.Agent.Mesh;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
@@ -25,13 +26,21 @@ public sealed record AgentConfig
     /// <summary>Where workloads connect; open to every local user, since every caller is attested.</summary>
     public required string Socket { get; init; }
 
+    /// <summary>The namespace of workloads whose identity says none, for the policies that their proxies get; null: those get none.</summary>
+    public string? MeshNamespace { get; init; }
+
+    /// <summary>Where pods come from; null for nowhere.</summary>
+    public McpConfig? Mcp { get; init; }
+
     /// <summary>Metrics and health over HTTP.</summary>
     public required IPEndPoint Metrics { get; init; }
 
     /// <summary>Reads every key; problems are collected by the section.</summary>
-    public static AgentConfig Read(ConfigSection root, Places places) => new()
+    public static AgentConfig Read(ConfigSection root, Places places) => Read(root, places, root.RequiredTrustDomain("trustDomain"));
+
+    private static AgentConfig Read(ConfigSection root, Places places, TrustDomain trustDomain) => new()
     {
-        TrustDomain = root.RequiredTrustDomain("trustDomain"),
+        TrustDomain = trustDomain,
         Server = root.RequiredEndPoint("server") switch
         {
             DnsEndPoint name => name,
@@ -42,6 +51,8 @@ public sealed record AgentConfig
         BootstrapBundle = root.Section("bootstrap").FilePath("bundle"),
         DataDir = root.FilePath("dataDir", places.AgentState),
         Socket = root.UnixPath("socket", places.AgentSocket),
+        Mcp = McpConfig.Read(root.Section("mcp"), trustDomain),
+        MeshNamespace = root.Section("mesh").Text("namespace"),
         Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9902"),
     };
 }

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Signet.Agent.Attestation.Workload;
 using Signet.Agent.Identities;
+using Signet.Agent.Mesh;
 using Signet.Agent.Sds;
 using Signet.Agent.Telemetry;
 using Signet.Agent.WorkloadApi;
@@ -11,6 +12,7 @@ using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
 using Signet.Hosting.Telemetry;
 using Signet.Identity.X509;
+using Signet.Rpc.Wire.AgentState;
 using Signet.Rpc.Wire.Envoy.Secret;
 using Signet.Rpc.Wire.Explain;
 using Signet.Rpc.Wire.Health;
@@ -29,7 +31,7 @@ public sealed class AgentHost : IAsyncDisposable
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
     private readonly NodeSync _sync;
 
-    private AgentHost(AgentConfig config, IReadOnlyList<IDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, WorkloadEndpoint api, IReadOnlyList<BackgroundPart> loops, NodeSync sync)
+    private AgentHost(AgentConfig config, IReadOnlyList<IDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, WorkloadEndpoint api, IReadOnlyList<BackgroundPart> loops, NodeSync sync, AgentMesh mesh)
     {
         Config = config;
         Readiness = readiness;
@@ -37,6 +39,7 @@ public sealed class AgentHost : IAsyncDisposable
         _ownedLast = owned;
         _owned = [api, .. loops, admin];
         _sync = sync;
+        Mesh = mesh;
     }
 
     public AgentConfig Config { get; }
@@ -48,6 +51,9 @@ public sealed class AgentHost : IAsyncDisposable
 
     /// <summary>What the server said last.</summary>
     internal NodeView View => _sync.Current;
+
+    /// <summary>What proxies are told, and what they made of it.</summary>
+    internal AgentMesh Mesh { get; }
 
     /// <summary>Resumes what was saved and wires the API; nothing listens or connects yet.</summary>
     /// <exception cref="AgentStartException">There is no trust bundle to begin with, or it cannot be read.</exception>
@@ -73,10 +79,12 @@ public sealed class AgentHost : IAsyncDisposable
         var attestor = new WorkloadAttestor(new UnixAttestor(), cache, logs.CreateLogger<WorkloadAttestor>());
         var subjects = new WorkloadSubjects(attestor, cache, clients, metrics, time, logs.CreateLogger<WorkloadSubjects>());
         var tokens = new JwtCache(server.SignTokenAsync, () => cache.Current.View.Superseded, time, logs.CreateLogger<JwtCache>());
+        var mesh = new AgentMesh(config, identity, server, sync, cache, subjects, MeshMemory.InFile(Path.Combine(config.DataDir, "mesh")), time, chance, logs);
         var health = new GrpcHealthService();
         var api = new WorkloadEndpoint(
             config.Socket,
-            services => services
+            services => mesh.AddTo(services)
+                .Add(AgentState.Descriptor, AgentState.BindService(new AgentStateService(config, identity, sync, cache, clients, mesh, NativeUser.EffectiveId())))
                 .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects, tokens, time)), WorkloadHeader.CheckAsync)
                 .Add(Applied.Descriptor, Applied.BindService(new AppliedService(subjects, clients)), WorkloadHeader.CheckAsync)
                 .Add(SecretDiscoveryService.Descriptor, SecretDiscoveryService.BindService(new SdsService(subjects, cache, metrics, logs.CreateLogger<SdsService>())))
@@ -90,12 +98,13 @@ public sealed class AgentHost : IAsyncDisposable
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
         return new AgentHost(
             config,
-            [server, metrics, collector],
+            [server, mesh, metrics, collector],
             readiness,
             admin,
             api,
-            [new BackgroundPart("node", sync.RunAsync), new BackgroundPart("identities", keeper.RunAsync), new BackgroundPart("status", status.RunAsync)],
-            sync);
+            [new BackgroundPart("node", sync.RunAsync), new BackgroundPart("identities", keeper.RunAsync), .. mesh.Loops, new BackgroundPart("status", status.RunAsync)],
+            sync,
+            mesh);
     }
 
     public async ValueTask DisposeAsync()

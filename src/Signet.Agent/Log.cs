@@ -46,4 +46,25 @@ internal static partial class Log
 
     [LoggerMessage(3031, LogLevel.Warning, "SDS client {Node} (pid {Pid}) asks for unknown resources {Names}")]
     public static partial void SdsUnknownNames(this ILogger log, string node, int pid, string names);
+
+    [LoggerMessage(3600, LogLevel.Information, "mesh revision {Revision} is here: {Documents} documents")]
+    public static partial void MeshTaken(this ILogger log, ulong revision, int documents);
+
+    [LoggerMessage(3601, LogLevel.Warning, "no newer mesh configuration, the last good one stays: {Problem}")]
+    public static partial void MeshStays(this ILogger log, string problem);
+
+    [LoggerMessage(3602, LogLevel.Error, "proxy {Proxy} refused mesh revision {Revision}: {Problem}")]
+    public static partial void MeshRefusedByProxy(this ILogger log, string proxy, ulong revision, string problem);
+
+    [LoggerMessage(3603, LogLevel.Error, "mesh revision {Revision} cannot be kept for the next start: {Problem}")]
+    public static partial void MeshNotKept(this ILogger log, ulong revision, string problem);
+
+    [LoggerMessage(3604, LogLevel.Error, "the mesh configuration of before the start is not used: {Problem}")]
+    public static partial void MeshForgotten(this ILogger log, string problem);
+
+    [LoggerMessage(3610, LogLevel.Warning, "no pods from {Source}, those that it told of stay: {Problem}")]
+    public static partial void PodsOutOfReach(this ILogger log, string source, string problem);
+
+    [LoggerMessage(3611, LogLevel.Error, "pods from {Source} refused, those before stay: {Problem}")]
+    public static partial void PodsRefused(this ILogger log, string source, string problem);
 }
