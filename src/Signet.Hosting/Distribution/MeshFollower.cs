@@ -57,27 +57,27 @@ public sealed class MeshFollower(
         using var call = open(cancellationToken);
         await call.RequestStream.WriteAsync(hello, cancellationToken).ConfigureAwait(false);
         var reader = new MeshUpdateReader();
+
+        // Who begins anew says anew what is wrong.
+        _problems = _problems with { Told = "" };
         while (await call.ResponseStream.MoveNext(cancellationToken).ConfigureAwait(false))
         {
             pause.Reset();
             var update = call.ResponseStream.Current;
-            var (answer, problems) = reader.Read(update) switch
+            var reading = reader.Read(update);
+            var refusal = reading switch
             {
-                MeshReading.Complete(var snapshot) when take(snapshot) is { } problem => (Answer(update, problem), (problem, _problems.Told, "")),
-                MeshReading.Complete => (Answer(update, ""), ("", "", "")),
-                MeshReading.Refused(var problem) => (Answer(update, problem), (problem, _problems.Told, "")),
-                MeshReading.Told(var problem) => (null, _problems with { Told = problem, Call = "" }),
-                _ => (null, _problems with { Call = "" }),
+                MeshReading.Complete(var snapshot) => take(snapshot) ?? "",
+                MeshReading.Refused(var problem) => problem,
+                _ => null,
             };
-            Say(problems);
-            if (answer is not null)
+            Say((refusal ?? _problems.Refusal, reading is MeshReading.Told(var told) ? told : _problems.Told, ""));
+            if (refusal is not null)
             {
-                await call.RequestStream.WriteAsync(answer, cancellationToken).ConfigureAwait(false);
+                await call.RequestStream.WriteAsync(new MeshRequest { AcknowledgedRevision = update.Revision, Problem = refusal }, cancellationToken).ConfigureAwait(false);
             }
         }
     }
-
-    private static MeshRequest Answer(MeshUpdate update, string problem) => new() { AcknowledgedRevision = update.Revision, Problem = problem };
 
     private void Say((string Refusal, string Told, string Call) problems)
     {

@@ -13,7 +13,8 @@ namespace Signet.Hosting.Distribution;
 /// <param name="responses">Nobody else writes to it.</param>
 /// <param name="seat">Where its standing is kept.</param>
 /// <param name="refused">Hears of each refusal: the revision, and why.</param>
-public sealed class MeshPush(IAsyncStreamReader<MeshRequest> requests, IServerStreamWriter<MeshUpdate> responses, MeshSeat seat, Action<ulong, string> refused)
+/// <param name="memo">Shared by listeners that are all offered the same; null when each is offered something of its own.</param>
+public sealed class MeshPush(IAsyncStreamReader<MeshRequest> requests, IServerStreamWriter<MeshUpdate> responses, MeshSeat seat, Action<ulong, string> refused, MeshUpdateMemo? memo = null)
 {
     /// <summary>Goes on until the listener closes its half or the token fires.</summary>
     /// <param name="offer">What there is for this listener now; throws to end the stream.</param>
@@ -56,7 +57,7 @@ public sealed class MeshPush(IAsyncStreamReader<MeshRequest> requests, IServerSt
 
             if (snapshot is not null)
             {
-                foreach (var update in MeshUpdates.Between(told, snapshot))
+                foreach (var update in memo?.Between(told, snapshot) ?? MeshUpdates.Between(told, snapshot))
                 {
                     seat.Sent(sent = update.Revision);
                     await responses.WriteAsync(update, cancellationToken).ConfigureAwait(false);

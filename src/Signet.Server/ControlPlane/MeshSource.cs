@@ -102,11 +102,11 @@ internal sealed class MeshSource : IAsyncDisposable
     {
         Volatile.Write(ref _problem, "");
         var before = _current;
-        var isSame = before is not null && before.Snapshot.Documents.Count == desired.Documents.Count
-            && desired.Documents.All(pair => before.Snapshot.Documents.GetValueOrDefault(pair.Key) == pair.Value);
+        var documents = Shared(desired.Documents, before?.Snapshot.Documents);
+        var isSame = before is not null && before.Snapshot.Documents.Count == documents.Count && documents.All(pair => before.Snapshot.Documents.GetValueOrDefault(pair.Key) == pair.Value);
 
         // Grows across restarts too, because it never falls behind the clock.
-        var snapshot = isSame ? before!.Snapshot : new MeshSnapshot(Math.Max((before?.Snapshot.Revision ?? 0) + 1, (ulong)_time.GetUtcNow().ToUnixTimeMilliseconds()), desired.Documents);
+        var snapshot = isSame ? before!.Snapshot : new MeshSnapshot(Math.Max((before?.Snapshot.Revision ?? 0) + 1, (ulong)_time.GetUtcNow().ToUnixTimeMilliseconds()), documents);
         Volatile.Write(ref _current, new MeshState(snapshot, desired));
         if (!isSame)
         {
@@ -117,6 +117,11 @@ internal sealed class MeshSource : IAsyncDisposable
             }
         }
     }
+
+    // What is the same is the same object, so that comparing costs nothing later.
+    private static ImmutableDictionary<string, MeshDocument> Shared(ImmutableDictionary<string, MeshDocument> now, ImmutableDictionary<string, MeshDocument>? before) => before is null
+        ? now
+        : now.ToImmutableDictionary(pair => pair.Key, pair => before.TryGetValue(pair.Key, out var old) && old == pair.Value ? old : pair.Value, StringComparer.Ordinal);
 
     private static PolicyText TextOf(WatchedFile file) => new(file.Path, file.Text);
 }

@@ -2,6 +2,7 @@ using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Signet.Hosting;
 using Signet.Hosting.Distribution;
+using Signet.Hosting.Distribution.Wire;
 using Signet.Identity.Spiffe;
 using Signet.Rpc.Wire.Mesh;
 using Signet.Server.Api;
@@ -24,6 +25,8 @@ internal sealed class MeshWatchService(MeshSource? source, MeshAudience audience
     private static readonly TimeSpan LongestStream = TimeSpan.FromDays(1);
     private static readonly ChangeSignal Never = new();
 
+    private readonly MeshUpdateMemo _memo = new();
+
     public override async Task Watch(IAsyncStreamReader<MeshRequest> requestStream, IServerStreamWriter<MeshUpdate> responseStream, ServerCallContext context)
     {
         var (agent, expiresAt) = CallerOf.Attested(context);
@@ -40,7 +43,7 @@ internal sealed class MeshWatchService(MeshSource? source, MeshAudience audience
         using var seat = audience.Open(agent.Uri);
         try
         {
-            await new MeshPush(requestStream, responseStream, seat, (revision, problem) => log.MeshRefusedByAgent(agent.Uri, revision, problem))
+            await new MeshPush(requestStream, responseStream, seat, (revision, problem) => log.MeshRefusedByAgent(agent.Uri, revision, problem), _memo)
                 .RunAsync(() => Offer(agent), [source?.Changes ?? Never, watch.Changes], stop.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)

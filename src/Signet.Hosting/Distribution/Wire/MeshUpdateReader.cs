@@ -21,7 +21,7 @@ public abstract record MeshReading
     /// <summary>One part of it does not hold, so none of it counts; nor does what comes, until the other side begins afresh.</summary>
     public sealed record Refused(string Problem) : MeshReading;
 
-    /// <summary>The other side says why it has nothing newer, or with an empty text that this is over.</summary>
+    /// <summary>The other side says why it has nothing newer, or with an empty text that this is over; nothing else is in the message.</summary>
     public sealed record Told(string Problem) : MeshReading;
 }
 

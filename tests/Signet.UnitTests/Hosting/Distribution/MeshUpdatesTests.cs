@@ -76,8 +76,23 @@ public sealed class MeshUpdatesTests
     public void A_document_without_a_name_or_kind_is_refused(string name, string kind, string ns) =>
         Assert.IsType<MeshReading.Refused>(new MeshUpdateReader().Read(new MeshUpdate
         {
-            Revision = 1, Afresh = true, Documents = { new Signet.Rpc.Wire.Mesh.MeshDocument { Name = name, Kind = kind, Namespace = ns } },
+            Revision = 1,
+            Afresh = true,
+            Documents = { new Signet.Rpc.Wire.Mesh.MeshDocument { Name = name, Kind = kind, Namespace = ns } },
         }));
+
+    [Fact]
+    public void What_many_are_told_of_the_same_change_is_worked_out_once_and_is_the_same()
+    {
+        var (before, now) = (Snapshot(1, Of("K/a/1", "x"), Of("K/a/2", "x")), Snapshot(2, Of("K/a/1", "y")));
+        var memo = new MeshUpdateMemo();
+        var first = memo.Between(before, now);
+        Assert.Same(first, memo.Between(before, now));
+        Assert.Equal(MeshUpdates.Between(before, now), first);
+        Assert.Equal(MeshUpdates.Between(now, before), memo.Between(now, before));
+        Assert.Equal(MeshUpdates.Between(null, now), memo.Between(null, now));
+        Assert.Empty(memo.Between(now, now));
+    }
 
     [Fact]
     public void A_problem_of_the_other_side_takes_nothing_away()
