@@ -17,7 +17,8 @@ namespace Signet.Server.ControlPlane;
 internal sealed record DesiredMesh(
     ImmutableDictionary<string, MeshDocument> Documents, ImmutableArray<MeshObject> Objects, ImmutableArray<MeshPod> Pods, ImmutableArray<string> Problems, ImmutableArray<string> Doubts)
 {
-    private static readonly string[] PolicyKinds = ["PeerAuthentication", "AuthorizationPolicy", "RequestAuthentication", "DestinationRule"];
+    private const string Security = "security.istio.io", Networking = "networking.istio.io";
+    private const int MaxName = 253;
 
     /// <summary>Reads them all.</summary>
     /// <param name="texts">Policies, services and pods.</param>
@@ -35,7 +36,7 @@ internal sealed record DesiredMesh(
         var objects = texts.SelectMany(ObjectsIn).ToList();
         problems.AddRange(load.Problems.Where(problem => problem.Severity == PolicySeverity.Error).Select(problem => problem.ToString()));
         var exported = load.Set.Objects.OfType<DestinationRule>().Where(rule => !IsPrivate(rule)).Select(rule => rule.Id).ToHashSet(StringComparer.Ordinal);
-        var policies = objects.Where(one => PolicyKinds.Contains(one.Kind)).ToList();
+        var policies = objects.Where(IsPolicy).ToList();
         foreach (var policy in policies)
         {
             Add(policy, policy.Kind == "DestinationRule" ? exported.Contains(policy.Id) : policy.Namespace == mesh.RootNamespace, documents, problems);
@@ -43,7 +44,7 @@ internal sealed record DesiredMesh(
 
         // 2. Where services are.
         var pods = objects.Concat(others.SelectMany(ObjectsIn)).Where(one => one is { Group: "", Kind: "Pod" }).Select(MeshPod.Read).DistinctBy(pod => (pod.Namespace, pod.Name)).ToImmutableArray();
-        var services = objects.Where(one => one is { Group: "networking.istio.io", Kind: "ServiceEntry" } or { Group: "", Kind: "Service" }).ToList();
+        var services = objects.Where(one => one is { Group: Networking, Kind: "ServiceEntry" } or { Group: "", Kind: "Service" }).ToList();
         foreach (var source in services)
         {
             if ((source.Kind == "Service" ? MeshService.ReadCluster(source, problems) : MeshService.ReadEntry(source, problems)) is { } service)
@@ -106,11 +107,20 @@ internal sealed record DesiredMesh(
 
     private static void Put(MeshObject source, MeshDocument document, Dictionary<string, MeshDocument> documents, List<string> problems)
     {
-        if (!documents.TryAdd(document.Name, document))
+        if (!IsName(source.Name) || !IsName(source.Namespace))
+        {
+            problems.Add(source.Problem($"needs a name and a namespace of at most {MaxName} letters, digits, '-', '.' and '_'"));
+        }
+        else if (!documents.TryAdd(document.Name, document))
         {
             problems.Add(source.Problem("is declared twice; rename or remove one of them"));
         }
     }
+
+    private static bool IsPolicy(MeshObject one) =>
+        one is { Group: Security, Kind: "PeerAuthentication" or "AuthorizationPolicy" or "RequestAuthentication" } or { Group: Networking, Kind: "DestinationRule" };
+
+    private static bool IsName(string text) => text.Length is > 0 and <= MaxName && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_');
 
     private static bool IsPrivate(DestinationRule rule) => rule.HasWorkloadSelector || (rule.ExportTo.Count > 0 && rule.ExportTo.All(to => to == "." || to == rule.Namespace));
 }

@@ -1,3 +1,4 @@
+using Signet.Identity.Spiffe;
 using Signet.Policy.Yaml;
 
 namespace Signet.Server.ControlPlane;
@@ -65,7 +66,7 @@ internal sealed record MeshObject(string File, string Group, string Kind, YamlMa
     }
 
     /// <summary>What is wrong with it, and where.</summary>
-    public string Problem(string problem) => $"{File}:{Node.Line}: {Kind} {Id} {problem}";
+    public string Problem(string problem) => $"{File}:{Node.Line}: {Printable.Of(Kind)} {Printable.Of(Id)} {problem}";
 
     private static MeshObject New(string file, string? apiVersion, string kind, YamlMapping node)
     {

@@ -106,7 +106,10 @@ internal sealed record McpImage(string Version, ImmutableDictionary<string, McpR
         wire.Spec.Containers.AddRange(pod.Containers.Select(one => new Container { Name = one.Name, Image = one.Image }));
         wire.Status.ContainerStatuses.AddRange(pod.Containers.Where(one => one.ContainerId.Length > 0).Select(one => new ContainerStatus
         {
-            Name = one.Name, Image = one.Image, ImageID = one.ImageId, ContainerID = one.ContainerId,
+            Name = one.Name,
+            Image = one.Image,
+            ImageID = one.ImageId,
+            ContainerID = one.ContainerId,
         }));
         return wire;
     }
