@@ -62,9 +62,9 @@ internal static partial class Log
     [LoggerMessage(3604, LogLevel.Error, "the mesh configuration of before the start is not used: {Problem}")]
     public static partial void MeshForgotten(this ILogger log, string problem);
 
-    [LoggerMessage(3610, LogLevel.Warning, "no pods from {Source}, those that it told of stay: {Problem}")]
-    public static partial void PodsOutOfReach(this ILogger log, string source, string problem);
+    [LoggerMessage(3610, LogLevel.Warning, "no contact with MCP source {Source}, what it told of stays: {Problem}")]
+    public static partial void McpOutOfReach(this ILogger log, string source, string problem);
 
-    [LoggerMessage(3611, LogLevel.Error, "pods from {Source} refused, those before stay: {Problem}")]
-    public static partial void PodsRefused(this ILogger log, string source, string problem);
+    [LoggerMessage(3611, LogLevel.Error, "{Collection} from MCP source {Source} refused, what was told before stays: {Problem}")]
+    public static partial void McpRefused(this ILogger log, string source, string collection, string problem);
 }

@@ -24,7 +24,7 @@ internal sealed class AgentStateService(AgentConfig config, AgentIdentity identi
         var (snapshot, own) = (cache.Current, identity.Credential?.Svid);
         var view = snapshot.View;
         var seats = clients.Clients(snapshot);
-        var (configuration, problem) = mesh.Sync.Current;
+        var (configuration, problem) = mesh.Held.Current;
         var response = new ShowResponse
         {
             TrustDomain = config.TrustDomain.Name,

@@ -5,12 +5,15 @@ using Signet.Identity.Spiffe;
 
 namespace Signet.Agent.Mesh;
 
-/// <summary>Where pods come from, when not from a cluster's API server.</summary>
+/// <summary>Where pods, and policies where that is wanted, come from by MCP.</summary>
 /// <param name="Server">The source; null for the agent's own server.</param>
 /// <param name="Id">Who is to be there.</param>
 /// <param name="OverXds">Whether the source speaks MCP over xDS.</param>
 public sealed record McpConfig(DnsEndPoint? Server, SpiffeId Id, bool OverXds)
 {
+    /// <summary>Whether proxies get the source's policies, in place of the server's.</summary>
+    public bool Policies { get; init; }
+
     /// <summary>Null when there is none.</summary>
     public static McpConfig? Read(ConfigSection section, TrustDomain trustDomain)
     {
@@ -26,6 +29,12 @@ public sealed record McpConfig(DnsEndPoint? Server, SpiffeId Id, bool OverXds)
             var other => throw new InvalidOperationException($"unexpected {other}"),
         };
         var id = section.Text("spiffeId") is null ? ReservedIds.Server(trustDomain) : section.RequiredSpiffeId("spiffeId");
-        return new McpConfig(server, id, section.Choice("protocol", "mcp", "mcp", "xds") == "xds");
+        var (overXds, policies) = (section.Choice("protocol", "mcp", "mcp", "xds") == "xds", section.Flag("policies", false));
+        if (overXds && policies)
+        {
+            section.Problem("policies", "are taken by protocol mcp only: over xDS differences come without a sign that they are whole");
+        }
+
+        return new McpConfig(server, id, overXds) { Policies = policies };
     }
 }

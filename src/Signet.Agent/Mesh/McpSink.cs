@@ -17,11 +17,22 @@ using Status = Signet.Rpc.Wire.GoogleRpc.Status;
 namespace Signet.Agent.Mesh;
 
 /// <summary>
-/// Takes pods from a source of MCP, so that nodes need not ask the cluster's API server: one stream under the agent's newest certificate, opened again with a growing pause. One task.
+/// Takes pods, and policies where that is wanted, from a source of MCP, so that nodes need not ask the cluster's API server: one stream under the agent's newest certificate, opened again
+/// with a growing pause. One task.
 /// </summary>
-internal sealed class McpSink(McpConfig config, AgentConfig agent, AgentIdentity identity, PodDirectory pods, TimeProvider time, Func<double> chance, ILogger<McpSink> log)
+/// <param name="config">Where the source is.</param>
+/// <param name="agent">Where it is when that is not said.</param>
+/// <param name="identity">Who asks.</param>
+/// <param name="pods">Takes the pods.</param>
+/// <param name="policies">Takes the policies; null when they are not wanted.</param>
+/// <param name="tell">Hears what is wrong; empty when all is well.</param>
+/// <param name="time">The clock.</param>
+/// <param name="chance">Gives numbers from 0 to 1.</param>
+/// <param name="log">Where it logs.</param>
+internal sealed class McpSink(
+    McpConfig config, AgentConfig agent, AgentIdentity identity, PodDirectory pods, McpPolicies? policies, Action<string> tell, TimeProvider time, Func<double> chance, ILogger<McpSink> log)
 {
-    private const string Collection = "k8s/core/v1/pods";
+    private const string Pods = "k8s/core/v1/pods";
     private const int InvalidArgument = 3;
 
     /// <summary>A stream is opened anew after this time at the latest, under the certificate of that time.</summary>
@@ -33,7 +44,7 @@ internal sealed class McpSink(McpConfig config, AgentConfig agent, AgentIdentity
     private string _problem = "not connected yet";
     private long _refused;
 
-    /// <summary>Why the pods are not the newest; empty when they are.</summary>
+    /// <summary>Why what was told is not the newest; empty when it is.</summary>
     public string Problem => Volatile.Read(ref _problem);
 
     /// <summary>Messages that were refused since the start.</summary>
@@ -77,47 +88,54 @@ internal sealed class McpSink(McpConfig config, AgentConfig agent, AgentIdentity
     private async Task FollowAsync(GrpcChannel channel, Backoff pause, CancellationToken cancellationToken)
     {
         using var call = new ResourceSource.ResourceSourceClient(channel).EstablishResourceStream(new CallOptions(CancellationToken: cancellationToken));
-        var first = new RequestResources { SinkNode = new SinkNode { Id = Name }, Collection = Collection, Incremental = true };
+        var first = new RequestResources { SinkNode = new SinkNode { Id = Name }, Collection = Pods, Incremental = true };
         first.InitialResourceVersions.Add(pods.Versions.ToDictionary(StringComparer.Ordinal));
         await call.RequestStream.WriteAsync(first, cancellationToken).ConfigureAwait(false);
+        foreach (var collection in policies is null ? [] : McpPolicies.Collections.Keys)
+        {
+            await call.RequestStream.WriteAsync(new RequestResources { SinkNode = first.SinkNode, Collection = collection }, cancellationToken).ConfigureAwait(false);
+        }
+
         while (await call.ResponseStream.MoveNext(cancellationToken).ConfigureAwait(false))
         {
             var said = call.ResponseStream.Current;
-            var error = Take(said.Collection, new PodsMessage(said.Nonce, said.Incremental, said.Resources_, said.RemovedResources), pause);
+            var error = Take(said.Collection, new McpMessage(said.Nonce, said.Incremental, said.Resources_, said.RemovedResources), pause);
             await call.RequestStream.WriteAsync(
-                new RequestResources { SinkNode = first.SinkNode, Collection = said.Collection, Incremental = true, ResponseNonce = said.Nonce, ErrorDetail = error }, cancellationToken).ConfigureAwait(false);
+                new RequestResources { SinkNode = first.SinkNode, Collection = said.Collection, Incremental = said.Collection == Pods, ResponseNonce = said.Nonce, ErrorDetail = error }, cancellationToken).ConfigureAwait(false);
         }
     }
 
     private async Task FollowXdsAsync(GrpcChannel channel, Backoff pause, CancellationToken cancellationToken)
     {
         using var call = new AggregatedDiscoveryService.AggregatedDiscoveryServiceClient(channel).DeltaAggregatedResources(new CallOptions(CancellationToken: cancellationToken));
-        var first = new DeltaDiscoveryRequest { Node = new Node { Id = Name }, TypeUrl = Collection };
+        var first = new DeltaDiscoveryRequest { Node = new Node { Id = Name }, TypeUrl = Pods };
         first.InitialResourceVersions.Add(pods.Versions.ToDictionary(StringComparer.Ordinal));
         await call.RequestStream.WriteAsync(first, cancellationToken).ConfigureAwait(false);
         while (await call.ResponseStream.MoveNext(cancellationToken).ConfigureAwait(false))
         {
             var said = call.ResponseStream.Current;
-            var error = Take(said.TypeUrl, new PodsMessage(said.Nonce, IsIncremental: true, [.. said.Resources.Select(one => Unpack(one.Resource_))], said.RemovedResources), pause);
+            var error = Take(said.TypeUrl, new McpMessage(said.Nonce, IsIncremental: true, [.. said.Resources.Select(one => Unpack(one.Resource_))], said.RemovedResources), pause);
             await call.RequestStream.WriteAsync(new DeltaDiscoveryRequest { TypeUrl = said.TypeUrl, ResponseNonce = said.Nonce, ErrorDetail = error }, cancellationToken).ConfigureAwait(false);
         }
     }
 
     private string Name => identity.Credential?.Svid.Id.Uri ?? "";
 
-    private Status? Take(string collection, PodsMessage message, Backoff pause)
+    private Status? Take(string collection, McpMessage message, Backoff pause)
     {
-        var problem = collection == Collection ? pods.Take(message) : $"collection \"{Printable.Of(collection)}\" was not asked for";
+        var problem = collection == Pods ? pods.Take(message)
+            : policies is not null && McpPolicies.Collections.ContainsKey(collection) ? policies.Take(collection, message)
+            : $"collection \"{Printable.Of(collection)}\" was not asked for";
         if (problem is null)
         {
             pause.Reset();
-            Volatile.Write(ref _problem, "");
+            Set("");
             return null;
         }
 
         Interlocked.Increment(ref _refused);
-        log.PodsRefused(Source, problem);
-        Volatile.Write(ref _problem, $"the newest pods were refused: {problem}");
+        log.McpRefused(Source, Printable.Of(collection), problem);
+        Set($"the newest of {Printable.Of(collection)} was refused: {problem}");
         return new Status { Code = InvalidArgument, Message = problem };
     }
 
@@ -149,9 +167,15 @@ internal sealed class McpSink(McpConfig config, AgentConfig agent, AgentIdentity
     {
         if (problem != Problem)
         {
-            log.PodsOutOfReach(Source, problem);
+            log.McpOutOfReach(Source, problem);
         }
 
+        Set(problem);
+    }
+
+    private void Set(string problem)
+    {
         Volatile.Write(ref _problem, problem);
+        tell(problem);
     }
 }

@@ -9,7 +9,7 @@ using Signet.Rpc.Wire.Mesh;
 namespace Signet.Agent.Mesh;
 
 /// <summary>signet.mesh.v1.Mesh for the proxies on the agent's socket: what concerns the workload that calls, by what was attested of it and not by what it says.</summary>
-internal sealed class MeshService(WorkloadSubjects subjects, IdentityCache identities, MeshSync sync, MeshAudience audience, string? otherwise, ILogger<MeshService> log)
+internal sealed class MeshService(WorkloadSubjects subjects, IdentityCache identities, MeshHolder held, MeshAudience audience, string? otherwise, ILogger<MeshService> log)
     : Rpc.Wire.Mesh.Mesh.MeshBase
 {
     private const int MaxName = 128;
@@ -31,10 +31,10 @@ internal sealed class MeshService(WorkloadSubjects subjects, IdentityCache ident
 
         using var seat = audience.Open(hello.Name.Length > 0 ? $"{name} {Printable.Of(hello.Name)}" : name);
         await new MeshPush(requestStream, responseStream, seat, (revision, problem) => log.MeshRefusedByProxy(name, revision, problem))
-            .RunAsync(new View(this, subject, hello.Namespace).Offer, [sync.Changes, identities.Changes], context.CancellationToken).ConfigureAwait(false);
+            .RunAsync(new View(this, subject, hello.Namespace).Offer, [held.Changes, identities.Changes], context.CancellationToken).ConfigureAwait(false);
     }
 
-    private MeshOffer Current => sync.Current;
+    private MeshOffer Current => held.Current;
 
     private IReadOnlySet<string> NamespacesOf(WorkloadSubject subject, string claimed)
     {

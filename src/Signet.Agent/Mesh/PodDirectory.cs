@@ -7,12 +7,12 @@ using Signet.Rpc.Wire.Kubernetes;
 
 namespace Signet.Agent.Mesh;
 
-/// <summary>Some or all of a source's pods, as they came in one message.</summary>
+/// <summary>Some or all of a collection, as it came in one message.</summary>
 /// <param name="Nonce">What the answer names.</param>
 /// <param name="IsIncremental">Whether it is a difference.</param>
 /// <param name="Resources">New and changed ones, or all.</param>
 /// <param name="Removed">The names of those that are gone.</param>
-internal sealed record PodsMessage(string Nonce, bool IsIncremental, IReadOnlyList<Resource?> Resources, IReadOnlyList<string> Removed);
+internal sealed record McpMessage(string Nonce, bool IsIncremental, IReadOnlyList<Resource?> Resources, IReadOnlyList<string> Removed);
 
 /// <summary>The pods that a source of MCP told of. What was told stays while the source is away. One task takes, any number ask; thread-safe.</summary>
 internal sealed class PodDirectory
@@ -38,7 +38,7 @@ internal sealed class PodDirectory
 
     /// <summary>Takes all of a message or nothing.</summary>
     /// <returns>Why not; null when it was taken.</returns>
-    public string? Take(PodsMessage message)
+    public string? Take(McpMessage message)
     {
         var byName = message.IsIncremental ? _state.ByName.ToBuilder() : ImmutableDictionary.CreateBuilder<string, Held>(StringComparer.Ordinal);
         foreach (var resource in message.Resources)

@@ -23,7 +23,7 @@ public sealed class AgentStateCommandTests
         await domain.RegisterAsync("/ns/default/sa/web");
         await using var source = new X509Source(domain.WorkloadApi, TimeProvider.System);
         var serial = (await source.WaitAsync(_patience)).Default.Leaf.SerialHex;
-        await Eventually.IsTrueAsync(() => domain.AgentHost.Mesh.Sync.Current is { Problem: "", Snapshot: not null }, "the configuration");
+        await Eventually.IsTrueAsync(() => domain.AgentHost.Mesh.Held.Current is { Problem: "", Snapshot: not null }, "the configuration");
 
         var status = await JsonAsync(domain, "status");
         Assert.Equal(("example.org", null, domain.AgentId.Uri, 1, 1), ($"{status["trustDomain"]}", status["problem"], $"{status["spiffeId"]}", (int)status["identities"]!, (int)status["entries"]!));

@@ -75,7 +75,7 @@ public sealed class MeshThroughAgentTests
         await Eventually.IsTrueAsync(async () => (await AdminAsync(late, "/ready")).Contains("no policy is in force yet", StringComparison.Ordinal), "the reason");
         await IsRefusedAsync(Inbound(late));
         await domain.StartAgentAsync();
-        var kept = domain.AgentHost.Mesh.Sync.Current.Snapshot;
+        var kept = domain.AgentHost.Mesh.Held.Current.Snapshot;
         await domain.StartServerAsync();
         Assert.Equal(proxy.Model.Set.Objects.Count() + 1, kept?.Documents.Count);
         await Eventually.IsTrueAsync(() => late.Readiness.IsReady, "the late proxy is ready");

@@ -35,8 +35,7 @@ public sealed class McpTests : IDisposable
         await File.WriteAllTextAsync(Path.Combine(policies, "pods.yaml"), Pods, _patience);
         await File.WriteAllTextAsync(Path.Combine(policies, "policy.yaml"), Policy, _patience);
         await using var domain = await TestTrustDomain.StartAsync(configure: config => config with { Mesh = new MeshConfig(policies, null) });
-        var server = domain.ServerEndPoint;
-        await using var mcp = await StartAgentAsync(domain, "mcp", new McpConfig(null, Id("/spire/server"), OverXds: false));
+        await using var mcp = await StartAgentAsync(domain, "mcp", new McpConfig(null, Id("/spire/server"), OverXds: false) { Policies = true });
         await using var xds = await StartAgentAsync(domain, "xds", new McpConfig(null, Id("/spire/server"), OverXds: true));
         await Eventually.IsTrueAsync(() => mcp.Host.Mesh.Pods.Find("u2") is not null && xds.Host.Mesh.Pods.Find("u2") is not null, "the pods at the agents");
 
@@ -44,7 +43,7 @@ public sealed class McpTests : IDisposable
 
         Assert.EndsWith("done", output.TrimEnd(), StringComparison.Ordinal);
         await Eventually.IsTrueAsync(() => mcp.Host.Mesh.Pods is { Count: 2 } one && one.Find("u4") is not null && xds.Host.Mesh.Pods is { Count: 2 } other && other.Find("u4") is not null, "the newest pods at the agents");
-        Assert.Equal(server, domain.ServerEndPoint);
+        Assert.Equal("AuthorizationPolicy/shop/no-web", Assert.Single(mcp.Host.Mesh.Held.Current.Snapshot!.Documents).Key);
     }
 
     [Fact]

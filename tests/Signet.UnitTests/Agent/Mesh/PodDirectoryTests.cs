@@ -16,7 +16,7 @@ public sealed class PodDirectoryTests
         Assert.False(_pods.IsTold);
         Assert.Null(_pods.Take(Whole(Of("shop/web", "u1"), Of("shop/db", "u2"))));
         Assert.Equal((true, 2, "web"), (_pods.IsTold, _pods.Count, _pods.Find("u1")!.Metadata.Name));
-        Assert.Null(_pods.Take(new PodsMessage("2", true, [Of("shop/web", "u3", "2")], ["shop/db"])));
+        Assert.Null(_pods.Take(new McpMessage("2", true, [Of("shop/web", "u3", "2")], ["shop/db"])));
         Assert.Null(_pods.Find("u1"));
         Assert.Null(_pods.Find("u2"));
         Assert.NotNull(_pods.Find("u3"));
@@ -43,13 +43,13 @@ public sealed class PodDirectoryTests
             "same uid" => Of("a/b", "u1"),
             _ => null,
         };
-        Assert.NotNull(_pods.Take(new PodsMessage("2", true, [Of("shop/new", "u9"), bad], [])));
+        Assert.NotNull(_pods.Take(new McpMessage("2", true, [Of("shop/new", "u9"), bad], [])));
         Assert.Equal(1, _pods.Count);
         Assert.NotNull(_pods.Find("u1"));
         Assert.Null(_pods.Find("u9"));
     }
 
-    private static PodsMessage Whole(params Resource[] resources) => new("1", false, resources, []);
+    private static McpMessage Whole(params Resource[] resources) => new("1", false, resources, []);
 
     private static Resource Of(string name, string uid, string version = "1") => new()
     {
