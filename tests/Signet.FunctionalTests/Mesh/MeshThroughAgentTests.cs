@@ -1,12 +1,16 @@
 using System.Net;
+using Grpc.Core;
 using Microsoft.Extensions.Logging.Abstractions;
 using Signet.Client;
 using Signet.FunctionalTests.Proxy;
 using Signet.Policy;
 using Signet.Proxy;
 using Signet.Proxy.Config;
+using Signet.Rpc;
+using Signet.Rpc.Wire.Mesh;
 using Signet.Server.ControlPlane;
 using Signet.Testing;
+using MeshApi = Signet.Rpc.Wire.Mesh.Mesh;
 
 namespace Signet.FunctionalTests.Mesh;
 
@@ -82,7 +86,7 @@ public sealed class MeshThroughAgentTests
     }
 
     [Fact]
-    public async Task A_proxy_that_says_another_namespace_gets_nothing_and_is_told_why()
+    public async Task A_proxy_that_says_another_namespace_gets_nothing_and_is_told_why_and_clients_that_misbehave_keep_nobody_from_anything()
     {
         using var policies = new TestFolder();
         Set(policies, "mesh", ProxyWorld.Strict);
@@ -92,6 +96,30 @@ public sealed class MeshThroughAgentTests
         await using var proxy = await StartAsync(domain, app.EndPoint, change: config => config with { Workload = config.Workload with { Namespace = "bank" } });
         await Eventually.IsTrueAsync(async () => (await AdminAsync(proxy, "/ready")).Contains("is in namespace default", StringComparison.Ordinal), "the reason");
         Assert.Null(proxy.Model);
+
+        using var channel = GrpcChannel.ForUnixSocket(domain.AgentSocket, TimeProvider.System);
+        var client = new MeshApi.MeshClient(channel);
+        Assert.Equal(StatusCode.InvalidArgument, await RefusalAsync(client.Watch(new CallOptions(CancellationToken: _patience)), new MeshRequest { Namespace = "default" }));
+        Assert.Equal(StatusCode.InvalidArgument, await RefusalAsync(client.Watch(WorkloadApi.Options(_patience)), new MeshRequest { Namespace = "default", Name = new string('x', 1000) }));
+        Assert.Equal(StatusCode.PermissionDenied, await RefusalAsync(client.Watch(WorkloadApi.Options(_patience)), new MeshRequest()));
+
+        // They never read, and say what nobody asked them.
+        var idle = Enumerable.Range(0, 50).Select(_ => client.Watch(WorkloadApi.Options(_patience))).ToArray();
+        foreach (var call in idle)
+        {
+            await call.RequestStream.WriteAsync(new MeshRequest { Namespace = "default", Name = "idle" }, _patience);
+            await call.RequestStream.WriteAsync(new MeshRequest { AcknowledgedRevision = ulong.MaxValue, Problem = "never mind" }, _patience);
+        }
+
+        await using var good = await StartAsync(domain, app.EndPoint);
+        await Eventually.IsTrueAsync(() => good.Readiness.IsReady, "a proxy beside them is ready");
+        Set(policies, "deny", DenyOrders);
+        await Eventually.IsTrueAsync(() => good.Model!.Set.Objects.Count() == 2, "and gets the next change");
+        Assert.Equal(0, domain.AgentHost.Mesh.Audience.Refused);
+        foreach (var call in idle)
+        {
+            call.Dispose();
+        }
     }
 
     [Fact]
@@ -212,6 +240,18 @@ public sealed class MeshThroughAgentTests
     {
         File.WriteAllText(folder.File(name + ".new"), text);
         File.Move(folder.File(name + ".new"), folder.File(name + ".yaml"), overwrite: true);
+    }
+
+    private async Task<StatusCode> RefusalAsync(AsyncDuplexStreamingCall<MeshRequest, MeshUpdate> call, MeshRequest first)
+    {
+        using (call)
+        {
+            return (await Assert.ThrowsAsync<RpcException>(async () =>
+            {
+                await call.RequestStream.WriteAsync(first, _patience);
+                await call.ResponseStream.MoveNext(_patience);
+            })).StatusCode;
+        }
     }
 
     private static async Task<Wire> EchoedAsync(Wire wire)
