@@ -3,6 +3,7 @@ using Signet.Agent.Attestation.Workload;
 using Signet.Agent.Identities;
 using Signet.Agent.Mesh;
 using Signet.Agent.Sds;
+using Signet.Agent.State;
 using Signet.Agent.Telemetry;
 using Signet.Agent.WorkloadApi;
 using Signet.Hosting;

@@ -20,6 +20,9 @@ internal sealed record DesiredMesh(
     private const string Security = "security.istio.io", Networking = "networking.istio.io";
     private const int MaxName = 253;
 
+    /// <summary>Whether there is any policy. A folder that was emptied, or is not mounted, must not look like one that allows everything.</summary>
+    public bool HasPolicies => Objects.Any(IsPolicy);
+
     /// <summary>Reads them all.</summary>
     /// <param name="texts">Policies, services and pods.</param>
     /// <param name="others">Files for others, of which only pods count.</param>

@@ -19,6 +19,7 @@ internal sealed record MeshState(MeshSnapshot Snapshot, DesiredMesh Desired);
 internal sealed class MeshSource : IAsyncDisposable
 {
     private const int MaxProblems = 5;
+    private const string NoPolicy = "there is no policy at all, and then nobody would be refused anything; if that is meant, write a PeerAuthentication that says so";
 
     private readonly TrustDomain _trustDomain;
     private readonly TimeProvider _time;
@@ -78,9 +79,9 @@ internal sealed class MeshSource : IAsyncDisposable
         {
             change();
             var desired = DesiredMesh.Read([.. _files.Select(TextOf)], [.. _others.Select(TextOf)], _settings.Select(TextOf).FirstOrDefault(), _trustDomain);
-            if (desired.Problems.Length > 0)
+            if (desired.Problems.Length > 0 || !desired.HasPolicies)
             {
-                Refuse_NeedsLock(desired);
+                Refuse_NeedsLock(desired.Problems.Length > 0 ? desired.Problems : [NoPolicy]);
             }
             else
             {
@@ -91,10 +92,10 @@ internal sealed class MeshSource : IAsyncDisposable
         Changes.Raise();
     }
 
-    private void Refuse_NeedsLock(DesiredMesh desired)
+    private void Refuse_NeedsLock(ImmutableArray<string> problems)
     {
-        var more = desired.Problems.Length - MaxProblems;
-        Volatile.Write(ref _problem, string.Join("; ", desired.Problems.Take(MaxProblems)) + (more > 0 ? $"; and {more} more" : ""));
+        var more = problems.Length - MaxProblems;
+        Volatile.Write(ref _problem, string.Join("; ", problems.Take(MaxProblems)) + (more > 0 ? $"; and {more} more" : ""));
         _log.MeshRefused(_folder, _problem);
     }
 

@@ -116,6 +116,12 @@ public sealed class MeshThroughAgentTests
         Set(policies, "deny", DenyOrders);
         await Eventually.IsTrueAsync(() => good.Model!.Set.Objects.Count() == 2, "and gets the next change");
         Assert.Equal(0, domain.AgentHost.Mesh.Audience.Refused);
+
+        // A folder that lost everything does not allow everything.
+        File.Delete(policies.File("deny.yaml"));
+        File.Delete(policies.File("mesh.yaml"));
+        await Eventually.IsTrueAsync(async () => (await AdminAsync(good, "/config")).Contains("no policy at all", StringComparison.Ordinal), "the problem at the proxy");
+        Assert.NotEmpty(good.Model!.Set.Objects);
         foreach (var call in idle)
         {
             call.Dispose();

@@ -1,10 +1,11 @@
 using Grpc.Core;
 using Signet.Agent.Identities;
+using Signet.Agent.Mesh;
 using Signet.Agent.WorkloadApi;
 using Signet.Hosting.PeerCredentials;
 using Signet.Rpc.Wire.AgentState;
 
-namespace Signet.Agent.Mesh;
+namespace Signet.Agent.State;
 
 /// <summary>signet.agent.v1.AgentState: what the agent holds and whom it serves, for root and its own user. Certificates' names and times, never a key or token.</summary>
 internal sealed class AgentStateService(AgentConfig config, AgentIdentity identity, NodeSync sync, IdentityCache cache, ClientLedger clients, AgentMesh mesh, uint ownUid) : AgentState.AgentStateBase
