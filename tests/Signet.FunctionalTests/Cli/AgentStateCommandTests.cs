@@ -63,6 +63,10 @@ public sealed class AgentStateCommandTests
         Assert.Equal(2, text.TrimEnd().Split('\n').Length);
     }
 
+    [Fact]
+    public void Completes_the_verbs() =>
+        Assert.Superset(new HashSet<string> { "ban", "cache", "clients", "config", "evict", "list", "show", "status" }, AgentRoot().Parse("").GetCompletions().Select(item => item.Label).ToHashSet());
+
     private static Command AgentRoot()
     {
         var root = new Command("agent");
