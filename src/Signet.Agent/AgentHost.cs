@@ -3,7 +3,9 @@ using Signet.Agent.Attestation.Workload;
 using Signet.Agent.Attestation.Workload.Token;
 using Signet.Agent.Delegation;
 using Signet.Agent.Identities;
+using Signet.Agent.Mesh;
 using Signet.Agent.Sds;
+using Signet.Agent.State;
 using Signet.Agent.Telemetry;
 using Signet.Agent.WorkloadApi;
 using Signet.Hosting;
@@ -13,6 +15,7 @@ using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
 using Signet.Hosting.Telemetry;
 using Signet.Identity.Rotation;
+using Signet.Rpc.Wire.AgentState;
 using Signet.Rpc.Wire.Explain;
 using Signet.Rpc.Wire.Health;
 using Signet.Rpc.Wire.Spiffe;
@@ -33,14 +36,14 @@ public sealed class AgentHost : IAsyncDisposable
 
     private AgentHost(
         AgentConfig config, AgentIdentity identity, IReadOnlyList<IDisposable> ownedLast, IReadOnlyList<IAsyncDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, IReadOnlyList<WorkloadEndpoint> sockets, IReadOnlyList<BackgroundPart> loops,
-        NodeSync sync)
+        NodeSync sync, AgentMesh mesh)
     {
         Config = config;
         Readiness = readiness;
         Parts = [admin, .. loops, .. sockets];
         _ownedLast = ownedLast;
         _owned = [.. sockets, .. loops, admin, .. owned];
-        (_identity, _sync) = (identity, sync);
+        (_identity, _sync, Mesh) = (identity, sync, mesh);
     }
 
     public AgentConfig Config { get; }
@@ -55,6 +58,9 @@ public sealed class AgentHost : IAsyncDisposable
 
     /// <summary>What the server said last.</summary>
     internal NodeView View => _sync.Current;
+
+    /// <summary>What proxies are told, and what they made of it.</summary>
+    internal AgentMesh Mesh { get; }
 
     /// <summary>Resumes what was saved and wires the API; nothing listens or connects yet.</summary>
     /// <exception cref="AgentStartException">There is no trust bundle to begin with, or it cannot be read.</exception>
@@ -88,13 +94,15 @@ public sealed class AgentHost : IAsyncDisposable
             logs.CreateLogger<WorkloadTokens>());
         var tokens = new JwtCache(server.SignTokenAsync, () => cache.Current.View.Superseded, time, logs.CreateLogger<JwtCache>());
         var wits = new WitCache(server.SignWitsAsync, () => cache.Current.View.Superseded, time, logs.CreateLogger<WitCache>());
+        var mesh = new AgentMesh(config, identity, server, sync, cache, subjects, MeshMemory.In(identities.Kept), time, chance, logs);
         var health = new GrpcHealthService();
         var secrets = new SecretDiscovery(subjects, workloadTokens, cache, time, logs);
         var api = new WorkloadEndpoint(
             "Workload API",
             config.Socket,
             UnixSocketPath.EverybodyConnects,
-            services => secrets.AddTo(services)
+            services => mesh.AddTo(secrets.AddTo(services))
+                .Add(AgentState.Descriptor, AgentState.BindService(new AgentStateService(config, identity, sync, cache, clients, mesh, NativeUser.EffectiveId())))
                 .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects, tokens, config.ServesWit ? wits : null, time)), subjects.AttestWithHeaderAsync)
                 .Add(Applied.Descriptor, Applied.BindService(new AppliedService(subjects, clients)), subjects.AttestWithHeaderAsync)
                 .Add(Explain.Descriptor, Explain.BindService(new ExplainService(attestor, cache, sync, keeper, svidKeys, NativeUser.EffectiveId(), time)))
@@ -109,13 +117,14 @@ public sealed class AgentHost : IAsyncDisposable
         return new AgentHost(
             config,
             identity,
-            [server, metrics, secrets, collector, wits, attestor],
+            [server, mesh, metrics, secrets, collector, wits, attestor],
             [workloadTokens],
             readiness,
             admin,
             [api, .. delegates],
-            [.. identities.Parts, new BackgroundPart("status", status.RunAsync)],
-            sync);
+            [.. identities.Parts, .. mesh.Loops, new BackgroundPart("status", status.RunAsync)],
+            sync,
+            mesh);
     }
 
     public async ValueTask DisposeAsync()

@@ -83,6 +83,27 @@ internal static partial class Log
     [LoggerMessage(3512, LogLevel.Error, "what is served could not be kept on the disk, a restart would need the server: {Problem}")]
     public static partial void CacheNotKept(this ILogger log, string problem);
 
+    [LoggerMessage(3600, LogLevel.Information, "mesh revision {Revision} is here: {Documents} documents")]
+    public static partial void MeshTaken(this ILogger log, ulong revision, int documents);
+
+    [LoggerMessage(3601, LogLevel.Warning, "no newer mesh configuration, the last good one stays: {Problem}")]
+    public static partial void MeshStays(this ILogger log, string problem);
+
+    [LoggerMessage(3602, LogLevel.Error, "proxy {Proxy} refused mesh revision {Revision}: {Problem}")]
+    public static partial void MeshRefusedByProxy(this ILogger log, string proxy, ulong revision, string problem);
+
+    [LoggerMessage(3603, LogLevel.Error, "mesh revision {Revision} cannot be kept for the next start: {Problem}")]
+    public static partial void MeshNotKept(this ILogger log, ulong revision, string problem);
+
+    [LoggerMessage(3604, LogLevel.Error, "the mesh configuration of before the start is not used: {Problem}")]
+    public static partial void MeshForgotten(this ILogger log, string problem);
+
+    [LoggerMessage(3610, LogLevel.Warning, "no contact with MCP source {Source}, what it told of stays: {Problem}")]
+    public static partial void McpOutOfReach(this ILogger log, string source, string problem);
+
+    [LoggerMessage(3611, LogLevel.Error, "{Collection} from MCP source {Source} refused, what was told before stays: {Problem}")]
+    public static partial void McpRefused(this ILogger log, string source, string collection, string problem);
+
     [LoggerMessage(3710, LogLevel.Warning, "workload pid {Pid} brought a token that is refused: {Reason}")]
     public static partial void WorkloadTokenRefused(this ILogger log, int pid, string reason);
 

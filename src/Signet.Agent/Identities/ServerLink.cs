@@ -199,6 +199,10 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
     public AsyncDuplexStreamingCall<WatchRequest, NodeUpdate> Watch(CancellationToken cancellationToken) =>
         new Node.NodeClient(Channel()).Watch(new CallOptions(CancellationToken: cancellationToken));
 
+    /// <summary>Opens the stream on which the server pushes the mesh's configuration.</summary>
+    public AsyncDuplexStreamingCall<Rpc.Wire.Mesh.MeshRequest, Rpc.Wire.Mesh.MeshUpdate> WatchMesh(CancellationToken cancellationToken) =>
+        new Rpc.Wire.Mesh.Mesh.MeshClient(Channel()).Watch(new CallOptions(CancellationToken: cancellationToken));
+
     /// <summary>What went wrong, including why the server's certificate was refused, which the transport cannot say.</summary>
     public string Explain(RpcException e) =>
         e.StatusCode == StatusCode.Unavailable && _serverProblem is { Length: > 0 } problem ? $"server {host}:{port}: {problem}" : $"server {host}:{port}: {e.StatusCode}: {e.Status.Detail}";

@@ -61,6 +61,17 @@ internal sealed class ClientLedger
         }
     }
 
+    /// <summary>Every stream at this moment, by name.</summary>
+    /// <param name="snapshot">What the agent serves.</param>
+    public IReadOnlyList<(string Name, int Pid, bool IsBehind)> Clients(IdentitySnapshot snapshot)
+    {
+        var (sequence, digest) = (snapshot.View.Own?.Sequence ?? 0, snapshot.View.Own?.Digest);
+        lock (_gate)
+        {
+            return [.. _seats.Select(seat => (seat.Name, seat.Pid, seat.Use is not { } use || IsBehind(use, sequence, digest))).OrderBy(one => one.Name, StringComparer.Ordinal)];
+        }
+    }
+
     /// <summary>How the node stands.</summary>
     /// <param name="snapshot">What the agent serves.</param>
     /// <param name="own">The agent's own SVID.</param>
@@ -74,7 +85,7 @@ internal sealed class ClientLedger
         }
 
         var (sequence, digest) = (snapshot.View.Own?.Sequence ?? 0, snapshot.View.Own?.Digest);
-        var behind = clients.Where(client => client.Use.Digest is { } uses ? uses != digest : client.Use.Sequence < sequence).ToArray();
+        var behind = clients.Where(client => IsBehind(client.Use, sequence, digest)).ToArray();
         return new NodeStanding(
             behind.Select(client => client.Use.Sequence).Append(sequence).Min(),
             [.. behind.Select(client => client.Name).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)],
@@ -83,6 +94,8 @@ internal sealed class ClientLedger
                     .Concat(clients.SelectMany(client => client.Use.Issuers)).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal),
             ]);
     }
+
+    private static bool IsBehind(ClientUse use, ulong sequence, string? digest) => use.Digest is { } uses ? uses != digest : use.Sequence < sequence;
 
     internal void Close(ClientSeat seat)
     {
