@@ -75,7 +75,7 @@ public sealed record AgentConfig
         Socket = root.UnixPath("socket", places.AgentSocket),
         AdminSocket = root.UnixPath("adminSocket", BesideOf(root.UnixPath("socket", places.AgentSocket))),
         AdminSocketForGroup = root.Flag("adminSocketForGroup", false),
-        AuthorizedDelegates = SpiffeIds(root, "authorizedDelegates"),
+        AuthorizedDelegates = [.. root.Values<SpiffeId>("authorizedDelegates", SpiffeId.TryParse)],
         Broker = BrokerConfig.Read(root.Section("broker")),
         Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9902"),
         SvidKeyType = ReadKeyType(root.Section("svid")),
@@ -96,22 +96,4 @@ public sealed record AgentConfig
     // agent.sock, agent-admin.sock: agents that share a folder do not share a socket.
     private static string BesideOf(string socket) =>
         Path.Combine(Path.GetDirectoryName(socket) ?? "/", $"{Path.GetFileNameWithoutExtension(socket)}-admin{Path.GetExtension(socket)}");
-
-    internal static ImmutableHashSet<SpiffeId> SpiffeIds(ConfigSection section, string key)
-    {
-        var ids = ImmutableHashSet.CreateBuilder<SpiffeId>();
-        foreach (var text in section.Texts(key))
-        {
-            if (SpiffeId.TryParse(text, out var id, out var problem))
-            {
-                ids.Add(id);
-            }
-            else
-            {
-                section.Problem(key, problem);
-            }
-        }
-
-        return ids.ToImmutable();
-    }
 }

@@ -19,7 +19,7 @@ public sealed record BrokerConfig(string? Socket, ImmutableHashSet<SpiffeId> Aut
             return Off;
         }
 
-        var config = new BrokerConfig(broker.UnixPath("socket"), AgentConfig.SpiffeIds(broker, "authorizedBrokers"));
+        var config = new BrokerConfig(broker.UnixPath("socket"), [.. broker.Values<SpiffeId>("authorizedBrokers", SpiffeId.TryParse)]);
         if (config.Socket is null)
         {
             broker.Problem("socket", "is missing; name the path where brokers are to connect, such as /run/signet/broker.sock");

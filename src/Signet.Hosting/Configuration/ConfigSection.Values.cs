@@ -304,6 +304,4 @@ public sealed partial class ConfigSection
             Problem(key, problem);
         }
     }
-
-    private delegate bool ValueParser<T>(string text, out T value, out string problem);
 }

@@ -105,6 +105,25 @@ public sealed partial class ConfigSection
         return texts;
     }
 
+    /// <summary>A list of values that are written as texts; empty when the key is absent. Each text that is none is reported.</summary>
+    public IReadOnlyList<T> Values<T>(string key, ValueParser<T> tryParse)
+    {
+        var values = new List<T>();
+        foreach (var text in Texts(key))
+        {
+            if (tryParse(text, out var value, out var problem))
+            {
+                values.Add(value);
+            }
+            else
+            {
+                Problem(key, problem);
+            }
+        }
+
+        return values;
+    }
+
     /// <summary>Texts under names that the operator chose, such as labels; empty when the key is absent.</summary>
     public IReadOnlyDictionary<string, string> Map(string key)
     {

@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
 
 namespace Signet.Proxy.Config;
@@ -25,22 +24,4 @@ public sealed record PeerPattern
     public bool Matches(SpiffeId id) => _isPrefix ? id.Uri.StartsWith(_text, StringComparison.Ordinal) : id.Uri == _text;
 
     public override string ToString() => _isPrefix ? _text + "*" : _text;
-
-    internal static IReadOnlyList<PeerPattern> ReadAll(ConfigSection section, string key)
-    {
-        var patterns = new List<PeerPattern>();
-        foreach (var text in section.Texts(key))
-        {
-            if (TryParse(text, out var pattern, out var problem))
-            {
-                patterns.Add(pattern);
-            }
-            else
-            {
-                section.Problem(key, problem);
-            }
-        }
-
-        return patterns;
-    }
 }

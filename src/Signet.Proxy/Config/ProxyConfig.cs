@@ -305,19 +305,7 @@ public sealed record OutboundConfig(
             section.Problem("endpoints", "is empty; list where the service's proxies listen, such as [\"10.0.0.9:15006\"]");
         }
 
-        var identities = new HashSet<SpiffeId>();
-        foreach (var text in section.Texts("serverIdentities"))
-        {
-            if (SpiffeId.TryParse(text, out var id, out var problem))
-            {
-                identities.Add(id);
-            }
-            else
-            {
-                section.Problem("serverIdentities", problem);
-            }
-        }
-
+        var identities = section.Values<SpiffeId>("serverIdentities", SpiffeId.TryParse).ToHashSet();
         var listen = section.ListenEndPoint("listen");
         if (section.Shape("listen") == ConfigShape.Absent && capture.Mode == CaptureMode.None)
         {

@@ -33,7 +33,7 @@ public sealed record TlsConfig
         {
             MinVersion = section.Choice("minVersion", defaults.MinVersion, ("1.2", TlsVersion.Tls12), ("1.3", TlsVersion.Tls13)),
             Resumption = section.Flag("resumption", defaults.Resumption),
-            NeverResumed = PeerPattern.ReadAll(section, "neverResumed"),
+            NeverResumed = section.Values<PeerPattern>("neverResumed", PeerPattern.TryParse),
             Tunnel = section.Flag("tunnel", defaults.Tunnel),
         };
     }
