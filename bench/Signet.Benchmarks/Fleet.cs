@@ -8,6 +8,7 @@ using Signet.Agent.WorkloadApi;
 using Signet.Cli.Clients;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Registration;
+using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server.Registration;
@@ -152,6 +153,7 @@ internal static class Fleet
 
         private readonly AgentIdentity _identity;
         private readonly ServerLink _server;
+        private readonly NodeMembership _membership;
         private readonly NodeSync _sync;
         private readonly IdentityCache _cache = new();
         private readonly IdentityKeeper _keeper;
@@ -161,8 +163,10 @@ internal static class Fleet
         {
             Number = number;
             (_identity, _server) = (identity, server);
-            _sync = new NodeSync(identity, server, new AttestorConfig.JoinToken(null).Build(), _cache, new ClientLedger(), time, Random.Shared.NextDouble, NullLogger<NodeSync>.Instance);
-            _keeper = new IdentityKeeper(_sync, server, _cache, Metrics, time, Random.Shared.NextDouble, NullLogger<IdentityKeeper>.Instance);
+            var clients = new ClientLedger();
+            _membership = new NodeMembership(identity, server, new AttestorConfig.JoinToken(null).Build(), Metrics, time, Random.Shared.NextDouble, NullLogger<NodeMembership>.Instance);
+            _sync = new NodeSync(identity, _membership, server, _cache, clients, time, Random.Shared.NextDouble, NullLogger<NodeSync>.Instance);
+            _keeper = new IdentityKeeper(_sync, server, _cache, clients, new CacheConfig(), new RenewalRule(), Metrics, time, Random.Shared.NextDouble, NullLogger<IdentityKeeper>.Instance);
         }
 
         public int Number { get; }
@@ -173,13 +177,13 @@ internal static class Fleet
         {
             var token = await admin.CreateTokenAsync(TokenTtl, alias: null, cancellationToken);
             var folder = Directory.CreateDirectory(mesh.Layout.File($"agents/{number}")).FullName;
-            var identity = AgentIdentity.TryLoad(bundle.TrustDomain, folder, [.. bundle.Authorities], Random.Shared.NextDouble, out var problem) ?? throw new BenchException(problem);
+            var identity = AgentIdentity.TryLoad(bundle.TrustDomain, folder, [.. bundle.Authorities], new RenewalRule(), Random.Shared.NextDouble, out var problem) ?? throw new BenchException(problem);
             var server = new ServerLink(identity, "127.0.0.1", mesh.Layout.ServerPort, new SvidKeys(KeyType.EcP256), TimeProvider.System);
             identity.Accept(await server.AttestAsync(new JoinTokenAttestor(new Secret(token.Token)), cancellationToken), DateTimeOffset.UtcNow);
             return new SimulatedAgent(number, identity, server, TimeProvider.System);
         }
 
-        public void Start(CancellationToken cancellationToken) => _running = Task.WhenAll(_sync.RunAsync(cancellationToken), _keeper.RunAsync(cancellationToken));
+        public void Start(CancellationToken cancellationToken) => _running = Task.WhenAll(_membership.RunAsync(cancellationToken), _sync.RunAsync(cancellationToken), _keeper.RunAsync(cancellationToken));
 
         public RegistrationEntry Entry(string path) => new()
         {

@@ -51,6 +51,13 @@ internal sealed class Mesh : IAsyncDisposable
 
     public Task StopServerAsync() => _demo.StopServerAsync();
 
+    /// <summary>Ends the agent and starts it anew, with further lines of configuration from then on; whether it is ready, others see.</summary>
+    public async Task RestartAgentAsync(string more = "")
+    {
+        await File.AppendAllTextAsync(Layout.File("agent.yaml"), $"\n{more}");
+        await _demo.RestartAgentAsync();
+    }
+
     public AdminClient Admin() => new(Layout.ServerSocket, _time);
 
     /// <summary>The agent under which entries for this machine are registered.</summary>

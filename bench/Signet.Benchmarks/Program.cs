@@ -9,6 +9,7 @@ var benchmarks = new Dictionary<string, Func<BenchContext, Task>>(StringComparer
     ["memory"] = IdleMemory.RunAsync,
     ["propagation"] = Propagation.RunAsync,
     ["fleet"] = Fleet.RunAsync,
+    ["agent"] = NodeAgent.RunAsync,
     ["policy"] = context => PolicyBenchmark.Run(context.Out) == 0 ? Task.CompletedTask : throw new BenchException("the policy benchmark's two readings disagree"),
     ["policy-scale"] = PolicyScale.RunAsync,
     ["http2"] = Http2Streams.RunAsync,

@@ -4,6 +4,7 @@ using Signet.Agent.Identities;
 using Signet.Benchmarks.Machines;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Registration;
+using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using static Signet.Benchmarks.Samples;
@@ -54,7 +55,7 @@ internal static class Signing
         var bundle = await admin.BundleAsync(context.Cancellation);
         var token = await admin.CreateTokenAsync(TokenTtl, alias: null, context.Cancellation);
         var folder = Directory.CreateDirectory(mesh.Layout.File("bench-agent")).FullName;
-        var identity = AgentIdentity.TryLoad(bundle.TrustDomain, folder, [.. bundle.Authorities], Random.Shared.NextDouble, out var problem) ?? throw new BenchException(problem);
+        var identity = AgentIdentity.TryLoad(bundle.TrustDomain, folder, [.. bundle.Authorities], new RenewalRule(), Random.Shared.NextDouble, out var problem) ?? throw new BenchException(problem);
         using (var server = new ServerLink(identity, "127.0.0.1", mesh.Layout.ServerPort, new SvidKeys(KeyType.EcP256), context.Time))
         {
             identity.Accept(await server.AttestAsync(new JoinTokenAttestor(new Secret(token.Token)), context.Cancellation), context.Time.GetUtcNow());

@@ -4,6 +4,8 @@ using Signet.Agent.Attestation;
 using Signet.Agent.Attestation.Workload;
 using Signet.Agent.Attestation.Workload.Token;
 using Signet.Agent.Broker;
+using Signet.Agent.Identities;
+using Signet.Agent.Mesh;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
@@ -48,6 +50,12 @@ public sealed record AgentConfig
     /// <summary>The broker endpoint.</summary>
     public BrokerConfig Broker { get; init; } = BrokerConfig.Off;
 
+    /// <summary>The namespace of workloads whose identity says none, for the policies that their proxies get; null: those get none.</summary>
+    public string? MeshNamespace { get; init; }
+
+    /// <summary>Where pods come from; null for nowhere.</summary>
+    public McpConfig? Mcp { get; init; }
+
     /// <summary>Metrics and health over HTTP.</summary>
     public required IPEndPoint Metrics { get; init; }
 
@@ -57,10 +65,18 @@ public sealed record AgentConfig
     /// <summary>Whether workloads may get WIT-SVIDs.</summary>
     public bool ServesWit { get; init; }
 
+    /// <summary>For how long what workloads hold is to last whenever an outage begins; null renews at half of life. The server's lifetimes must be longer.</summary>
+    public TimeSpan? AvailabilityTarget { get; init; }
+
+    /// <summary>How much is kept.</summary>
+    public CacheConfig Cache { get; init; } = new();
+
     /// <summary>Reads every key; problems are collected by the section.</summary>
-    public static AgentConfig Read(ConfigSection root, Places places) => new()
+    public static AgentConfig Read(ConfigSection root, Places places) => Read(root, places, root.RequiredTrustDomain("trustDomain"));
+
+    private static AgentConfig Read(ConfigSection root, Places places, TrustDomain trustDomain) => new()
     {
-        TrustDomain = root.RequiredTrustDomain("trustDomain"),
+        TrustDomain = trustDomain,
         Server = root.RequiredEndPoint("server") switch
         {
             DnsEndPoint name => name,
@@ -77,9 +93,13 @@ public sealed record AgentConfig
         AdminSocketForGroup = root.Flag("adminSocketForGroup", false),
         AuthorizedDelegates = [.. root.Values<SpiffeId>("authorizedDelegates", SpiffeId.TryParse)],
         Broker = BrokerConfig.Read(root.Section("broker")),
+        Mcp = McpConfig.Read(root.Section("mcp"), trustDomain),
+        MeshNamespace = root.Section("mesh").Text("namespace"),
         Metrics = root.ListenEndPoint("metrics", "127.0.0.1:9902"),
         SvidKeyType = ReadKeyType(root.Section("svid")),
         ServesWit = Features.Read(root).Wit,
+        AvailabilityTarget = root.Duration("availabilityTarget", min: TimeSpan.FromMinutes(1)),
+        Cache = CacheConfig.Read(root.Section("cache")),
     };
 
     private static KeyType ReadKeyType(ConfigSection svid)

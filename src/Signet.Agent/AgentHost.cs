@@ -3,7 +3,9 @@ using Signet.Agent.Attestation.Workload;
 using Signet.Agent.Attestation.Workload.Token;
 using Signet.Agent.Delegation;
 using Signet.Agent.Identities;
+using Signet.Agent.Mesh;
 using Signet.Agent.Sds;
+using Signet.Agent.State;
 using Signet.Agent.Telemetry;
 using Signet.Agent.WorkloadApi;
 using Signet.Hosting;
@@ -12,7 +14,8 @@ using Signet.Hosting.Daemons;
 using Signet.Hosting.Files;
 using Signet.Hosting.Grpc;
 using Signet.Hosting.Telemetry;
-using Signet.Identity.X509;
+using Signet.Identity.Rotation;
+using Signet.Rpc.Wire.AgentState;
 using Signet.Rpc.Wire.Explain;
 using Signet.Rpc.Wire.Health;
 using Signet.Rpc.Wire.Spiffe;
@@ -28,18 +31,19 @@ public sealed class AgentHost : IAsyncDisposable
 {
     private readonly IReadOnlyList<IDisposable> _ownedLast;
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
+    private readonly AgentIdentity _identity;
     private readonly NodeSync _sync;
 
     private AgentHost(
-        AgentConfig config, IReadOnlyList<IDisposable> ownedLast, IReadOnlyList<IAsyncDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, IReadOnlyList<WorkloadEndpoint> sockets, IReadOnlyList<BackgroundPart> loops,
-        NodeSync sync)
+        AgentConfig config, AgentIdentity identity, IReadOnlyList<IDisposable> ownedLast, IReadOnlyList<IAsyncDisposable> owned, ReadinessBoard readiness, AdminEndpoint admin, IReadOnlyList<WorkloadEndpoint> sockets, IReadOnlyList<BackgroundPart> loops,
+        NodeSync sync, AgentMesh mesh)
     {
         Config = config;
         Readiness = readiness;
         Parts = [admin, .. loops, .. sockets];
         _ownedLast = ownedLast;
         _owned = [.. sockets, .. loops, admin, .. owned];
-        _sync = sync;
+        (_identity, _sync, Mesh) = (identity, sync, mesh);
     }
 
     public AgentConfig Config { get; }
@@ -49,8 +53,14 @@ public sealed class AgentHost : IAsyncDisposable
 
     public ReadinessBoard Readiness { get; }
 
+    /// <summary>Until when the agent's own SVID is valid; null before it has joined.</summary>
+    internal DateTimeOffset? ValidUntil => _identity.Credential?.Svid.NotAfter;
+
     /// <summary>What the server said last.</summary>
     internal NodeView View => _sync.Current;
+
+    /// <summary>What proxies are told, and what they made of it.</summary>
+    internal AgentMesh Mesh { get; }
 
     /// <summary>Resumes what was saved and wires the API; nothing listens or connects yet.</summary>
     /// <exception cref="AgentStartException">There is no trust bundle to begin with, or it cannot be read.</exception>
@@ -59,19 +69,20 @@ public sealed class AgentHost : IAsyncDisposable
     {
         // 1. Who this agent is.
         PrivateFolder.Ensure(config.DataDir);
-        var identity = AgentIdentity.TryLoad(config.TrustDomain, config.DataDir, ReadBootstrap(config.BootstrapBundle), chance, out var problem)
+        var bootstrap = new Bootstrap(config.BootstrapBundle, config.DataDir, logs.CreateLogger<Bootstrap>());
+        var identity = AgentIdentity.TryLoad(config.TrustDomain, config.DataDir, bootstrap.Read(), new RenewalRule(config.AvailabilityTarget), chance, out var problem)
             ?? throw new AgentStartException(problem);
+        bootstrap.NoteFirst();
+        identity.Bootstrap = bootstrap;
 
         // 2. What it may hand out.
         var svidKeys = new SvidKeys(config.SvidKeyType);
         var server = new ServerLink(identity, config.Server.Host, config.Server.Port, svidKeys, time);
-        var cache = new IdentityCache();
         var clients = new ClientLedger();
-        var sync = new NodeSync(identity, server, config.Attestor.Build(), cache, clients, time, chance, logs.CreateLogger<NodeSync>());
         var metrics = new AgentMetrics();
-        metrics.Observe(identity, cache, clients, sync, time);
+        var identities = NodeIdentities.Build(config, identity, server, clients, metrics, time, chance, logs);
+        var (cache, sync, keeper) = (identities.Cache, identities.Sync, identities.Keeper);
         var collector = new MetricsCollector();
-        var keeper = new IdentityKeeper(sync, server, cache, metrics, time, chance, logs.CreateLogger<IdentityKeeper>());
 
         // 3. To whom.
         var attestor = WorkloadAttestors.Build(config.WorkloadAttestors, cache, time, chance, logs.CreateLogger<WorkloadAttestor>());
@@ -83,13 +94,15 @@ public sealed class AgentHost : IAsyncDisposable
             logs.CreateLogger<WorkloadTokens>());
         var tokens = new JwtCache(server.SignTokenAsync, () => cache.Current.View.Superseded, time, logs.CreateLogger<JwtCache>());
         var wits = new WitCache(server.SignWitsAsync, () => cache.Current.View.Superseded, time, logs.CreateLogger<WitCache>());
+        var mesh = new AgentMesh(config, identity, server, sync, cache, subjects, MeshMemory.In(identities.Kept), time, chance, logs);
         var health = new GrpcHealthService();
         var secrets = new SecretDiscovery(subjects, workloadTokens, cache, time, logs);
         var api = new WorkloadEndpoint(
             "Workload API",
             config.Socket,
             UnixSocketPath.EverybodyConnects,
-            services => secrets.AddTo(services)
+            services => mesh.AddTo(secrets.AddTo(services))
+                .Add(AgentState.Descriptor, AgentState.BindService(new AgentStateService(config, identity, sync, cache, clients, mesh, NativeUser.EffectiveId())))
                 .Add(SpiffeWorkloadAPI.Descriptor, SpiffeWorkloadAPI.BindService(new WorkloadApiService(subjects, tokens, config.ServesWit ? wits : null, time)), subjects.AttestWithHeaderAsync)
                 .Add(Applied.Descriptor, Applied.BindService(new AppliedService(subjects, clients)), subjects.AttestWithHeaderAsync)
                 .Add(Explain.Descriptor, Explain.BindService(new ExplainService(attestor, cache, sync, keeper, svidKeys, NativeUser.EffectiveId(), time)))
@@ -103,13 +116,15 @@ public sealed class AgentHost : IAsyncDisposable
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness), .. secrets.RoutesAt(config.Metrics)], logs);
         return new AgentHost(
             config,
-            [server, metrics, secrets, collector, wits, attestor],
+            identity,
+            [server, mesh, metrics, secrets, collector, wits, attestor],
             [workloadTokens],
             readiness,
             admin,
             [api, .. delegates],
-            [new BackgroundPart("node", sync.RunAsync), new BackgroundPart("identities", keeper.RunAsync), new BackgroundPart("status", status.RunAsync)],
-            sync);
+            [.. identities.Parts, .. mesh.Loops, new BackgroundPart("status", status.RunAsync)],
+            sync,
+            mesh);
     }
 
     public async ValueTask DisposeAsync()
@@ -123,27 +138,5 @@ public sealed class AgentHost : IAsyncDisposable
         {
             owned.Dispose();
         }
-    }
-
-    private static IReadOnlyList<Certificate>? ReadBootstrap(string? path)
-    {
-        if (path is null)
-        {
-            return null;
-        }
-
-        string text;
-        try
-        {
-            text = File.ReadAllText(path);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new AgentStartException($"bootstrap bundle {path} cannot be read: {e.Message}");
-        }
-
-        return Pem.TryReadCertificates(text, out var anchors, out var problem)
-            ? anchors
-            : throw new AgentStartException($"bootstrap bundle {path}: {problem}");
     }
 }

@@ -56,6 +56,54 @@ internal static partial class Log
     [LoggerMessage(3402, LogLevel.Warning, "connection of pid {Pid} closed: processes of user {Uid} have {Count} connections open already")]
     public static partial void TooManyConnections(this ILogger log, int pid, uint uid, int count);
 
+    [LoggerMessage(3500, LogLevel.Warning, "own identity could not be renewed, it is valid until {NotAfter} and stays in use: {Problem}")]
+    public static partial void AgentRenewalFailed(this ILogger log, DateTimeOffset notAfter, string problem);
+
+    [LoggerMessage(3501, LogLevel.Error, "own identity could not be renewed and expires soon, at {NotAfter}: {Problem}")]
+    public static partial void AgentRenewalFailedNearEnd(this ILogger log, DateTimeOffset notAfter, string problem);
+
+    [LoggerMessage(3502, LogLevel.Warning, "the clock jumped by {Jump}, or the machine slept: everything is looked at anew")]
+    public static partial void ClockJumped(this ILogger log, TimeSpan jump);
+
+    [LoggerMessage(3503, LogLevel.Warning, "SVIDs of {SpiffeId} and others live {Lifetime}, too short to leave {Target} at any time; they are renewed as early as is reasonable, give them {Needed} (server: svid.x509Ttl, or the entry's)")]
+    public static partial void AvailabilityOutOfReach(this ILogger log, string spiffeId, string lifetime, string target, string needed);
+
+    [LoggerMessage(3504, LogLevel.Error, "the cache is full: {Count} SVIDs that workloads wait for have no room; raise cache.svids ({Svids}) or cache.bytes ({Bytes})")]
+    public static partial void CacheFull(this ILogger log, int count, int svids, long bytes);
+
+    [LoggerMessage(3505, LogLevel.Warning, "trust begins anew from {File}, which was changed since it last counted: what was known does not prove the server any more, and its anchors do")]
+    public static partial void TrustBeginsAnew(this ILogger log, string file);
+
+    [LoggerMessage(3510, LogLevel.Information, "resumed from the disk: {Entries} entries and {Svids} SVIDs, last known to hold {Age} ago, in {Milliseconds} ms")]
+    public static partial void CacheRestored(this ILogger log, int entries, int svids, string age, long milliseconds);
+
+    [LoggerMessage(3511, LogLevel.Warning, "what was kept of {Kind} on the disk is not used: {Reason}")]
+    public static partial void CacheIgnored(this ILogger log, string kind, string reason);
+
+    [LoggerMessage(3512, LogLevel.Error, "what is served could not be kept on the disk, a restart would need the server: {Problem}")]
+    public static partial void CacheNotKept(this ILogger log, string problem);
+
+    [LoggerMessage(3600, LogLevel.Information, "mesh revision {Revision} is here: {Documents} documents")]
+    public static partial void MeshTaken(this ILogger log, ulong revision, int documents);
+
+    [LoggerMessage(3601, LogLevel.Warning, "no newer mesh configuration, the last good one stays: {Problem}")]
+    public static partial void MeshStays(this ILogger log, string problem);
+
+    [LoggerMessage(3602, LogLevel.Error, "proxy {Proxy} refused mesh revision {Revision}: {Problem}")]
+    public static partial void MeshRefusedByProxy(this ILogger log, string proxy, ulong revision, string problem);
+
+    [LoggerMessage(3603, LogLevel.Error, "mesh revision {Revision} cannot be kept for the next start: {Problem}")]
+    public static partial void MeshNotKept(this ILogger log, ulong revision, string problem);
+
+    [LoggerMessage(3604, LogLevel.Error, "the mesh configuration of before the start is not used: {Problem}")]
+    public static partial void MeshForgotten(this ILogger log, string problem);
+
+    [LoggerMessage(3610, LogLevel.Warning, "no contact with MCP source {Source}, what it told of stays: {Problem}")]
+    public static partial void McpOutOfReach(this ILogger log, string source, string problem);
+
+    [LoggerMessage(3611, LogLevel.Error, "{Collection} from MCP source {Source} refused, what was told before stays: {Problem}")]
+    public static partial void McpRefused(this ILogger log, string source, string collection, string problem);
+
     [LoggerMessage(3710, LogLevel.Warning, "workload pid {Pid} brought a token that is refused: {Reason}")]
     public static partial void WorkloadTokenRefused(this ILogger log, int pid, string reason);
 

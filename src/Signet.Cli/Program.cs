@@ -33,7 +33,7 @@ var root = new RootCommand("Gives every service an identity and makes every conn
     CaCommand.Create(context),
     FetchCommand.Create(context),
     JwtCommand.Create(context),
-    FetchCommand.Watch(context),
+    WatchCommand.Create(context),
     x509,
     PolicyCommand.Create(),
     StatusCommand.Create(context),

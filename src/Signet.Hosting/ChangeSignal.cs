@@ -54,5 +54,14 @@ public sealed class ChangeSignal(TimeProvider? time = null)
         }
     }
 
+    /// <summary>Completes once the version is higher than the one seen, after a time, or when it is cancelled; which of them, the caller sees for itself.</summary>
+    public async Task WaitAsync(long seen, TimeSpan atMost, TimeProvider time, CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var delay = Task.Delay(atMost > TimeSpan.Zero ? atMost : TimeSpan.Zero, time, either.Token);
+        await Task.WhenAny(delay, WaitAsync(seen, either.Token)).ConfigureAwait(false);
+        await either.CancelAsync().ConfigureAwait(false);
+    }
+
     private static TaskCompletionSource NewSource() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

@@ -56,6 +56,9 @@ internal static partial class Log
     [LoggerMessage(4020, LogLevel.Information, "policy is in force: {Count} objects from {Folder}")]
     public static partial void PolicyLoaded(ILogger log, int count, string folder);
 
+    [LoggerMessage(4029, LogLevel.Error, "revision {Revision} from the agent refused, the last good one stays: {Problem}")]
+    public static partial void MeshRefused(ILogger log, ulong revision, string problem);
+
     [LoggerMessage(4021, LogLevel.Error, "policy {Problem}; what it covers is denied until it can be understood")]
     public static partial void PolicyNotUnderstood(ILogger log, string problem);
 

@@ -1,26 +1,33 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
+using Signet.Hosting.Distribution;
 using Signet.Hosting.Files;
 using Signet.Policy;
 using Signet.Policy.Inputs;
+using Signet.Proxy.Config;
+using Signet.Proxy.Mesh;
 
 namespace Signet.Proxy;
 
 /// <summary>
-/// Keeps the proxy's model in step with the policy folder and the trust domain; a file that changes is read alone. What cannot be understood denies what it covers; a folder
-/// that cannot be read keeps the last good policies. Thread-safe; dispose to stop.
+/// Keeps the proxy's model in step with the policies, of a folder or from the agent, and the trust domain; what changes is read alone. What cannot be understood in a folder
+/// denies what it covers; the agent is answered that it was refused. A folder that cannot be read and an agent that is gone leave the last good policies. Thread-safe; dispose to
+/// stop.
 /// </summary>
 internal sealed class PolicyState : IAsyncDisposable
 {
     private readonly ProxyCore _core;
     private readonly Lock _gate = new();
-    private readonly FileSetWatch _watch;
+    private readonly FileSetWatch? _watch;
+    private readonly AgentFeed? _feed;
     private readonly FileSetWatch? _meshWatch;
     private ImmutableArray<WatchedFile> _files;
     private PolicySet? _set;
     private ImmutableArray<WatchedFile> _filesOfSet = [];
     private MeshSettings _mesh = MeshSettings.Default;
     private string? _meshProblem;
+    private AgentDocuments? _documents;
+    private ulong _revision;
 
     /// <exception cref="PlaceException">The folder or the mesh settings cannot be read or understood.</exception>
     public PolicyState(ProxyCore core)
@@ -38,16 +45,22 @@ internal sealed class PolicyState : IAsyncDisposable
             _meshWatch = FileSetWatch.Start(files, TakeMesh, core.Time, core.Logger);
         }
 
-        var folder = FileSet.Folder(core.Config.PolicyFolder);
-        _watch = FileSetWatch.Start(folder, Take, core.Time, core.Logger);
-        Take(_watch.Current);
+        if (core.Config.PolicyFolder is { } folder)
+        {
+            _watch = FileSetWatch.Start(FileSet.Folder(folder), Take, core.Time, core.Logger);
+            Take(_watch.Current);
+        }
+        else if (core.Config.Identity is IdentityConfig.Socket socket)
+        {
+            _feed = new AgentFeed(socket.Address, core.Config.Workload, TakeFromAgent, core.Time, core.Chance);
+        }
     }
 
     /// <summary>Called after the model has changed. Set once, before the first connection.</summary>
     public Action Changed { get; set; } = () => { };
 
-    /// <summary>Why the folder or the mesh settings could not be taken last time; null when they could.</summary>
-    public string? Problem => _watch.Problem ?? _meshWatch?.Problem ?? Volatile.Read(ref _meshProblem);
+    /// <summary>Why the policies or the mesh settings could not be taken last time; null when they could.</summary>
+    public string? Problem => _feed?.Problem ?? _watch?.Problem ?? _meshWatch?.Problem ?? Volatile.Read(ref _meshProblem);
 
     /// <summary>The trust domain may have become known, or changed.</summary>
     public void IdentityChanged()
@@ -65,7 +78,8 @@ internal sealed class PolicyState : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _watch.DisposeAsync().ConfigureAwait(false);
+        await (_feed?.DisposeAsync() ?? ValueTask.CompletedTask).ConfigureAwait(false);
+        await (_watch?.DisposeAsync() ?? ValueTask.CompletedTask).ConfigureAwait(false);
         if (_meshWatch is not null)
         {
             await _meshWatch.DisposeAsync().ConfigureAwait(false);
@@ -88,6 +102,44 @@ internal sealed class PolicyState : IAsyncDisposable
         Changed();
     }
 
+    /// <summary>All of it or nothing.</summary>
+    /// <returns>Why not; null when it is in force, or will be with the first SVID.</returns>
+    private string? TakeFromAgent(MeshSnapshot snapshot)
+    {
+        lock (_gate)
+        {
+            if (!AgentDocuments.TryRead(snapshot, _documents, out var documents, out var problem))
+            {
+                return Refused(snapshot, problem);
+            }
+
+            var before = (_files, _mesh, _revision);
+            (_files, _mesh, _revision) = (documents!.Policies, documents.Settings, snapshot.Revision);
+            var load = Read_NeedsLock(TrustDomain is { } trustDomain ? _mesh with { TrustDomain = trustDomain.Name } : _mesh);
+            if (load.HasErrors)
+            {
+                (_files, _mesh, _revision) = before;
+                return Refused(snapshot, string.Join("; ", load.Problems.Where(one => one.Severity == PolicySeverity.Error)));
+            }
+
+            _documents = documents;
+            _core.Upstreams.Locate(documents.Places);
+            if (!Compile_NeedsLock(load))
+            {
+                return null;
+            }
+        }
+
+        Changed();
+        return null;
+    }
+
+    private string Refused(MeshSnapshot snapshot, string problem)
+    {
+        Log.MeshRefused(_core.Logger, snapshot.Revision, problem);
+        return problem;
+    }
+
     private void TakeMesh(ImmutableArray<WatchedFile> files)
     {
         lock (_gate)
@@ -101,7 +153,7 @@ internal sealed class PolicyState : IAsyncDisposable
 
             Volatile.Write(ref _meshProblem, null);
             _mesh = mesh;
-            if (_files.IsDefault || !Compile_NeedsLock())
+            if (!Compile_NeedsLock())
             {
                 return;
             }
@@ -119,20 +171,21 @@ internal sealed class PolicyState : IAsyncDisposable
         return isGood;
     }
 
-    /// <summary>False while the trust domain is unknown: nothing is let in then.</summary>
-    private bool Compile_NeedsLock()
+    /// <summary>False while the trust domain or the policies are unknown: nothing is let in then.</summary>
+    /// <param name="read">What was read for that trust domain already; null reads it.</param>
+    private bool Compile_NeedsLock(PolicyLoad? read = null)
     {
-        if (TrustDomain is not { } trustDomain)
+        if (TrustDomain is not { } trustDomain || _files.IsDefault)
         {
             return false;
         }
 
-        var load = Read_NeedsLock(_mesh with { TrustDomain = trustDomain.Name });
+        var load = read ?? Read_NeedsLock(_mesh with { TrustDomain = trustDomain.Name });
         (_set, _filesOfSet) = (load.Set, _files);
-        var model = new ProxyModel(trustDomain, load.Set, load.Set.ForWorkload(_core.Config.Workload), load.Problems);
+        var model = new ProxyModel(trustDomain, load.Set, load.Set.ForWorkload(_core.Config.Workload), load.Problems) { Revision = _revision };
         _core.TokenKeys.Follow(model.Policy.JwtRules);
         _core.Model = model;
-        Log.PolicyLoaded(_core.Logger, load.Set.Objects.Count(), _core.Config.PolicyFolder);
+        Log.PolicyLoaded(_core.Logger, load.Set.Objects.Count(), _core.Config.PolicyFolder ?? $"the agent, revision {_revision}");
         foreach (var problem in load.Problems)
         {
             if (problem.Severity == PolicySeverity.Error)

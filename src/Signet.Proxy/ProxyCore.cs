@@ -64,6 +64,12 @@ internal sealed class ProxyCore(
         set => Volatile.Write(ref _model, value);
     }
 
+    /// <summary>Why there is no model, or the newest policies are not in it; null when all is well. Set once, before the first connection.</summary>
+    public Func<string?> PolicyProblem { get; set; } = () => null;
+
+    /// <summary>What is missing when there is no model.</summary>
+    public string WhyNoModel => $"no policy is in force yet: {PolicyProblem() ?? "the trust domain is not known before the first SVID"}";
+
     /// <summary>Whether connections should end as soon as what is on them has ended.</summary>
     public bool IsDraining => _draining.IsCancellationRequested;
 

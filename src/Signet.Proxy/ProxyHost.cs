@@ -108,6 +108,8 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
             Recheck();
         };
         _policy.Changed = Recheck;
+        _core.PolicyProblem = () => _policy.Problem;
+        _metrics.ObservePolicies(() => _core.Model?.Revision ?? 0, () => _core.Model is not null && _policy.Problem is null);
         _core.WebCredentials.Changed = Recheck;
         Recheck();
     }
@@ -420,7 +422,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         var hasIdentity = _identity.TryUse(out _, out var reason, out var detail);
         Readiness.Set(IdentityCondition, hasIdentity ? new Readiness(true, _identity.Problem ?? "ok") : Hosting.Admin.Readiness.NotReady($"{reason}: {detail}"));
         Readiness.Set(PolicyCondition, _core.Model is not { } model
-            ? Hosting.Admin.Readiness.NotReady("the trust domain is not known before the first SVID")
+            ? Hosting.Admin.Readiness.NotReady(_core.WhyNoModel)
             : new Readiness(true, _policy.Problem ?? model.Complaint ?? "ok"));
         if (hasIdentity && _core.Model is not null)
         {

@@ -12,6 +12,9 @@ namespace Signet.Proxy;
 /// <param name="Problems">What could not be understood, or is doubtful.</param>
 public sealed record ProxyModel(TrustDomain TrustDomain, PolicySet Set, WorkloadPolicy Policy, IReadOnlyList<PolicyProblem> Problems)
 {
+    /// <summary>The revision of the agent's configuration that it comes from; 0 for a folder.</summary>
+    public ulong Revision { get; init; }
+
     /// <summary>Whether an external authoriser may have to be asked.</summary>
     internal bool MayAsk { get; } = Policy.Policies.Any(policy => policy is { Action: PolicyAction.Custom, DryRun: false });
 

@@ -9,6 +9,7 @@ public enum RefusalReason
     // --- this proxy's own identity
     WaitingForSvid,
     OwnSvidExpired,
+    WaitingForPolicy,
 
     // --- before TLS
     NotCaptured,

@@ -13,7 +13,7 @@ public static class Refusals
         RefusalReason.HandshakeTimeout or RefusalReason.HandshakeFailed or RefusalReason.PeerCertificateMissing or RefusalReason.PeerCertificateInvalid
             or RefusalReason.PeerCertificateNotYetValid or RefusalReason.PeerCertificateExpired or RefusalReason.PeerAuthorityUnknown
             or RefusalReason.PeerTrustDomainUnknown or RefusalReason.PeerNotAWorkload or RefusalReason.PeerIdentityUnexpected => "handshake",
-        RefusalReason.PolicyDenied or RefusalReason.PolicyChanged or RefusalReason.ClientTlsUnsupported => "policy",
+        RefusalReason.WaitingForPolicy or RefusalReason.PolicyDenied or RefusalReason.PolicyChanged or RefusalReason.ClientTlsUnsupported => "policy",
         RefusalReason.TokenInvalid => "request-authentication",
         RefusalReason.PeerNoLongerTrusted or RefusalReason.PeerExpired => "handshake",
         RefusalReason.IdleTimeout or RefusalReason.Draining or RefusalReason.ClientLeft or RefusalReason.DeadlineExceeded => "connection",
@@ -46,6 +46,7 @@ public static class Refusals
         "malformed_request" => "The request breaks the rules of HTTP, or could be read in two ways.",
         "rate_limited" => "The service takes no more requests at this moment; try again later.",
         "no_identity" => "The proxy has no valid identity at this moment; try again later.",
+        "not_ready" => "The proxy is not ready yet; try again later.",
         "upstream_unreachable" => "The service cannot be reached at this moment; try again later.",
         "upstream_overloaded" => "As many requests to the service are under way as may be; try again later.",
         "upstream_timeout" => "The service did not answer in time.",
@@ -63,6 +64,7 @@ public static class Refusals
         RefusalReason.DeadlineExceeded => "deadline_exceeded",
         RefusalReason.MalformedRequest => "malformed_request",
         RefusalReason.WaitingForSvid or RefusalReason.OwnSvidExpired or RefusalReason.CredentialUnusable => "no_identity",
+        RefusalReason.WaitingForPolicy => "not_ready",
         RefusalReason.RateLimited => "rate_limited",
         RefusalReason.UpstreamOverloaded => "upstream_overloaded",
         RefusalReason.UpstreamConnectFailed or RefusalReason.UpstreamConnectTimeout or RefusalReason.UpstreamUnhealthy => "upstream_unreachable",

@@ -158,4 +158,25 @@ internal static partial class Log
 
     [LoggerMessage(2404, LogLevel.Warning, "no identity for a pod: {Problem}")]
     public static partial void PodSkipped(this ILogger log, string problem);
+
+    [LoggerMessage(2700, LogLevel.Information, "mesh revision {Revision} is in force: {Documents} documents from {Folder}")]
+    public static partial void MeshTaken(this ILogger log, ulong revision, int documents, string folder);
+
+    [LoggerMessage(2701, LogLevel.Error, "mesh of {Folder} not in force, the last good one stays: {Problem}")]
+    public static partial void MeshRefused(this ILogger log, string folder, string problem);
+
+    [LoggerMessage(2702, LogLevel.Warning, "mesh: {Doubt}")]
+    public static partial void MeshDoubtful(this ILogger log, string doubt);
+
+    [LoggerMessage(2703, LogLevel.Error, "agent {Agent} refused mesh revision {Revision}: {Problem}")]
+    public static partial void MeshRefusedByAgent(this ILogger log, string agent, ulong revision, string problem);
+
+    [LoggerMessage(2710, LogLevel.Error, "mesh does not go by MCP, sinks keep what they have: {Problem}")]
+    public static partial void McpNotPublished(this ILogger log, string problem);
+
+    [LoggerMessage(2711, LogLevel.Warning, "MCP sink {Sink} refused {Collection}: {Problem}")]
+    public static partial void McpRefused(this ILogger log, string sink, string collection, string problem);
+
+    [LoggerMessage(2712, LogLevel.Information, "MCP sink {Sink} asks for {Collection}, which is not served; it is told that there is nothing")]
+    public static partial void McpUnknownCollection(this ILogger log, string sink, string collection);
 }

@@ -9,6 +9,7 @@ using Signet.Identity.X509;
 using Signet.Server.Access;
 using Signet.Server.Attestation;
 using Signet.Server.Audit;
+using Signet.Server.ControlPlane;
 using Signet.Server.Federation;
 using Signet.Server.Http;
 using Signet.Server.Limits;
@@ -69,6 +70,9 @@ public sealed record ServerConfig
 
     /// <summary>The folder that says which entries there are to be; null when operators keep them by hand.</summary>
     public DesiredFolderConfig? DesiredFolder { get; init; }
+
+    /// <summary>The configuration that proxies get through their agents; null when each has its own.</summary>
+    public MeshConfig? Mesh { get; init; }
 
     /// <summary>The <c>iss</c> of JWT-SVIDs, for readers outside SPIFFE; null for none.</summary>
     public string? JwtIssuer { get; init; }
@@ -132,6 +136,7 @@ public sealed record ServerConfig
             WitTtl = svid.Duration("witTtl", TimeSpan.FromHours(1), ShortestTtl),
             SelectorTypes = registration.Texts("selectorTypes").ToHashSet(StringComparer.Ordinal),
             DesiredFolder = ReadDesiredFolder(registration, trustDomain),
+            Mesh = MeshConfig.Read(root),
             Upstream = upstream,
             Authority = new AuthorityPlan
             {

@@ -15,6 +15,7 @@ using Signet.Rpc.Wire.Health;
 using Signet.Server.Api;
 using Signet.Server.Attestation;
 using Signet.Server.Audit;
+using Signet.Server.ControlPlane;
 using Signet.Server.Federation;
 using Signet.Server.Http;
 using Signet.Server.Keys;
@@ -58,6 +59,7 @@ public sealed class ServerHost : IAsyncDisposable
         SqliteDatabase database,
         AuditTrail audit,
         NodeAttestors attestors,
+        MeshPlane mesh,
         IReadOnlyList<IDisposable> owned,
         ApiEndpoint api,
         AdminEndpoint admin,
@@ -74,7 +76,7 @@ public sealed class ServerHost : IAsyncDisposable
         _ownedLast = owned;
         _api = api;
         _publisher = publisher;
-        _owned = [.. new IAsyncDisposable?[] { publisher, admin }.OfType<IAsyncDisposable>(), .. loops, .. new IAsyncDisposable?[] { care, desired, api, attestors, audit }.OfType<IAsyncDisposable>()];
+        _owned = [.. new IAsyncDisposable?[] { publisher, admin }.OfType<IAsyncDisposable>(), .. loops, .. new IAsyncDisposable?[] { care, desired, api, mesh, attestors, audit }.OfType<IAsyncDisposable>()];
         Admin = admin;
     }
 
@@ -211,11 +213,12 @@ public sealed class ServerHost : IAsyncDisposable
             logs.CreateLogger<ServerUpkeep>());
         var attestors = NodeAttestors.Start(config.Attestation, config.TrustDomain, tokens, time, logs);
         var admission = new NodeAdmission(attestors.All, agents, entries, issuer, config.X509Ttl, metrics, time, logs.CreateLogger<NodeAdmission>());
+        var mesh = new MeshPlane(config.Mesh, config.DesiredFolder?.Folder, config.TrustDomain, agents, entries, time, logs);
         var tls = new ServerTls(identity, authorities, time, logs.CreateLogger<ServerTls>());
         var api = new ApiEndpoint(
             config,
             tls,
-            services => care.AddTo(services, gate.CheckAsync)
+            services => mesh.AddTo(care.AddTo(services, gate.CheckAsync), gate.CheckAsync)
                 .Add(AgentApi.Descriptor, AgentApi.BindService(new AgentService(config.TrustDomain, admission, tokens, agents, issuer, config.X509Ttl, care.Acknowledgements, logs.CreateLogger<AgentService>())), gate.CheckAsync)
                 .Add(EntryApi.Descriptor, EntryApi.BindService(new EntryService(entries, authorized, time)), gate.CheckAsync)
                 .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time, config.JwtIssuer, metrics.SigningFailed, config.Authority.JwtAlgorithm), new WitIssuer(authorities, time, metrics.SigningFailed), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, limits, metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
@@ -241,6 +244,7 @@ public sealed class ServerHost : IAsyncDisposable
             database,
             audit,
             attestors,
+            mesh,
             [federation, entries, agents, authorities, metrics, pushes, collector],
             api,
             admin,

@@ -9,6 +9,7 @@ public sealed class ManualTimeProvider(DateTimeOffset start) : TimeProvider
     private readonly Lock _lock = new();
     private readonly List<ManualTimer> _timers = [];
     private DateTimeOffset _now = start;
+    private TimeSpan _jumped;
     private long _started;
 
     /// <summary>Starts on a day that is like any other: 2030-01-01T00:00:00Z.</summary>
@@ -56,7 +57,14 @@ public sealed class ManualTimeProvider(DateTimeOffset start) : TimeProvider
         }
     }
 
-    public override long GetTimestamp() => GetUtcNow().Ticks;
+    /// <summary>Counts on evenly: a jump of the wall clock does not show.</summary>
+    public override long GetTimestamp()
+    {
+        lock (_lock)
+        {
+            return (_now - _jumped).Ticks;
+        }
+    }
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
@@ -93,6 +101,7 @@ public sealed class ManualTimeProvider(DateTimeOffset start) : TimeProvider
         {
             var by = to - _now;
             _now = to;
+            _jumped += by;
             foreach (var timer in _timers)
             {
                 timer.Due += by;

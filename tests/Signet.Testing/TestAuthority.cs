@@ -50,6 +50,10 @@ public sealed class TestAuthority
         return X509Svid.TryCreate([leaf, Issuing], key, hint: null, out var svid, out var problem) ? svid : throw new InvalidOperationException(problem);
     }
 
+    /// <summary>The chain of an SVID whose key is elsewhere.</summary>
+    public IReadOnlyList<Certificate> Sign(SpiffeId id, ReadOnlyMemory<byte> publicKey, DateTimeOffset notBefore, DateTimeOffset notAfter) =>
+        [CertificateTemplate.Leaf(id, publicKey, notBefore, notAfter).Sign(Issuing, _issuingKey), Issuing];
+
     /// <summary>An SVID below an authority that the issuing one had no right to make: its path length is 0.</summary>
     public X509Svid SvidBelowAnotherAuthority(string path)
     {

@@ -27,14 +27,16 @@ public sealed class TestTrustDomain : IAsyncDisposable
     private readonly TimeSpan _svidTtl;
     private readonly TimeSpan _authorityTtl;
     private readonly Func<ServerConfig, ServerConfig> _configure;
+    private readonly TimeProvider _time;
     private RunningDaemon? _server;
     private RunningDaemon? _agent;
     private ServerHost? _serverHost;
     private WorkloadApiClient? _client;
     private int _serverPort;
 
-    private TestTrustDomain(TrustDomain trustDomain, TimeSpan svidTtl, TimeSpan authorityTtl, Func<ServerConfig, ServerConfig> configure) =>
-        (TrustDomain, _svidTtl, _authorityTtl, _configure) = (trustDomain, svidTtl, authorityTtl, configure);
+    private TestTrustDomain(
+        TrustDomain trustDomain, TimeSpan svidTtl, TimeSpan authorityTtl, Func<ServerConfig, ServerConfig> configure, TimeProvider time) =>
+        (TrustDomain, _svidTtl, _authorityTtl, _configure, _time) = (trustDomain, svidTtl, authorityTtl, configure, time);
 
     public TrustDomain TrustDomain { get; }
 
@@ -86,13 +88,25 @@ public sealed class TestTrustDomain : IAsyncDisposable
     /// <param name="authorityTtl">A day by default.</param>
     /// <param name="trustDomain">example.org by default.</param>
     /// <param name="configure">Changes the server's configuration, at each of its starts.</param>
-    /// <param name="configureAgent">Changes the agents' configuration, at each of their starts.</param>
+    /// <param name="configureAgent">Changes the agent's configuration, at each of its starts.</param>
+    /// <param name="time">The clock of server and agent; the system's by default.</param>
     public static async Task<TestTrustDomain> StartAsync(
-        TimeSpan? svidTtl = null, TimeSpan? authorityTtl = null, string? trustDomain = null, Func<ServerConfig, ServerConfig>? configure = null, Func<AgentConfig, AgentConfig>? configureAgent = null)
+        TimeSpan? svidTtl = null,
+        TimeSpan? authorityTtl = null,
+        string? trustDomain = null,
+        Func<ServerConfig, ServerConfig>? configure = null,
+        Func<AgentConfig, AgentConfig>? configureAgent = null,
+        TimeProvider? time = null)
     {
         var domain = new TestTrustDomain(
-            trustDomain is null ? Name : TrustDomain.Parse(trustDomain), svidTtl ?? TimeSpan.FromHours(1), authorityTtl ?? TimeSpan.FromHours(24), configure ?? (config => config))
-        { ConfigureAgent = configureAgent ?? (config => config) };
+            trustDomain is null ? Name : TrustDomain.Parse(trustDomain),
+            svidTtl ?? TimeSpan.FromHours(1),
+            authorityTtl ?? TimeSpan.FromHours(24),
+            configure ?? (config => config),
+            time ?? TimeProvider.System)
+        {
+            ConfigureAgent = configureAgent ?? (config => config),
+        };
         await domain.StartServerAsync();
         using var admin = domain.Admin();
         await File.WriteAllTextAsync(domain._folder.File("bundle.pem"), (await admin.BundleAsync(CancellationToken.None)).ToPem());
@@ -102,7 +116,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
         return domain;
     }
 
-    internal AdminClient Admin() => new(ServerSocket, TimeProvider.System);
+    internal AdminClient Admin() => new(ServerSocket, _time);
 
     public async Task<RegistrationEntry> RegisterAsync(string path, params Selector[] selectors)
     {
@@ -129,12 +143,16 @@ public sealed class TestTrustDomain : IAsyncDisposable
             JwtTtl = TimeSpan.FromMinutes(5),
             Authority = new AuthorityPlan { TrustDomain = TrustDomain, IssuingTtl = _authorityTtl },
         };
-        _serverHost = await ServerHost.BuildAsync(_configure(config), TimeProvider.System, Random.Shared.NextDouble, _log, CancellationToken.None);
+        _serverHost = await ServerHost.BuildAsync(_configure(config), _time, Random.Shared.NextDouble, _log, CancellationToken.None);
         _server = await RunningDaemon.StartAsync(_serverHost.Parts, _serverHost);
         _serverPort = _serverHost.LocalEndPoint.Port;
     }
 
-    public async Task StopServerAsync() => await _server!.DisposeAsync();
+    public async Task StopServerAsync()
+    {
+        await _server!.DisposeAsync();
+        _server = null;
+    }
 
     public Task StartAgentAsync(string? joinToken = null) => StartAgentAsync(new AttestorConfig.JoinToken(joinToken is null ? null : new Secret(joinToken)));
 
@@ -162,7 +180,7 @@ public sealed class TestTrustDomain : IAsyncDisposable
             Socket = _folder.File(name + ".sock"),
             Metrics = new IPEndPoint(IPAddress.Loopback, 0),
         }),
-        TimeProvider.System,
+        _time,
         Random.Shared.NextDouble,
         NullLoggerFactory.Instance);
 
@@ -180,7 +198,11 @@ public sealed class TestTrustDomain : IAsyncDisposable
             await _agent.DisposeAsync();
         }
 
-        await _server!.DisposeAsync();
+        if (_server is not null)
+        {
+            await _server.DisposeAsync();
+        }
+
         await _log.DisposeAsync();
         _folder.Dispose();
     }

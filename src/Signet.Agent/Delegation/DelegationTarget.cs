@@ -66,6 +66,7 @@ internal sealed class DelegationTarget
         }
 
         RegistrationEntry[] matching = [.. snapshot.Matching(_selectors, now).Where(entry => !entry.Admin && !entry.Downstream)];
+        _cache.Use(matching);
         return new Entitlement(matching, snapshot.Svids(matching, now), snapshot);
     }
 

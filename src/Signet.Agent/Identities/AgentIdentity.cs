@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text;
 using Signet.Client.Tls;
 using Signet.Hosting.Files;
+using Signet.Identity.Registration;
 using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
@@ -11,7 +12,7 @@ namespace Signet.Agent.Identities;
 
 /// <summary>
 /// Who this agent is and whom it trusts. Both survive a restart: the SVID with its key in one private file, so that they never part, and
-/// the newest bundle beside it. One owner writes; any number read.
+/// the newest bundle beside it. One owner writes the SVID; any number read.
 /// </summary>
 internal sealed class AgentIdentity
 {
@@ -19,17 +20,20 @@ internal sealed class AgentIdentity
 
     private readonly string _identityFile;
     private readonly string _bundleFile;
+    private readonly Lock _gate = new();
+    private readonly RenewalRule _renewal;
     private readonly Func<double> _chance;
     private TlsCredential? _credential;
     private TrustBundles _bundles;
+    private long _renewAt;
 
-    private AgentIdentity(TrustDomain trustDomain, string folder, TrustBundles bundles, TlsCredential? credential, Func<double> chance)
+    private AgentIdentity(TrustDomain trustDomain, string folder, TrustBundles bundles, TlsCredential? credential, RenewalRule renewal, Func<double> chance)
     {
         TrustDomain = trustDomain;
         _identityFile = Path.Combine(folder, "identity.pem");
         _bundleFile = Path.Combine(folder, "bundle.pem");
         _bundles = bundles;
-        _chance = chance;
+        (_renewal, _chance) = (renewal, chance);
         if (credential is not null)
         {
             Use(credential, credential.Svid.NotBefore);
@@ -43,16 +47,25 @@ internal sealed class AgentIdentity
 
     public TrustBundles Bundles => Volatile.Read(ref _bundles);
 
+    /// <summary>What the operator may give when nothing that is known proves the server any more; null for nothing.</summary>
+    public Bootstrap? Bootstrap { get; set; }
+
     /// <summary>Whether there is an SVID that the server would accept at this time.</summary>
     public bool IsValid(DateTimeOffset now) => Credential?.Svid.Validity.Covers(now) == true;
 
     /// <summary>When the SVID is to be renewed.</summary>
-    public DateTimeOffset RenewAt { get; private set; } = DateTimeOffset.MinValue;
+    public DateTimeOffset RenewAt
+    {
+        get => new(Interlocked.Read(ref _renewAt), TimeSpan.Zero);
+        private set => Interlocked.Exchange(ref _renewAt, value.UtcTicks);
+    }
 
     /// <summary>Resumes from the folder; a saved bundle is newer than the one the operator gave at the first start.</summary>
     /// <param name="bootstrap">The bundle the operator gave; may be null when one was saved before.</param>
+    /// <param name="renewal">When the agent's own SVID is renewed.</param>
     /// <param name="problem">Why the agent cannot begin, when the answer is null.</param>
-    public static AgentIdentity? TryLoad(TrustDomain trustDomain, string folder, IReadOnlyList<Certificate>? bootstrap, Func<double> chance, out string problem)
+    public static AgentIdentity? TryLoad(
+        TrustDomain trustDomain, string folder, IReadOnlyList<Certificate>? bootstrap, RenewalRule renewal, Func<double> chance, out string problem)
     {
         var saved = ReadText(Path.Combine(folder, "bundle.pem"));
         var anchors = bootstrap;
@@ -78,7 +91,7 @@ internal sealed class AgentIdentity
         }
 
         var bundles = TrustBundles.Of(X509Bundle.Create(trustDomain, anchors, sequence: null, refreshHint: null)).WithCrls(crls);
-        return new AgentIdentity(trustDomain, folder, bundles, LoadCredential(trustDomain, folder), chance);
+        return new AgentIdentity(trustDomain, folder, bundles, LoadCredential(trustDomain, folder), renewal, chance);
     }
 
     /// <summary>Takes over a new SVID, in use and on the disk.</summary>
@@ -90,37 +103,68 @@ internal sealed class AgentIdentity
     }
 
     /// <summary>Brings the renewal of the SVID forward when a superseded authority signed it.</summary>
-    /// <returns>In what time it is due then; null when nothing has changed.</returns>
-    public TimeSpan? ReplaceIfSuperseded(ImmutableHashSet<string> superseded, DateTimeOffset now)
+    /// <returns>Whether it has.</returns>
+    public bool ReplaceIfSuperseded(IReadOnlySet<string> superseded, DateTimeOffset now)
     {
         if (Credential?.Svid.Issuer is not { } issuer || !superseded.Contains(issuer.SerialHex) || RenewAt <= now + SvidPlan.ReplaceWithin)
         {
-            return null;
+            return false;
         }
 
-        var soon = SvidPlan.ReplaceWithin * _chance();
-        RenewAt = now + soon;
-        return soon;
+        RenewAt = now + (SvidPlan.ReplaceWithin * _chance());
+        return true;
     }
 
-    /// <summary>The server no longer knows this agent: what it has is worth nothing, and it must join again.</summary>
-    public void Forget() => Volatile.Write(ref _credential, null);
+    /// <summary>The server no longer knows this agent: what it showed is worth nothing, and it must join again; unless it has another SVID by now.</summary>
+    /// <param name="shown">What the agent presented when the server said so.</param>
+    public void Forget(TlsCredential shown) => Interlocked.CompareExchange(ref _credential, null, shown);
 
     /// <summary>Takes over a new bundle of the own trust domain, and what its authorities revoked.</summary>
     /// <exception cref="IOException">It cannot be kept; the old one stays in use.</exception>
     public void Accept(X509Bundle bundle, IReadOnlyList<CertificateRevocationList> crls)
     {
-        var next = Bundles.With(bundle).WithCrls(crls);
-        if (bundle.Authorities.Count > 0 && !next.Equals(Bundles))
+        lock (_gate)
         {
-            PrivateFile.WriteAtomically(_bundleFile, Encoding.ASCII.GetBytes(bundle.ToPem() + string.Concat(crls.Select(list => list.ToPem()))));
-            Volatile.Write(ref _bundles, next);
+            var next = Bundles.With(bundle).WithCrls(crls);
+            if (bundle.Authorities.Count > 0 && !next.Equals(Bundles))
+            {
+                PrivateFile.WriteAtomically(_bundleFile, Encoding.ASCII.GetBytes(bundle.ToPem() + string.Concat(crls.Select(list => list.ToPem()))));
+                Volatile.Write(ref _bundles, next);
+            }
+        }
+    }
+
+    /// <summary>Begins anew with anchors that the operator gave since, if they prove the server. The own SVID goes if it does not stand on them.</summary>
+    /// <param name="server">The chain that the server presents.</param>
+    /// <param name="now">The time.</param>
+    /// <exception cref="IOException">It cannot be kept.</exception>
+    public void BeginAnewIfProven(IReadOnlyList<Certificate> server, DateTimeOffset now)
+    {
+        lock (_gate)
+        {
+            Bootstrap?.Offer(anchors =>
+            {
+                var bundle = X509Bundle.Create(TrustDomain, anchors);
+                var verdict = SvidVerifier.Verify(server, TrustBundles.Of(bundle), CertificateUsage.Server, now);
+                if (!verdict.IsTrusted || verdict.Id != ReservedIds.Server(TrustDomain))
+                {
+                    return false;
+                }
+
+                Accept(bundle, []);
+                if (Credential is { } own && !SvidVerifier.Verify(own.Svid.Chain, Bundles, CertificateUsage.Client, now).IsTrusted)
+                {
+                    Forget(own);
+                }
+
+                return true;
+            });
         }
     }
 
     private void Use(TlsCredential credential, DateTimeOffset receivedAt)
     {
-        RenewAt = SvidRenewal.DueAt(credential.Svid.Validity, receivedAt, _chance());
+        RenewAt = _renewal.DueAt(credential.Svid.Validity, receivedAt, _chance());
         Volatile.Write(ref _credential, credential);
     }
 

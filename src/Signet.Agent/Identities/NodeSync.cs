@@ -1,44 +1,61 @@
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
-using Signet.Agent.Attestation;
 using Signet.Agent.Wire;
 using Signet.Agent.WorkloadApi;
+using Signet.Client.Tls;
 using Signet.Hosting;
-using Signet.Identity.X509;
 using Signet.Rpc.Wire.Node;
 
 namespace Signet.Agent.Identities;
 
 /// <summary>
-/// Keeps this agent joined and informed: attests when it has no valid SVID, renews it in time, and holds the stream open on which the
-/// server pushes. Nothing here ends the agent; whatever fails is tried again with a growing pause. One task.
+/// Keeps this agent informed: holds the stream open on which the server pushes, while the agent has a valid SVID of its own. Nothing here ends the
+/// agent; whatever fails is tried again with a growing pause. One task.
 /// </summary>
-internal sealed class NodeSync(AgentIdentity identity, ServerLink server, INodeAttestor attestor, IdentityCache cache, ClientLedger clients, TimeProvider time, Func<double> chance, ILogger<NodeSync> log)
+internal sealed class NodeSync(
+    AgentIdentity identity, NodeMembership membership, ServerLink server, IdentityCache cache, ClientLedger clients, TimeProvider time, Func<double> chance, ILogger<NodeSync> log)
 {
-    /// <summary>A stream is opened anew after this time at the latest, so that a clock that jumped or a machine that slept is noticed.</summary>
-    private static readonly TimeSpan LongestStream = TimeSpan.FromMinutes(10);
+    /// <summary>Full jitter: after an outage everybody waits for the same server.</summary>
+    private static readonly BackoffRule Again = new(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(30), Least: 0.05);
 
-    private NodeView _current = NodeView.Nothing;
+    /// <summary>How long to look at most before asking again whether the agent is a member.</summary>
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(10);
+
+    /// <summary>A server may ask for no more.</summary>
+    private static readonly TimeSpan LongestSpread = TimeSpan.FromMinutes(1);
+
+    private NodeView _current = cache.Current.View;
     private string _problem = "not connected yet";
 
-    /// <summary>What the server said last; kept while it cannot be reached.</summary>
+    /// <summary>What the server said last, before a restart if need be; kept while it cannot be reached.</summary>
     public NodeView Current => Volatile.Read(ref _current);
 
     /// <summary>Why the agent is not in touch with its server; empty when it is.</summary>
-    public string Problem => Volatile.Read(ref _problem);
+    public string Problem => membership.IsMember ? Volatile.Read(ref _problem) : membership.Problem;
 
-    /// <summary>Raised after <see cref="Current"/> has changed, and when the agent's own SVID was renewed.</summary>
+    /// <summary>Over what time agents of this server come back after an outage, as it said last.</summary>
+    public TimeSpan Spread { get; private set; }
+
+    /// <summary>Raised after <see cref="Current"/> has changed, and when the agent's own SVID was renewed or the clock jumped.</summary>
     public ChangeSignal Changes { get; } = new();
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        var pause = new Backoff(new BackoffRule(TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(30)), chance);
+        var pause = new Backoff(Again, chance);
         while (!cancellationToken.IsCancellationRequested)
         {
+            var seen = membership.Changes.Version;
+            if (!membership.IsMember || identity.Credential is not { } credential)
+            {
+                await membership.Changes.WaitAsync(seen, LongestWait, time, cancellationToken).ConfigureAwait(false);
+                continue;
+            }
+
+            Changes.Raise();
+            var wasInTouch = false;
             try
             {
-                await EnsureJoinedAsync(cancellationToken).ConfigureAwait(false);
-                if (await FollowAsync(pause, cancellationToken).ConfigureAwait(false))
+                if (await FollowAsync(credential, heard: Heard, cancellationToken).ConfigureAwait(false))
                 {
                     continue;
                 }
@@ -49,7 +66,7 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, INodeA
             {
                 if (ServerLink.MustJoinAgain(e))
                 {
-                    identity.Forget();
+                    membership.Forget(credential);
                 }
 
                 Fail(server.Explain(e));
@@ -59,65 +76,28 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, INodeA
                 Fail(e.Message);
             }
 
-            await Task.Delay(pause.Next(), time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-    }
+            // Whoever loses a stream loses it together with all others.
+            var wait = pause.Next() + (wasInTouch ? Spread * chance() : TimeSpan.Zero);
+            await Task.Delay(wait, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
-    private async Task EnsureJoinedAsync(CancellationToken cancellationToken)
-    {
-        var now = time.GetUtcNow();
-        if (identity.IsValid(now))
-        {
-            if (now >= identity.RenewAt)
+            void Heard()
             {
-                Accept(await RenewAsync(cancellationToken).ConfigureAwait(false));
+                if (!wasInTouch)
+                {
+                    wasInTouch = true;
+                    pause.Reset();
+                    membership.TryAgain();
+                }
             }
-
-            return;
-        }
-
-        Accept(await server.AttestAsync(attestor, cancellationToken).ConfigureAwait(false));
-    }
-
-    // Whether it is to attest again the server knows best. Until that has worked, the SVID that is still valid stays in use.
-    private async Task<X509Svid> RenewAsync(CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await server.RenewAsync(cancellationToken).ConfigureAwait(false);
-        }
-        catch (RpcException e) when (ServerLink.MustReattest(e))
-        {
-            return await server.AttestAsync(attestor, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private void Accept(X509Svid svid)
-    {
-        var now = time.GetUtcNow();
-        if (!svid.Validity.Covers(now))
-        {
-            throw new AttestationException($"the certificate from the server is valid from {svid.NotBefore:u} to {svid.NotAfter:u}, but this node's clock says {now:u}; set it right");
-        }
-
-        try
-        {
-            identity.Accept(svid, now);
-        }
-        finally
-        {
-            log.AgentRenewed(svid.Id.Uri, svid.Leaf.SerialHex, svid.NotAfter);
-            Changes.Raise();
-        }
-    }
-
-    /// <summary>Follows the stream until the agent's own SVID is due for renewal.</summary>
+    /// <summary>Follows the stream until the agent has another SVID of its own.</summary>
     /// <returns>False when the server ended the stream before.</returns>
-    private async Task<bool> FollowAsync(Backoff pause, CancellationToken cancellationToken)
+    private async Task<bool> FollowAsync(TlsCredential credential, Action heard, CancellationToken cancellationToken)
     {
-        var left = identity.RenewAt - time.GetUtcNow();
-        using var due = new CancellationTokenSource(left < TimeSpan.Zero ? TimeSpan.Zero : left < LongestStream ? left : LongestStream, time);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, due.Token);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var renewed = StopWhenRenewedAsync(credential, stop);
         using var call = server.Watch(stop.Token);
         try
         {
@@ -126,29 +106,48 @@ internal sealed class NodeSync(AgentIdentity identity, ServerLink server, INodeA
             var reader = new NodeUpdateReader(identity.TrustDomain);
             while (await call.ResponseStream.MoveNext(stop.Token).ConfigureAwait(false))
             {
-                pause.Reset();
+                heard();
                 if (Answer(call.ResponseStream.Current, reader) is { } answer)
                 {
                     await speaker.AnswerAsync(answer, stop.Token).ConfigureAwait(false);
                 }
 
-                if (identity.ReplaceIfSuperseded(Current.Superseded, time.GetUtcNow()) is { } soon)
-                {
-                    due.CancelAfter(soon);
-                }
+                membership.ReplaceIf(Current.Superseded);
             }
 
             return false;
         }
-        catch (Exception e) when (due.IsCancellationRequested && e is RpcException or OperationCanceledException)
+        catch (Exception e) when (identity.Credential != credential && e is RpcException or OperationCanceledException)
         {
             cancellationToken.ThrowIfCancellationRequested();
             return true;
+        }
+        finally
+        {
+            await stop.CancelAsync().ConfigureAwait(false);
+            await renewed.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task StopWhenRenewedAsync(TlsCredential credential, CancellationTokenSource stop)
+    {
+        while (true)
+        {
+            var seen = membership.Changes.Version;
+            if (identity.Credential != credential)
+            {
+                await stop.CancelAsync().ConfigureAwait(false);
+                return;
+            }
+
+            await membership.Changes.WaitAsync(seen, stop.Token).ConfigureAwait(false);
+            Changes.Raise();
         }
     }
 
     private WatchRequest? Answer(NodeUpdate update, NodeUpdateReader reader)
     {
+        Spread = update.Afresh ? TimeSpan.FromMilliseconds(Math.Min(update.SpreadMilliseconds, LongestSpread.TotalMilliseconds)) : Spread;
         switch (reader.Read(update))
         {
             case NodeReading.Complete(var view):

@@ -14,6 +14,16 @@ internal sealed record NodeView(ulong Revision, ImmutableArray<RegistrationEntry
     /// <summary>The keys of WIT-SVIDs; none of a trust domain that has none.</summary>
     public ImmutableDictionary<TrustDomain, WitBundle> WitBundles { get; init; } = ImmutableDictionary<TrustDomain, WitBundle>.Empty;
 
+    /// <summary>The entries, oldest first.</summary>
+    public ImmutableArray<RegistrationEntry> Entries
+    {
+        get => Index.Entries;
+        init => Index = new EntryIndex(value);
+    }
+
+    /// <summary>The same, found by selectors.</summary>
+    public EntryIndex Index { get; private init; } = new(Entries);
+
     /// <summary>The bundle of the agent's own trust domain; null before anything was heard.</summary>
     public X509Bundle? Own { get; init; }
 

@@ -28,6 +28,7 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(30);
 
     private readonly Lock _gate = new();
+    private readonly SharedCertificates _shared = new();
     private AsymmetricAlgorithm? _joiningKey;
     private GrpcChannel? _channel;
     private GrpcChannel? _retired;
@@ -198,6 +199,10 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
     public AsyncDuplexStreamingCall<WatchRequest, NodeUpdate> Watch(CancellationToken cancellationToken) =>
         new Node.NodeClient(Channel()).Watch(new CallOptions(CancellationToken: cancellationToken));
 
+    /// <summary>Opens the stream on which the server pushes the mesh's configuration.</summary>
+    public AsyncDuplexStreamingCall<Rpc.Wire.Mesh.MeshRequest, Rpc.Wire.Mesh.MeshUpdate> WatchMesh(CancellationToken cancellationToken) =>
+        new Rpc.Wire.Mesh.Mesh.MeshClient(Channel()).Watch(new CallOptions(CancellationToken: cancellationToken));
+
     /// <summary>What went wrong, including why the server's certificate was refused, which the transport cannot say.</summary>
     public string Explain(RpcException e) =>
         e.StatusCode == StatusCode.Unavailable && _serverProblem is { Length: > 0 } problem ? $"server {host}:{port}: {problem}" : $"server {host}:{port}: {e.StatusCode}: {e.Status.Detail}";
@@ -260,7 +265,14 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
 
     private bool JudgeServer(IReadOnlyList<Certificate> presented, string problem)
     {
-        var verdict = SvidVerifier.Verify(presented, identity.Bundles, CertificateUsage.Server, time.GetUtcNow());
+        var now = time.GetUtcNow();
+        var verdict = SvidVerifier.Verify(presented, identity.Bundles, CertificateUsage.Server, now);
+        if (!verdict.IsTrusted && problem.Length == 0)
+        {
+            identity.BeginAnewIfProven(presented, now);
+            verdict = SvidVerifier.Verify(presented, identity.Bundles, CertificateUsage.Server, now);
+        }
+
         var expected = ReservedIds.Server(identity.TrustDomain);
         _serverProblem = problem.Length > 0 ? problem
             : !verdict.IsTrusted ? $"its certificate is refused: {verdict.Reason}"
@@ -276,7 +288,7 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
             throw Broken("the server's answer holds no readable certificate");
         }
 
-        return X509Svid.TryCreate(chain, key, hint, out var svid, out problem) ? svid : throw Broken($"the server's answer does not hold: {problem}");
+        return X509Svid.TryCreate(_shared.Share(chain), key, hint, out var svid, out problem) ? svid : throw Broken($"the server's answer does not hold: {problem}");
     }
 
     private CallOptions Options(CancellationToken cancellationToken) =>

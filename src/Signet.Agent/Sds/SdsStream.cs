@@ -73,6 +73,7 @@ internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TRes
     public async Task<TResponse> FetchAsync(TRequest request, CancellationToken cancellationToken)
     {
         Take(request);
+        await _subject.ReadyAsync(cancellationToken).ConfigureAwait(false);
         var entitlement = await LookAsync(cancellationToken).ConfigureAwait(false);
         var answers = Answers(entitlement);
         if (dialogue.Reply(answers) is { } reply)

@@ -37,6 +37,7 @@ internal sealed class NodeUpdateReader(TrustDomain trustDomain)
 
     private const string NotBegun = "it says what differs from something that was refused or never came";
 
+    private readonly SharedParts _shared = new();
     private ImmutableDictionary<string, RegistrationEntry>.Builder? _entries;
     private TrustBundles _bundles = TrustBundles.Empty;
     private ImmutableHashSet<string> _superseded = [];
@@ -121,7 +122,7 @@ internal sealed class NodeUpdateReader(TrustDomain trustDomain)
                 return $"entry {Printable.Of(wire.Id)}: {problem}";
             }
 
-            entries[entry.Id] = entry with { CreatedAt = DateTimeOffset.UnixEpoch.AddMilliseconds(Math.Clamp(created, 0, MaxMilliseconds)) };
+            entries[entry.Id] = _shared.Share(entry) with { CreatedAt = DateTimeOffset.UnixEpoch.AddMilliseconds(Math.Clamp(created, 0, MaxMilliseconds)) };
         }
 
         entries.RemoveRange(update.RemovedEntries);

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Signet.Agent.Identities;
 using Signet.Hosting;
+using Signet.Identity.Registration;
 using Signet.Identity.X509;
 
 namespace Signet.Agent.WorkloadApi;
@@ -39,15 +40,36 @@ internal sealed class ClientLedger
     /// <param name="pid">The client's process.</param>
     /// <param name="name">What to call it.</param>
     /// <param name="reports">Whether it says itself what it uses; then what the other streams of its process were told does not count.</param>
-    public ClientSeat Open(int pid, string name, bool reports)
+    /// <param name="selectors">What fits these is to be there as long as the stream is; null when it waits for nothing.</param>
+    public ClientSeat Open(int pid, string name, bool reports, IReadOnlySet<Selector>? selectors = null)
     {
-        var seat = new ClientSeat(this, pid, name, reports);
+        var seat = new ClientSeat(this, pid, name, reports, selectors);
         lock (_gate)
         {
             _seats.Add(seat);
         }
 
         return seat;
+    }
+
+    /// <summary>The selectors of those whose streams wait for identities, each set once.</summary>
+    public IReadOnlyCollection<IReadOnlySet<Selector>> Subscribed()
+    {
+        lock (_gate)
+        {
+            return [.. _seats.Where(seat => seat.Selectors is not null).DistinctBy(seat => seat.SelectorText, StringComparer.Ordinal).Select(seat => seat.Selectors!)];
+        }
+    }
+
+    /// <summary>Every stream at this moment, by name.</summary>
+    /// <param name="snapshot">What the agent serves.</param>
+    public IReadOnlyList<(string Name, int Pid, bool IsBehind)> Clients(IdentitySnapshot snapshot)
+    {
+        var (sequence, digest) = (snapshot.View.Own?.Sequence ?? 0, snapshot.View.Own?.Digest);
+        lock (_gate)
+        {
+            return [.. _seats.Select(seat => (seat.Name, seat.Pid, seat.Use is not { } use || IsBehind(use, sequence, digest))).OrderBy(one => one.Name, StringComparer.Ordinal)];
+        }
     }
 
     /// <summary>How the node stands.</summary>
@@ -63,7 +85,7 @@ internal sealed class ClientLedger
         }
 
         var (sequence, digest) = (snapshot.View.Own?.Sequence ?? 0, snapshot.View.Own?.Digest);
-        var behind = clients.Where(client => client.Use.Digest is { } uses ? uses != digest : client.Use.Sequence < sequence).ToArray();
+        var behind = clients.Where(client => IsBehind(client.Use, sequence, digest)).ToArray();
         return new NodeStanding(
             behind.Select(client => client.Use.Sequence).Append(sequence).Min(),
             [.. behind.Select(client => client.Name).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)],
@@ -72,6 +94,8 @@ internal sealed class ClientLedger
                     .Concat(clients.SelectMany(client => client.Use.Issuers)).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal),
             ]);
     }
+
+    private static bool IsBehind(ClientUse use, ulong sequence, string? digest) => use.Digest is { } uses ? uses != digest : use.Sequence < sequence;
 
     internal void Close(ClientSeat seat)
     {
@@ -85,9 +109,14 @@ internal sealed class ClientLedger
 }
 
 /// <summary>One stream of a client. One caller.</summary>
-internal sealed class ClientSeat(ClientLedger ledger, int pid, string name, bool reports) : IDisposable
+internal sealed class ClientSeat(ClientLedger ledger, int pid, string name, bool reports, IReadOnlySet<Selector>? selectors) : IDisposable
 {
     private ClientUse? _use;
+
+    public IReadOnlySet<Selector>? Selectors => selectors;
+
+    /// <summary>The same for the same selectors.</summary>
+    public string SelectorText { get; } = string.Join('\n', (selectors ?? new HashSet<Selector>()).Select(selector => selector.ToString()).Order(StringComparer.Ordinal));
 
     public int Pid => pid;
 

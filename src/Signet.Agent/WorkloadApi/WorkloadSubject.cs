@@ -30,6 +30,9 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
     /// <summary>So that a clock that is set forward does not hold an expiry up for long.</summary>
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(1);
 
+    /// <summary>A call that ends with one answer waits so long for what is still being signed.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
+
     public int Pid => peer.Pid;
 
     /// <summary>The process that connected.</summary>
@@ -84,9 +87,29 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
         }
 
         var matching = snapshot.Matching(selectors, now);
+        cache.Use(matching);
         return matching.Count > 0
             ? new Entitlement(matching, snapshot.Svids(matching, now), snapshot)
             : throw new RpcException(new Status(StatusCode.PermissionDenied, "no identity issued"));
+    }
+
+    /// <summary>What the caller may have, once there is an SVID of each entry, or after a moment as many as there are.</summary>
+    /// <exception cref="RpcException">As <see cref="Now"/>.</exception>
+    public async Task<Entitlement> ReadyAsync(CancellationToken cancellationToken)
+    {
+        var began = time.GetTimestamp();
+        while (true)
+        {
+            var seen = cache.Changes.Version;
+            var (entitlement, left) = (Now(), Patience - time.GetElapsedTime(began));
+            if (entitlement.Svids.Count == entitlement.Matching.Count || left <= TimeSpan.Zero)
+            {
+                return entitlement;
+            }
+
+            await cache.Changes.WaitAsync(seen, left, time, cancellationToken).ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
+        }
     }
 
     /// <summary>What to call the caller.</summary>
@@ -106,7 +129,7 @@ internal sealed class WorkloadSubject(PeerCredential peer, IReadOnlySet<Selector
     }
 
     /// <summary>Keeps a seat in the ledger for one of the caller's streams; the stream disposes it.</summary>
-    public ClientSeat Seat(string name) => clients.Open(Pid, name, reports: false);
+    public ClientSeat Seat(string name) => clients.Open(Pid, name, reports: false, selectors);
 
     /// <summary>
     /// Calls <paramref name="send"/> at once and after each change for which <paramref name="fingerprint"/> answers something new, until

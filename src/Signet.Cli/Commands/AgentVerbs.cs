@@ -7,12 +7,12 @@ using Signet.Rpc.Wire.Spire.Server.Agent;
 
 namespace Signet.Cli.Commands;
 
-/// <summary><c>signet agent list|show|count|ban|evict|purge</c>: the server's view of its agents, beside <c>signet agent run</c>.</summary>
+/// <summary><c>signet agent list|show|count|ban|evict|purge</c>: the server's view of its agents, beside <c>signet agent run</c> and what an agent says of itself.</summary>
 internal static class AgentVerbs
 {
     private static readonly TimeSpan DefaultAge = TimeSpan.FromDays(30);
 
-    public static IEnumerable<Command> Create(CliContext context) => [List(context), Show(context), Count(context), Ban(context), Evict(context), Purge(context)];
+    public static IEnumerable<Command> Create(CliContext context) => [List(context), Show(context), Count(context), Ban(context), Evict(context), Purge(context), .. AgentStateVerbs.Create(context)];
 
     private static Command List(CliContext context)
     {

@@ -9,7 +9,7 @@ using Signet.Identity.X509;
 
 namespace Signet.Cli.Commands;
 
-/// <summary><c>signet fetch x509|jwt|bundles</c> and <c>signet watch</c>: a Workload API client at hand.</summary>
+/// <summary><c>signet fetch x509|jwt|bundles</c>: a Workload API client at hand.</summary>
 internal static class FetchCommand
 {
     private static readonly TimeSpan DefaultPatience = TimeSpan.FromSeconds(10);
@@ -132,41 +132,6 @@ internal static class FetchCommand
                 }),
                 table);
             return ExitCode.Done;
-        });
-        return command;
-    }
-
-    public static Command Watch(CliContext context)
-    {
-        var (socket, output) = (CliContext.SocketOption(), Answer.Option());
-        var command = new Command("watch", "Show this process's X.509-SVIDs, and again at each rotation, until interrupted. Example: signet watch") { socket, output };
-        CliContext.Run(command, async (parsed, cancellationToken) =>
-        {
-            var answer = Answer.To(parsed, output);
-            await using var source = new X509Source(CliContext.AgentAddress(parsed.GetValue(socket)), context.Time);
-            using var changed = new SemaphoreSlim(0);
-            using var registration = source.OnChange(() => changed.Release());
-            try
-            {
-                await source.WaitAsync(cancellationToken).ConfigureAwait(false);
-                while (true)
-                {
-                    if (source.Current is { } identity)
-                    {
-                        answer.Write(() => Json(identity), _ => WriteText(answer, identity, context.Time.GetUtcNow()));
-                    }
-                    else
-                    {
-                        answer.Write(() => new JsonObject { ["svids"] = new JsonArray() }, _ => answer.Out.WriteLine(source.Problem));
-                    }
-
-                    await changed.WaitAsync(cancellationToken).ConfigureAwait(false);
-                }
-            }
-            catch (OperationCanceledException)
-            {
-                return ExitCode.Done;
-            }
         });
         return command;
     }

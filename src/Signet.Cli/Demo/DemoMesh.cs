@@ -28,11 +28,20 @@ internal sealed class DemoMesh(DemoLayout layout, TimeProvider time) : IAsyncDis
     }
 
     /// <summary>Ends the server; <see cref="StartServerAsync"/> starts it anew on the same state.</summary>
-    public async Task StopServerAsync()
+    public Task StopServerAsync() => EndAsync("server");
+
+    /// <summary>Ends the agent and starts it anew on the same state.</summary>
+    public async Task RestartAgentAsync()
     {
-        var server = _processes.Single(process => process.Name == "server");
-        await server.DisposeAsync().ConfigureAwait(false);
-        _processes.Remove(server);
+        await EndAsync("agent").ConfigureAwait(false);
+        Start("agent", DemoLayout.OwnProgram, ["agent", "run", "--config", layout.File("agent.yaml")]);
+    }
+
+    private async Task EndAsync(string name)
+    {
+        var process = _processes.Single(one => one.Name == name);
+        await process.DisposeAsync().ConfigureAwait(false);
+        _processes.Remove(process);
     }
 
     public async Task StartAgentAsync(CancellationToken cancellationToken)

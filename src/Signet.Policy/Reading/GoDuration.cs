@@ -3,13 +3,14 @@ using System.Globalization;
 namespace Signet.Policy.Reading;
 
 /// <summary>Time spans as Istio's files write them: one or more numbers, each with its unit (<c>h</c>, <c>m</c>, <c>s</c>, <c>ms</c>, <c>us</c>, <c>ns</c>). Pure.</summary>
-internal static class GoDuration
+public static class GoDuration
 {
     private const int MaxLength = 32;
     private const double MaxSeconds = 1e9;
 
     private static readonly (string Unit, double Seconds)[] Units = [("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9), ("h", 3600), ("m", 60), ("s", 1)];
 
+    /// <summary>Reads a span of at most 32 characters and a billion seconds. Never throws.</summary>
     public static bool TryParse(ReadOnlySpan<char> text, out TimeSpan span)
     {
         span = default;

@@ -39,6 +39,8 @@ internal static class ConfigPage
             ["policy"] = new JsonObject
             {
                 ["folder"] = config.PolicyFolder,
+                ["agentRevision"] = config.PolicyFolder is null ? model?.Revision ?? 0 : null,
+                ["newest"] = core.PolicyProblem() ?? "in force",
                 ["meshFile"] = config.MeshFile,
                 ["tokenKeyRoots"] = config.TokenKeyRoots,
                 ["authorizationPolicies"] = AdminPages.Texts(model?.Policy.Policies.Select(policy => policy.Id) ?? []),
@@ -103,6 +105,7 @@ internal static class ConfigPage
             ["port"] = service.Port,
             ["protocol"] = Word(service.Protocol),
             ["addresses"] = AdminPages.Texts(service.Addresses.Select(address => address.ToString())),
+            ["located"] = service.IsLocated ? "agent" : null,
             ["endpoints"] = AdminPages.Texts(service.Endpoints.Select(EndPointText.Format)),
             ["serverIdentities"] = AdminPages.Texts(service.ServerIdentities.Select(id => id.Uri)),
             ["forwardClientCert"] = Of(service.ForwardClientCert),

@@ -23,13 +23,13 @@ internal static class AuthoriserRoute
         problem = "";
         if (core.Config.Outbound.FirstOrDefault(outbound => outbound.Port == authoriser.Port && outbound.Host == authoriser.Host) is { } service)
         {
-            if (MeshDialer.TlsFor(service, core.Config.Workload, model) is { Mode: ClientTlsMode.Disable } tls && !service.Endpoints.All(IsLoopback))
+            if (MeshDialer.TlsFor(service, core.Config.Workload, model) is { Mode: ClientTlsMode.Disable } tls && (service.IsLocated || !service.Endpoints.All(IsLoopback)))
             {
                 problem = $"{tls.From ?? "a DestinationRule"} asks for plaintext to {Authority(authoriser)}, where anybody on the way could answer";
                 return null;
             }
 
-            if (MeshDialer.TlsFor(service, core.Config.Workload, model) is { Settings.InsecureSkipVerify: true } unseen && !service.Endpoints.All(IsLoopback))
+            if (MeshDialer.TlsFor(service, core.Config.Workload, model) is { Settings.InsecureSkipVerify: true } unseen && (service.IsLocated || !service.Endpoints.All(IsLoopback)))
             {
                 problem = $"{unseen.From} believes any certificate of {Authority(authoriser)}, so anybody on the way could answer";
                 return null;

@@ -31,10 +31,10 @@ public sealed record ProxyConfig
 
     public IReadOnlyList<OutboundConfig> Outbound { get; init; } = [];
 
-    /// <summary>The folder of <c>*.yaml</c> policies; watched.</summary>
-    public required string PolicyFolder { get; init; }
+    /// <summary>The folder of <c>*.yaml</c> policies; watched. Null: policies, mesh settings and endpoints come from the agent.</summary>
+    public string? PolicyFolder { get; init; }
 
-    /// <summary>The file of mesh settings, fields of Istio's MeshConfig; watched. Null takes Istio's defaults.</summary>
+    /// <summary>The file of mesh settings, fields of Istio's MeshConfig; watched. Null takes those of the agent, or without it Istio's defaults.</summary>
     public string? MeshFile { get; init; }
 
     /// <summary>PEM certificates of the only authorities that are believed when token keys are fetched; null takes the machine's.</summary>
@@ -74,7 +74,9 @@ public sealed record ProxyConfig
         var workload = root.Section("workload");
         var capture = CaptureConfig.Read(root.Section("capture"));
         var inbound = root.Sections("inbound").Select(section => InboundConfig.Read(section, capture)).ToList();
-        var outbound = root.Sections("outbound").Select(section => OutboundConfig.Read(section, capture)).ToList();
+        var identity = IdentityConfig.Read(root.Section("identity"), $"unix:{DefaultSocket}");
+        var (policies, mesh) = ReadPolicies(root, identity);
+        var outbound = root.Sections("outbound").Select(section => OutboundConfig.Read(section, capture, mayBeLocated: policies is null)).ToList();
         foreach (var claim in outbound.SelectMany(service => service.Addresses.Concat(service.Endpoints.OfType<IPEndPoint>()).Distinct()).GroupBy(address => address).Where(claim => claim.Count() > 1))
         {
             if (capture.Mode != CaptureMode.None)
@@ -98,13 +100,13 @@ public sealed record ProxyConfig
         return new ProxyConfig
         {
             Workload = new Workload(workload.RequiredText("namespace"), workload.Text("serviceAccount"), workload.Map("labels")),
-            Identity = IdentityConfig.Read(root.Section("identity"), $"unix:{DefaultSocket}"),
+            Identity = identity,
             TrustDomain = root.TrustDomain("trustDomain"),
             Capture = capture,
             Inbound = inbound,
             Outbound = outbound,
-            PolicyFolder = root.Section("policy").RequiredFilePath("folder"),
-            MeshFile = root.Section("mesh").FilePath("file"),
+            PolicyFolder = policies,
+            MeshFile = mesh,
             TokenKeyRoots = root.Section("tokenKeys").FilePath("roots"),
             Admin = ReadAdmin(root),
             Metrics = root.ListenEndPoint("metrics"),
@@ -118,6 +120,23 @@ public sealed record ProxyConfig
             Limits = ProxyLimits.Read(root.Section("limits")),
             Tls = TlsConfig.Read(root.Section("tls")),
         };
+    }
+
+    private static (string? Folder, string? MeshFile) ReadPolicies(ConfigSection root, IdentityConfig identity)
+    {
+        var (policy, mesh) = (root.Section("policy"), root.Section("mesh"));
+        var file = mesh.FilePath("file");
+        if (policy.IsPresent || identity is not IdentityConfig.Socket)
+        {
+            return (policy.RequiredFilePath("folder"), file);
+        }
+
+        if (file is not null)
+        {
+            mesh.Problem("file", "stands without policy: {folder: …}; without that the agent says which settings hold, so leave mesh out too");
+        }
+
+        return (null, null);
     }
 
     private static IPEndPoint ReadAdmin(ConfigSection root)
@@ -258,6 +277,9 @@ public sealed record OutboundConfig(
     /// <summary>Where the application believes the service to be: a captured connection there is for this service. Its endpoints count too.</summary>
     public IReadOnlyList<IPEndPoint> Addresses { get; init; } = [];
 
+    /// <summary>Whether the agent says where its proxies listen; <see cref="Endpoints"/> is empty then.</summary>
+    public bool IsLocated { get; init; }
+
     /// <summary>Whether what the application says of a client's certificate goes on; it comes without TLS, so most modes let nothing pass.</summary>
     public ForwardClientCertConfig ForwardClientCert { get; init; } = new() { Mode = ForwardClientCertMode.Sanitize };
 
@@ -273,7 +295,10 @@ public sealed record OutboundConfig(
     /// <summary>Whether the proxy takes up earlier sessions there; no more than <see cref="TlsConfig.Resumption"/> allows.</summary>
     public bool Resumption { get; init; } = true;
 
-    internal static OutboundConfig Read(ConfigSection section, CaptureConfig capture)
+    /// <param name="section">Where it stands.</param>
+    /// <param name="capture">Whether connections may come without a listener of its own.</param>
+    /// <param name="mayBeLocated">Whether endpoints may be left to the agent.</param>
+    internal static OutboundConfig Read(ConfigSection section, CaptureConfig capture, bool mayBeLocated)
     {
         var host = section.RequiredText("host");
         if (host.Length > MaxHost || host.Split('.').Any(label => label.Length is 0 or > 63 || !label.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c is '-' or '_')))
@@ -300,9 +325,15 @@ public sealed record OutboundConfig(
             }
         }
 
-        if (section.Shape("endpoints") == ConfigShape.Absent || section.Texts("endpoints").Count == 0)
+        var isLocated = mayBeLocated && section.Shape("endpoints") == ConfigShape.Absent;
+        if (!isLocated && section.Texts("endpoints").Count == 0)
         {
-            section.Problem("endpoints", "is empty; list where the service's proxies listen, such as [\"10.0.0.9:15006\"]");
+            section.Problem("endpoints", "is empty; list where the service's proxies listen, such as [\"10.0.0.9:15006\"], or leave out both it and policy: then the agent says both");
+        }
+
+        if (isLocated && section.Section("healthCheck").IsPresent)
+        {
+            section.Problem("healthCheck", "needs endpoints that are listed here");
         }
 
         var identities = section.Values<SpiffeId>("serverIdentities", SpiffeId.TryParse).ToHashSet();
@@ -315,6 +346,7 @@ public sealed record OutboundConfig(
         var protocol = section.Choice("protocol", AppProtocol.Auto, ReadProtocol.Words);
         return new($"outbound-{Printable.Of(host)}:{port}", listen, host, port ?? 0, protocol, endpoints, identities)
         {
+            IsLocated = isLocated,
             HealthCheck = HealthCheckConfig.Read(section.Section("healthCheck")),
             RateLimit = RateLimitConfig.Read(section.Section("rateLimit"), protocol),
             Addresses = ReadAddresses(section),

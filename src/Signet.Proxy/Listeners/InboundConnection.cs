@@ -79,10 +79,17 @@ internal sealed class InboundConnection(
 
     private async Task ServeAsync(BufferedTransport raw, AccessRecord record)
     {
-        // 1. Without an identity nothing is let in, whatever the port's mode.
-        if (!core.Identity.TryUse(out var identity, out var reason, out var detail) || core.Model is not { } model)
+        // 1. Without an identity or policies nothing is let in, whatever the port's mode.
+        if (!core.Identity.TryUse(out var identity, out var reason, out var detail))
         {
-            record.Refuse(reason, detail.Length > 0 ? detail : "no policy is in force yet");
+            record.Refuse(reason, detail);
+            raw.Abort();
+            return;
+        }
+
+        if (core.Model is not { } model)
+        {
+            record.Refuse(RefusalReason.WaitingForPolicy, core.WhyNoModel);
             raw.Abort();
             return;
         }

@@ -56,6 +56,15 @@ public sealed class ProxyMetrics : IDisposable
         _meter.CreateObservableGauge("signet.proxy.connections.live", () => Live(connections), description: "Connections open now, those in tunnels among them.");
     }
 
+    /// <summary>Which policies are in force.</summary>
+    /// <param name="revision">The revision of the agent's configuration; 0 for a folder.</param>
+    /// <param name="isNewest">Whether they are the newest, as far as the proxy knows.</param>
+    internal void ObservePolicies(Func<ulong> revision, Func<bool> isNewest)
+    {
+        _meter.CreateObservableGauge("signet.proxy.policy.revision", () => (long)revision(), description: "The revision of the agent's configuration that is in force; 0 before the first, and with a policy folder.");
+        _meter.CreateObservableGauge("signet.proxy.policy.current", () => isNewest() ? 1 : 0, description: "1 while the policies in force are the newest, as far as the proxy knows; 0 when they were refused, or the folder or the agent is out of reach.");
+    }
+
     /// <summary>What went through the proxy, by who, where to and how it ended.</summary>
     internal TrafficMetrics Traffic { get; } = new();
 

@@ -149,7 +149,7 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
 
         if (core.Model is not { } model)
         {
-            return new DialOutcome.Failed(RefusalReason.WaitingForSvid, "no policy is in force yet", null);
+            return new DialOutcome.Failed(RefusalReason.WaitingForPolicy, core.WhyNoModel, null);
         }
 
         var (toward, failure) = await TowardAsync(loop, RulesIn(model), identity!).ConfigureAwait(false);

@@ -3,6 +3,7 @@ using Signet.Hosting.Configuration;
 using Signet.Policy;
 using Signet.Policy.Objects;
 using Signet.Proxy.Config;
+using Signet.Proxy.Mesh;
 using Signet.Proxy.Upstreams.Balancing;
 using Signet.Proxy.Upstreams.Health;
 using Signet.Proxy.Upstreams.Limits;
@@ -23,6 +24,7 @@ internal sealed class Upstream
     private readonly ulong _seed;
     private readonly OutboundConfig _service;
     private readonly LinkedList<TaskCompletionSource> _waiting = [];
+    private IReadOnlyList<UpstreamEndpoint> _endpoints;
     private ClientTraffic _traffic = ClientTraffic.Default;
     private uint _turn = uint.MaxValue;
     private uint _choices;
@@ -39,14 +41,15 @@ internal sealed class Upstream
     public Upstream(OutboundConfig service, TimeProvider time, ulong seed)
     {
         (_service, _time, _seed, _lastLook) = (service, time, seed, time.GetTimestamp());
-        Endpoints = [.. service.Endpoints.Select(address => new UpstreamEndpoint(this, address))];
+        _endpoints = [.. service.Endpoints.Select(address => new UpstreamEndpoint(this, address))];
     }
 
     public string Name => _service.Name;
 
     public OutboundConfig Service => _service;
 
-    public IReadOnlyList<UpstreamEndpoint> Endpoints { get; }
+    /// <summary>Those of this moment. Changed under the lock only.</summary>
+    public IReadOnlyList<UpstreamEndpoint> Endpoints => Volatile.Read(ref _endpoints);
 
     /// <summary>What the policies in force say; an endpoint that was left out stays so under another rule that leaves out at all.</summary>
     public ClientTraffic Traffic
@@ -57,6 +60,21 @@ internal sealed class Upstream
 
     /// <summary>Retries since the start.</summary>
     public long Retried => Interlocked.Read(ref _retried);
+
+    /// <summary>Where its endpoints are from now on, when the agent is to say so; those that stay keep what is known of them.</summary>
+    public void Locate(ServicePlaces places)
+    {
+        if (!_service.IsLocated)
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            var known = Endpoints.ToDictionary(endpoint => endpoint.Address);
+            Volatile.Write(ref _endpoints, [.. places.Find(_service.Host, _service.Port).Select(address => known.GetValueOrDefault(address) ?? new UpstreamEndpoint(this, address))]);
+        }
+    }
 
     /// <summary>Chooses an endpoint for one request or connection among those that are well and were not tried yet.</summary>
     /// <param name="isRequest">Whether it is an HTTP request, which may be one too many.</param>
@@ -71,6 +89,12 @@ internal sealed class Upstream
             if (isRequest && Traffic.Pool.MaxRequests is { } most && Volatile.Read(ref _requests) >= most)
             {
                 failure = Overloaded($"{most} requests are under way (http2MaxRequests)");
+                return false;
+            }
+
+            if (Endpoints.Count == 0)
+            {
+                failure = new(RefusalReason.UpstreamUnhealthy, $"the agent knows no endpoint of {_service.Host}:{_service.Port}", null);
                 return false;
             }
 

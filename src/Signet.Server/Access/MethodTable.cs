@@ -73,6 +73,7 @@ internal static class MethodTable
     private static readonly MethodRule ChangesBundles = MethodRule.Write(AccessAction.BundleWrite).Everywhere;
     private static readonly MethodRule ReadsFederation = MethodRule.Read(AccessAction.FederationRead).Everywhere;
     private static readonly MethodRule ChangesFederation = MethodRule.Write(AccessAction.FederationWrite).Everywhere;
+    private static readonly MethodRule TakesMesh = MethodRule.Read(AccessAction.EntryRead).Everywhere.And(Callers.Agents);
     private static readonly MethodRule ReadsServer = MethodRule.Read(AccessAction.ServerRead).Everywhere;
 
     public static IReadOnlyDictionary<string, MethodRule> Rules { get; } = new Dictionary<string, MethodRule>(StringComparer.Ordinal)
@@ -157,6 +158,10 @@ internal static class MethodTable
 
         ["/signet.registration.v1.Registration/Apply"] = MethodRule.Write(AccessAction.EntryWrite),
         ["/signet.registration.v1.Registration/Explain"] = MethodRule.Read(AccessAction.EntryRead).Everywhere,
+        ["/signet.mesh.v1.Mesh/Watch"] = MethodRule.OnlyFor(Callers.Agents, Audited.Call),
+        ["/istio.mcp.v1alpha1.ResourceSource/EstablishResourceStream"] = TakesMesh,
+        ["/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"] = TakesMesh,
+        ["/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"] = TakesMesh,
         ["/signet.node.v1.Node/Watch"] = MethodRule.OnlyFor(Callers.Agents, Audited.Call),
         ["/grpc.health.v1.Health/Check"] = ReadsServer with { Audited = Audited.No },
         ["/grpc.health.v1.Health/Watch"] = ReadsServer with { Audited = Audited.No },

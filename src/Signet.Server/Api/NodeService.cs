@@ -34,6 +34,9 @@ internal sealed class NodeService(
 {
     private static readonly TimeSpan LongestStream = TimeSpan.FromDays(1);
 
+    /// <summary>So many agents may come back in a second after all of them have lost their streams.</summary>
+    private const int ReturnsPerSecond = 500;
+
     private long _lastRevision;
 
     public override async Task Watch(IAsyncStreamReader<WatchRequest> requestStream, IServerStreamWriter<NodeUpdate> responseStream, ServerCallContext context)
@@ -88,6 +91,7 @@ internal sealed class NodeService(
             push.Due(since);
             foreach (var update in NodeUpdates.Between(told, image, NextRevision()))
             {
+                update.SpreadMilliseconds = update.Afresh ? (uint)(agents.Count * 1000L / ReturnsPerSecond) : 0;
                 await responseStream.WriteAsync(update, cancellationToken).ConfigureAwait(false);
                 isNew = true;
             }

@@ -22,6 +22,8 @@ public sealed class AgentDirectory : IDisposable
     /// <summary>Called after an agent's record was made, changed or removed.</summary>
     public Action<SpiffeId> Changed { get; set; } = _ => { };
 
+    public int Count => _agents.Count;
+
     public IReadOnlyCollection<AttestedAgent> Agents => [.. _agents.Values];
 
     public static async Task<AgentDirectory> LoadAsync(IAgentStore store, CancellationToken cancellationToken) =>

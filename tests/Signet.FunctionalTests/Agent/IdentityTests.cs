@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Grpc.Core;
+using Signet.Agent.Identities;
 using Signet.Client;
 using Signet.Hosting.Files;
 using Signet.Identity.X509;
@@ -78,7 +79,9 @@ public sealed class IdentityTests
         Assert.Equal(before, source.Current);
         await domain.StartAgentAsync();
         Assert.NotNull(source.Current);
-        await Eventually.IsTrueAsync(() => source.Current!.Default.Leaf != before.Default.Leaf, "an SVID from the restarted agent");
+        await domain.RegisterAsync("/second");
+        await Eventually.IsTrueAsync(() => source.Current!.Svids.Count == 2, "what the restarted agent pushes");
+        Assert.Equal(before.Default.Leaf, source.Current!.Default.Leaf);
     }
 
     [Fact]
@@ -99,23 +102,52 @@ public sealed class IdentityTests
     }
 
     [Fact]
-    public async Task An_agent_that_restarts_while_its_server_is_down_takes_nobodys_identity_away()
+    public async Task An_agent_that_restarts_while_its_server_is_down_serves_from_its_disk_to_whom_it_may_and_nothing_that_was_tampered_with()
     {
         await using var domain = await TestTrustDomain.StartAsync();
         await domain.RegisterAsync("/web");
+        await domain.RegisterAsync("/other", new Signet.Identity.Registration.Selector("unix", "uid:4294967294"));
         await using var source = new X509Source(domain.WorkloadApi, TimeProvider.System);
         var before = await source.WaitAsync(_patience);
+        await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Length == 2, "both entries");
         await domain.StopServerAsync();
         await domain.StopAgentAsync();
         await domain.StartAgentAsync();
-        using var channel = WorkloadApi.Connect(domain.WorkloadApi, TimeProvider.System);
-        using var call = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel).FetchX509SVID(new X509SVIDRequest(), WorkloadApi.Options(_patience));
-        var answer = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(_patience));
-        Assert.Equal(StatusCode.Unavailable, answer.StatusCode);
+        await using (var late = new X509Source(domain.WorkloadApi, TimeProvider.System))
+        {
+            Assert.Equal([before.Default.Leaf], (await late.WaitAsync(_patience)).Svids.Select(svid => svid.Leaf));
+        }
+
+        await Eventually.IsTrueAsync(() => domain.AgentHost.Readiness.IsReady, "an agent that is ready with what it has");
+
+        await domain.StopAgentAsync();
+        var file = Path.Combine(domain.Folder, "agent", "cache", "entries.sealed");
+        var bytes = await File.ReadAllBytesAsync(file);
+        bytes[^1] ^= 1;
+        await File.WriteAllBytesAsync(file, bytes);
+        await domain.StartAgentAsync();
+        await UnavailableAsync(domain);
         await Eventually.IsTrueAsync(() => source.Problem?.Contains("not heard from its server", StringComparison.Ordinal) == true, "an attempt of the source");
         Assert.Equal(before, source.Current);
         await domain.StartServerAsync();
         await Eventually.IsTrueAsync(() => source.Current!.Default.Leaf != before.Default.Leaf, "a new SVID once the server is back");
+    }
+
+    [Fact]
+    public async Task An_agent_that_keeps_nothing_on_its_disk_waits_for_its_server()
+    {
+        await using var domain = await TestTrustDomain.StartAsync(configureAgent: config => config with { Cache = new CacheConfig { Disk = false } });
+        await domain.RegisterAsync("/web");
+        await using (var source = new X509Source(domain.WorkloadApi, TimeProvider.System))
+        {
+            await source.WaitAsync(_patience);
+        }
+
+        Assert.False(Directory.Exists(Path.Combine(domain.Folder, "agent", "cache")));
+        await domain.StopServerAsync();
+        await domain.StopAgentAsync();
+        await domain.StartAgentAsync();
+        await UnavailableAsync(domain);
     }
 
     [Fact]
@@ -282,6 +314,14 @@ public sealed class IdentityTests
             .ToArray();
         Assert.True(keys.Length >= 3, "anchor, issuing authority and agent");
         Assert.All(keys, key => Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(key)));
+    }
+
+    private async Task UnavailableAsync(TestTrustDomain domain)
+    {
+        using var channel = WorkloadApi.Connect(domain.WorkloadApi, TimeProvider.System);
+        using var call = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel).FetchX509SVID(new X509SVIDRequest(), WorkloadApi.Options(_patience));
+        var answer = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(_patience));
+        Assert.Equal(StatusCode.Unavailable, answer.StatusCode);
     }
 
     private static async Task SendAsync(System.Net.EndPoint endPoint, byte[] bytes)

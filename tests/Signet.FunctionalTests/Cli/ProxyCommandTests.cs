@@ -135,7 +135,7 @@ public sealed class ProxyCommandTests
         var command = RoleCommand.Proxy(Context);
 
         Assert.Equal(["inbound", "outbound"], command.Parse("connections --direction ").GetCompletions().Select(item => item.Label));
-        Assert.Equal(["PolicyChanged", "PolicyDenied"], command.Parse("watch --reason Policy").GetCompletions().Select(item => item.Label));
+        Assert.Equal(["PolicyChanged", "PolicyDenied", "WaitingForPolicy"], command.Parse("watch --reason Policy").GetCompletions().Select(item => item.Label));
         Assert.Superset(new HashSet<string> { "certs", "config", "connections", "drain", "listeners", "logging", "ready", "stats", "upstreams", "watch" }, command.Parse("").GetCompletions().Select(item => item.Label).ToHashSet());
     }
 

@@ -25,6 +25,10 @@ public sealed class BackoffTests
     public void Lets_chance_cut_a_wait_to_its_half(double chance, double seconds) => Assert.Equal(seconds, Rule.After(3, chance).TotalSeconds);
 
     [Fact]
+    public void Spreads_waits_over_all_of_the_time_where_many_wait_for_the_same() =>
+        Assert.Equal([1, 10.5, 20], new[] { 0, 0.5, 1.0 }.Select(chance => new BackoffRule(TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(30), Least: 0.05).After(1, chance).TotalSeconds));
+
+    [Fact]
     public void Never_waits_less_than_half_the_first_time_or_more_than_the_limit() =>
         Prop.ForAll<int, double>((failures, chance) =>
         {

@@ -43,10 +43,10 @@ internal sealed class CallServer(TimeProvider time, ILogger logger, Cancellation
             rate.MinDataRate = null;
         }
 
-        // 3. The call is over when the caller leaves, when its deadline passes, and, if it streams to the caller, when the server stops.
+        // 3. The call is over when the caller leaves, when its deadline passes, and, if it streams in either direction, when the server stops: a stream may last for ever.
         var now = time.GetUtcNow().UtcDateTime;
         using var deadline = timeout is { } left && left < MaxTimer ? new CancellationTokenSource(left, time) : new CancellationTokenSource();
-        var stop = method.Method.Type is MethodType.ServerStreaming or MethodType.DuplexStreaming ? stopping : CancellationToken.None;
+        var stop = method.Method.Type != MethodType.Unary ? stopping : CancellationToken.None;
         using var over = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, deadline.Token, stop);
         using var context = new HttpServerCallContext(http, method.Method.FullName, metadata, Deadline(now, timeout), over.Token);
         http.Response.ContentType = ContentType;

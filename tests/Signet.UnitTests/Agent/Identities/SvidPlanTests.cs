@@ -43,6 +43,7 @@ public sealed class SvidPlanTests
     {
         var plan = Plan([Web, Api], [Held(Web, renewIn: TimeSpan.Zero)]);
         Assert.Equal([Api, Web], plan.Due);
+        Assert.Equal(1, plan.Missing);
     }
 
     [Fact]
@@ -66,6 +67,14 @@ public sealed class SvidPlanTests
     {
         Assert.Empty(Plan([], [Held(Web)]).Keep);
         Assert.Empty(Plan([Web with { ExpiresAt = Now }], [Held(Web)]).Keep);
+    }
+
+    [Fact]
+    public void An_entry_that_was_not_chosen_is_neither_asked_for_nor_kept()
+    {
+        var plan = SvidPlan.Of(View([Web, Api]), [Api], ImmutableDictionary<string, HeldSvid>.Empty.Add("web", Held(Web)), Now);
+        Assert.Equal([Api], plan.Due);
+        Assert.Empty(plan.Keep);
     }
 
     [Fact]
@@ -93,7 +102,7 @@ public sealed class SvidPlanTests
         Assert.Equal(api.RenewAt, plan.Keep["api"].RenewAt);
 
         // The moment is chosen once: to be asked again must not put it off.
-        var again = SvidPlan.Of(View([Web, Api], authority.Issuing.SerialHex), plan.Keep, plan.Keep["web"].RenewAt);
+        var again = SvidPlan.Of(View([Web, Api], authority.Issuing.SerialHex), [Web, Api], plan.Keep, plan.Keep["web"].RenewAt);
         Assert.Equal(["web"], again.Due.Select(entry => entry.Id));
     }
 
@@ -105,11 +114,21 @@ public sealed class SvidPlanTests
         Assert.Equal(Now.AddSeconds(1), plan.Keep["web"].RenewAt);
     }
 
+    [Fact]
+    public void After_an_outage_what_can_wait_is_left_for_a_part_of_the_time_that_the_server_names_and_what_cannot_is_not()
+    {
+        var (due, spread) = (Plan([Web], [Held(Web, renewIn: TimeSpan.Zero)]), TimeSpan.FromSeconds(40));
+        Assert.Equal(TimeSpan.FromSeconds(10), due.EaseAfterOutage(spread, 0.25, Now));
+        Assert.Equal(TimeSpan.Zero, due.EaseAfterOutage(TimeSpan.Zero, 0.25, Now));
+        Assert.Equal(TimeSpan.FromSeconds(5), Plan([Web], [Held(Web, validFor: TimeSpan.FromSeconds(40))]).EaseAfterOutage(spread, 0.5, Now));
+        Assert.Equal(TimeSpan.Zero, Plan([Web, Api], [Held(Web)]).EaseAfterOutage(spread, 0.25, Now));
+    }
+
     private static NodeView View(ImmutableArray<RegistrationEntry> entries, params string[] superseded) =>
         NodeView.Nothing with { Revision = 1, Entries = entries, Superseded = [.. superseded] };
 
     private static SvidPlan Plan(ImmutableArray<RegistrationEntry> entries, IEnumerable<HeldSvid> held, params string[] superseded) =>
-        SvidPlan.Of(View(entries, superseded), held.ToImmutableDictionary(one => one.Entry.Id), Now);
+        SvidPlan.Of(View(entries, superseded), entries, held.ToImmutableDictionary(one => one.Entry.Id), Now);
 
     private static HeldSvid Held(RegistrationEntry entry, TimeSpan? renewIn = null, TimeSpan? from = null, TimeSpan? validFor = null)
     {

@@ -39,6 +39,23 @@ public sealed class ProxyConfigTests
         Assert.Null(config.AccessLog.Path);
     }
 
+    [Fact]
+    public void Leaves_policies_and_endpoints_to_the_agent_when_neither_is_written()
+    {
+        const string Policy = "policy: {folder: /etc/signet/policy}", Endpoints = ", endpoints: [\"10.0.0.9:15006\"]";
+        var config = Read(Sample.Replace(Policy, "", StringComparison.Ordinal).Replace(Endpoints, "", StringComparison.Ordinal));
+        Assert.Null(config.PolicyFolder);
+        Assert.True(Assert.Single(config.Outbound).IsLocated);
+        Assert.Empty(config.Outbound[0].Endpoints);
+
+        var listed = Assert.Single(Read(Sample.Replace(Policy, "", StringComparison.Ordinal)).Outbound);
+        Assert.Equal((false, 1), (listed.IsLocated, listed.Endpoints.Count));
+        Assert.False(Read(Sample).Outbound[0].IsLocated);
+        Assert.Contains("healthCheck", Assert.Throws<ConfigException>(() => Read(Sample.Replace(Policy, "", StringComparison.Ordinal).Replace(Endpoints, ", healthCheck: {tcp: {}}", StringComparison.Ordinal))).Message, StringComparison.Ordinal);
+        Assert.Contains("policy.folder", Assert.Throws<ConfigException>(() => Read(Sample.Replace(Policy, "", StringComparison.Ordinal).Replace(
+            "identity: {socket: unix:/run/signet/agent.sock}", "identity: {files: {certificate: /c, key: /k, roots: /r}}", StringComparison.Ordinal))).Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("auto", AppProtocol.Auto)]
     [InlineData("http", AppProtocol.Http)]
@@ -215,7 +232,9 @@ public sealed class ProxyConfigTests
     [InlineData("endpoints: [\"10.0.0.9:15006\"]", "endpoints: [\"10.0.0.9:15006\"], serverIdentities: [\"payments\"]", "spiffe://")]
     [InlineData("socket: unix:/run/signet/agent.sock", "socket: agent.sock", "agent.sock")]
     [InlineData("socket: unix:/run/signet/agent.sock", "socket: unix:/a, files: {certificate: a, key: b, roots: c}", "keep one")]
-    [InlineData("policy: {folder: /etc/signet/policy}", "", "policy.folder")]
+    [InlineData("policy: {folder: /etc/signet/policy}", "policy: {}", "policy.folder")]
+    [InlineData("policy: {folder: /etc/signet/policy}", "mesh: {file: /etc/signet/mesh.yaml}", "mesh.file")]
+    [InlineData(", endpoints: [\"10.0.0.9:15006\"]", "", "leave out both it and policy")]
     [InlineData("namespace: production, ", "", "namespace")]
     [InlineData("listen: 127.0.0.1:9001, ", "", "listen")]
     [InlineData("admin: 127.0.0.1:15000", "admn: 127.0.0.1:15000", "did you mean")]

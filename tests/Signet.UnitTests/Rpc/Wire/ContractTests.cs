@@ -6,6 +6,9 @@ using Signet.Rpc.Wire.Envoy.Discovery;
 using Signet.Rpc.Wire.Envoy.Tls;
 using Signet.Rpc.Wire.Spiffe;
 using Entry = Signet.Rpc.Wire.Spire.Types.Entry;
+using Istio = Signet.Rpc.Wire.Istio;
+using Kubernetes = Signet.Rpc.Wire.Kubernetes;
+using Mcp = Signet.Rpc.Wire.Istio.Mcp;
 
 namespace Signet.UnitTests.Rpc.Wire;
 
@@ -60,6 +63,8 @@ public sealed class ContractTests
         { Signet.Rpc.Wire.Reflection.ServerReflection.Descriptor, "grpc.reflection.v1.ServerReflection: <ServerReflectionInfo>" },
         { Signet.Rpc.Wire.Reflection.Alpha.ServerReflection.Descriptor, "grpc.reflection.v1alpha.ServerReflection: <ServerReflectionInfo>" },
         { Signet.Rpc.Wire.Node.Node.Descriptor, "signet.node.v1.Node: <Watch>" },
+        { Signet.Rpc.Wire.Mesh.Mesh.Descriptor, "signet.mesh.v1.Mesh: <Watch>" },
+        { Mcp.ResourceSource.Descriptor, "istio.mcp.v1alpha1.ResourceSource: <EstablishResourceStream>" },
     };
 
     [Theory]
@@ -124,6 +129,28 @@ public sealed class ContractTests
             "id=1 spiffe_id=2 parent_id=3 selectors=4 x509_svid_ttl=5 federates_with=6 admin=7 downstream=8 expires_at=9 "
             + "dns_names=10 revision_number=11 store_svid=12 jwt_svid_ttl=13 hint=14 created_at=15 svid_key_type=1000 svid_subject=1001 svid_names=1002"
         },
+        { Mcp.RequestResources.Descriptor, "sink_node=1 collection=2 initial_resource_versions=3 response_nonce=4 error_detail=5 incremental=6" },
+        { Mcp.Resources.Descriptor, "system_version_info=1 collection=2 resources=3 removed_resources=4 nonce=5 incremental=6" },
+        { Mcp.Resource.Descriptor, "metadata=1 body=2" },
+        { Mcp.Metadata.Descriptor, "name=1 create_time=2 version=3 labels=4 annotations=5" },
+        { Istio.Security.PeerAuthentication.Descriptor, "selector=1 mtls=2 port_level_mtls=3" },
+        { Istio.Security.AuthorizationPolicy.Descriptor, "selector=1 rules=2 action=3 provider=4 target_ref=5 target_refs=6" },
+        {
+            Istio.Security.Source.Descriptor,
+            "principals=1 request_principals=2 namespaces=3 ip_blocks=4 not_principals=5 not_request_principals=6 not_namespaces=7 not_ip_blocks=8 "
+            + "remote_ip_blocks=9 not_remote_ip_blocks=10 service_accounts=11 not_service_accounts=12 trust_domains=13 not_trust_domains=14"
+        },
+        { Istio.Security.Operation.Descriptor, "hosts=1 ports=2 methods=3 paths=4 not_hosts=5 not_ports=6 not_methods=7 not_paths=8" },
+        {
+            Istio.Networking.ClientTLSSettings.Descriptor,
+            "mode=1 client_certificate=2 private_key=3 ca_certificates=4 subject_alt_names=5 sni=6 credential_name=7 insecure_skip_verify=8 ca_crl=9"
+        },
+        {
+            Istio.Networking.ServiceEntry.Descriptor,
+            "hosts=1 addresses=2 ports=3 location=4 resolution=5 endpoints=6 export_to=7 subject_alt_names=8 workload_selector=9"
+        },
+        { Kubernetes.ObjectMeta.Descriptor, "name=1 namespace=3 uid=5 resourceVersion=6 creationTimestamp=8 labels=11 annotations=12" },
+        { Kubernetes.PodStatus.Descriptor, "phase=1 hostIP=5 podIP=6 containerStatuses=8 initContainerStatuses=10" },
         {
             Signet.Rpc.Wire.Spire.Types.Bundle.Descriptor,
             "trust_domain=1 x509_authorities=2 jwt_authorities=3 refresh_hint=4 sequence_number=5 wit_authorities=6"

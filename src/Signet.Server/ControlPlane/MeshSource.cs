@@ -1,0 +1,128 @@
+using System.Collections.Immutable;
+using Microsoft.Extensions.Logging;
+using Signet.Hosting;
+using Signet.Hosting.Distribution;
+using Signet.Hosting.Files;
+using Signet.Identity.Spiffe;
+using Signet.Policy;
+
+namespace Signet.Server.ControlPlane;
+
+/// <summary>What the server says about the mesh at one moment. Immutable.</summary>
+/// <param name="Snapshot">What proxies are told.</param>
+/// <param name="Desired">What it was made of.</param>
+internal sealed record MeshState(MeshSnapshot Snapshot, DesiredMesh Desired);
+
+/// <summary>
+/// Follows the folders of the mesh and keeps the last good snapshot: one mistake anywhere changes nothing. Thread-safe; dispose to stop.
+/// </summary>
+internal sealed class MeshSource : IAsyncDisposable
+{
+    private const int MaxProblems = 5;
+    private const string NoPolicy = "there is no policy at all, and then nobody would be refused anything; if that is meant, write a PeerAuthentication that says so";
+
+    private readonly TrustDomain _trustDomain;
+    private readonly TimeProvider _time;
+    private readonly ILogger<MeshSource> _log;
+    private readonly Lock _gate = new();
+    private readonly List<FileSetWatch> _watches = [];
+    private readonly string _folder;
+    private ImmutableArray<WatchedFile> _files = [];
+    private ImmutableArray<WatchedFile> _settings = [];
+    private ImmutableArray<WatchedFile> _others = [];
+    private MeshState? _current;
+    private string _problem = "";
+
+    /// <param name="config">Where it lies.</param>
+    /// <param name="otherFolder">A folder of desired entries, whose pods count too; null for none.</param>
+    /// <param name="trustDomain">The mesh's own.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="log">Where it logs.</param>
+    /// <exception cref="PlaceException">A folder or file cannot be read.</exception>
+    public MeshSource(MeshConfig config, string? otherFolder, TrustDomain trustDomain, TimeProvider time, ILogger<MeshSource> log)
+    {
+        (_trustDomain, _time, _log, _folder) = (trustDomain, time, log, config.Folder);
+        using var whole = _gate.EnterScope();
+        _files = Watch(FileSet.Folder(config.Folder), files => Take(() => _files = files));
+        _settings = config.SettingsFile is { } file ? Watch(FileSet.Of(file), files => Take(() => _settings = files)) : [];
+        _others = otherFolder is not null && otherFolder != config.Folder ? Watch(FileSet.Folder(otherFolder), files => Take(() => _others = files)) : [];
+        Take(() => { });
+    }
+
+    /// <summary>The last good state; null before the first.</summary>
+    public MeshState? Current => Volatile.Read(ref _current);
+
+    /// <summary>Why the files as they are now are not in force; empty when they are.</summary>
+    public string Problem => _watches.Select(watch => watch.Problem).FirstOrDefault(problem => problem is not null) ?? Volatile.Read(ref _problem);
+
+    /// <summary>Raised after either has changed.</summary>
+    public ChangeSignal Changes { get; } = new();
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var watch in _watches)
+        {
+            await watch.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private ImmutableArray<WatchedFile> Watch(FileSet files, Action<ImmutableArray<WatchedFile>> take)
+    {
+        var watch = FileSetWatch.Start(files, take, _time, _log);
+        _watches.Add(watch);
+        return watch.Current;
+    }
+
+    private void Take(Action change)
+    {
+        lock (_gate)
+        {
+            change();
+            var desired = DesiredMesh.Read([.. _files.Select(TextOf)], [.. _others.Select(TextOf)], _settings.Select(TextOf).FirstOrDefault(), _trustDomain);
+            if (desired.Problems.Length > 0 || !desired.HasPolicies)
+            {
+                Refuse_NeedsLock(desired.Problems.Length > 0 ? desired.Problems : [NoPolicy]);
+            }
+            else
+            {
+                Accept_NeedsLock(desired);
+            }
+        }
+
+        Changes.Raise();
+    }
+
+    private void Refuse_NeedsLock(ImmutableArray<string> problems)
+    {
+        var more = problems.Length - MaxProblems;
+        Volatile.Write(ref _problem, string.Join("; ", problems.Take(MaxProblems)) + (more > 0 ? $"; and {more} more" : ""));
+        _log.MeshRefused(_folder, _problem);
+    }
+
+    private void Accept_NeedsLock(DesiredMesh desired)
+    {
+        Volatile.Write(ref _problem, "");
+        var before = _current;
+        var documents = Shared(desired.Documents, before?.Snapshot.Documents);
+        var isSame = before is not null && before.Snapshot.Documents.Count == documents.Count && documents.All(pair => before.Snapshot.Documents.GetValueOrDefault(pair.Key) == pair.Value);
+
+        // Grows across restarts too, because it never falls behind the clock.
+        var snapshot = isSame ? before!.Snapshot : new MeshSnapshot(Math.Max((before?.Snapshot.Revision ?? 0) + 1, (ulong)_time.GetUtcNow().ToUnixTimeMilliseconds()), documents);
+        Volatile.Write(ref _current, new MeshState(snapshot, desired));
+        if (!isSame)
+        {
+            _log.MeshTaken(snapshot.Revision, snapshot.Documents.Count, _folder);
+            foreach (var doubt in desired.Doubts)
+            {
+                _log.MeshDoubtful(doubt);
+            }
+        }
+    }
+
+    // What is the same is the same object, so that comparing costs nothing later.
+    private static ImmutableDictionary<string, MeshDocument> Shared(ImmutableDictionary<string, MeshDocument> now, ImmutableDictionary<string, MeshDocument>? before) => before is null
+        ? now
+        : now.ToImmutableDictionary(pair => pair.Key, pair => before.TryGetValue(pair.Key, out var old) && old == pair.Value ? old : pair.Value, StringComparer.Ordinal);
+
+    private static PolicyText TextOf(WatchedFile file) => new(file.Path, file.Text);
+}
