@@ -50,7 +50,9 @@ public sealed class HttpTests
         Assert.Equal("2 200", await Peer.RunAsync(Curl, mesh.File("."), ["--cert", $"{own}/chain.pem", "--key", $"{own}/key.pem", .. common]));
         var (exit, _) = await Tool.RunAsync(Curl, common);
         Assert.NotEqual(0, exit);
-        Assert.Contains(orders.Log(), line => line.GetProperty("tls").GetProperty("alpn").GetString() == "h2" && line.GetProperty("source").GetProperty("principal").GetString() == "example.org/ns/default/sa/web");
+        await Eventually.IsTrueAsync(
+            () => orders.Log().Any(line => line.GetProperty("tls").GetProperty("alpn").GetString() == "h2" && line.GetProperty("source").GetProperty("principal").GetString() == "example.org/ns/default/sa/web"),
+            "the request with its peer in the access log");
     }
 
     [Fact]

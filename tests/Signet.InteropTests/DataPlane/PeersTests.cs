@@ -16,13 +16,18 @@ public sealed class PeersTests
     public async Task Openssl_calls_in_and_is_refused_without_a_certificate(string version)
     {
         await using var mesh = new Sidecars();
-        await using var echo = new Echo();
+        await using var echo = new Echo(async stream =>
+        {
+            // Once and no more, or openssl would wait for the next.
+            var line = new byte[64];
+            await stream.WriteAsync(line.AsMemory(0, await stream.ReadAsync(line)));
+        });
         var orders = await mesh.InboundAsync(echo.EndPoint, "tcp");
         var web = mesh.WriteIdentity("web");
         string[] common = ["s_client", "-connect", $"{orders.EndPoint}", "-quiet", version, "-CAfile", $"{web}/bundle.pem", "-verify_return_error"];
 
-        var (_, answer) = await Tool.RunAsync("timeout", ["3", "openssl", .. common, "-cert", $"{web}/chain.pem", "-cert_chain", $"{web}/chain.pem", "-key", $"{web}/key.pem"], "hello\n");
-        var (_, refused) = await Tool.RunAsync("timeout", ["3", "openssl", .. common], "secret\n");
+        var (_, answer) = await Tool.RunAsync("timeout", ["60", "openssl", .. common, "-cert", $"{web}/chain.pem", "-cert_chain", $"{web}/chain.pem", "-key", $"{web}/key.pem"], "hello\n");
+        var (_, refused) = await Tool.RunAsync("timeout", ["60", "openssl", .. common], "secret\n");
 
         Assert.Contains("hello", answer, StringComparison.Ordinal);
         Assert.Contains("alert", refused, StringComparison.Ordinal);
