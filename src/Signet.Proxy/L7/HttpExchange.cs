@@ -305,6 +305,7 @@ internal sealed class HttpExchange(
     {
         var fields = ForwardedHeaders.EndToEnd(answer.Headers);
         FieldChange.Apply(forwarding.ToDownstream, fields);
+        record.ResponseFields = core.Config.AccessLog.WantsResponseFields ? fields : null;
         return fields;
     }
 
