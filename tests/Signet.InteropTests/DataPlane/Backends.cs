@@ -25,6 +25,9 @@ public sealed class Backends : IAsyncLifetime
     /// <summary>Where a server listens, and where the proxy that leads to it does.</summary>
     public (IPEndPoint Server, IPEndPoint Proxy) this[string name] => _all[name];
 
+    /// <summary>The admin endpoint of the proxy that clients connect to.</summary>
+    public Uri WebAdmin { get; private set; } = null!;
+
     /// <summary>The file that all of them have.</summary>
     public string FilePath => Scratch("files/file");
 
@@ -78,7 +81,8 @@ public sealed class Backends : IAsyncLifetime
             ("nginx", At(ports[0]), "http"), ("python", At(ports[1]), "http"), ("python HTTP/1.0", At(ports[2]), "http"), ("node", At(ports[3]), "http"), ("node HTTP/2", At(ports[4]), "http2"),
             ("websockets", At(ports[5]), "auto"), ("grpcio", At(ports[6]), "grpc"), ("grpc-js", At(ports[7]), "grpc"), ("kestrel", kestrel, "http"),
         ];
-        var (_, _, proxies) = await _mesh.PairAsync([.. servers.Select(server => (server.Server, server.Protocol))]);
+        var (web, _, proxies) = await _mesh.PairAsync([.. servers.Select(server => (server.Server, server.Protocol))]);
+        WebAdmin = new Uri($"http://127.0.0.1:{web.Admin}/");
         foreach (var (server, proxy) in servers.Zip(proxies))
         {
             _all[server.Name] = (server.Server, proxy);

@@ -96,6 +96,60 @@ public sealed class ForeignHttpTests(Backends backends) : IClassFixture<Backends
     }
 
     [Theory]
+    [InlineData("kestrel")]
+    [InlineData("node")]
+    [InlineData("node HTTP/2")]
+    public async Task H2load_gets_back_every_octet_that_it_posts_on_many_streams(string name)
+    {
+        var (_, proxy) = backends[name];
+        var body = Content.WriteFile(backends.Scratch($"body-{Guid.NewGuid():N}"), 20_000);
+        var said = await Peer.RunAsync(Peer.Require("/usr/bin/h2load", "nghttp2-client"), Path.GetTempPath(), "-n", "600", "-c", "3", "-m", "50", "-d", body, $"http://{proxy}/echo");
+        Assert.Contains("600 succeeded, 0 failed, 0 errored, 0 timeout", said);
+        Assert.Contains("(12000000) data", said);
+    }
+
+    [Theory]
+    [InlineData("node")]
+    [InlineData("node HTTP/2")]
+    public async Task Nghttp_sees_trailers_and_early_hints_and_may_send_trailers(string name)
+    {
+        var (_, proxy) = backends[name];
+        var said = await Peer.RunAsync(
+            Peer.Require("/usr/bin/nghttp", "nghttp2-client"), Path.GetTempPath(), "-v", "-n", "-d", backends.FilePath, "--trailer", "x-a: b", "-H", ":method: POST", $"http://{proxy}/echo");
+        Assert.Contains(":status: 200", said);
+        Assert.Contains($"x-sum: {Backends.FileLength}", said);
+        said = await Peer.RunAsync("/usr/bin/nghttp", Path.GetTempPath(), "-v", $"http://{proxy}/early");
+        Assert.Contains(":status: 103", said);
+        Assert.Contains("late", said);
+    }
+
+    [Fact]
+    public async Task Prometheus_own_reader_finds_the_trace_of_a_slow_request()
+    {
+        Peer.Require("/usr/lib/python3/dist-packages/prometheus_client/__init__.py", "python3-prometheus-client");
+        const string trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        var (_, proxy) = backends["nginx"];
+        await Peer.RunAsync(Curl, Path.GetTempPath(), "-sS", "-o", "/dev/null", "-H", $"traceparent: 00-{trace}-00f067aa0ba902b7-01", $"http://{proxy}/file");
+        using var http = new HttpClient();
+        var said = "";
+        await Testing.Eventually.IsTrueAsync(
+            async () =>
+            {
+                using var ask = new HttpRequestMessage(HttpMethod.Get, new Uri(backends.WebAdmin, "metrics"));
+                ask.Headers.Add("Accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+                using var metrics = await http.SendAsync(ask);
+                Assert.Equal("application/openmetrics-text", metrics.Content.Headers.ContentType!.MediaType);
+                var file = backends.Scratch("metrics.txt");
+                await File.WriteAllTextAsync(file, await metrics.Content.ReadAsStringAsync());
+                said = await Peer.RunAsync("/usr/bin/python3", Path.GetTempPath(), Path.Combine(Peer.Scripts, "open_metrics.py"), file);
+                return said.Contains(trace, StringComparison.Ordinal);
+            },
+            "the exemplar is there");
+        Assert.Equal($"signet_proxy_request_duration_seconds_bucket outbound {trace} True True\nTrue families\n", said);
+        Assert.Equal("text/plain", (await http.GetAsync(new Uri(backends.WebAdmin, "metrics"))).Content.Headers.ContentType!.MediaType);
+    }
+
+    [Theory]
     [InlineData("node")]
     [InlineData("node HTTP/2")]
     public async Task Node_notices_nothing(string name)

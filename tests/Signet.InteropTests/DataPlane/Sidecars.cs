@@ -220,6 +220,9 @@ internal sealed class Sidecar(DemoProcess process, IPEndPoint endPoint, int admi
 
     public IPEndPoint AdminEndPoint { get; } = new(IPAddress.Loopback, admin);
 
+    /// <summary>The port of its admin endpoint.</summary>
+    public int Admin => admin;
+
     /// <summary>Its configuration's file, and what it was started with before that.</summary>
     public string Config => config;
 
