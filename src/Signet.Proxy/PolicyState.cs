@@ -113,9 +113,9 @@ internal sealed class PolicyState : IAsyncDisposable
                 return Refused(snapshot, problem);
             }
 
-            var before = (_files, _mesh, _revision);
+            var (before, trustDomain) = ((_files, _mesh, _revision), TrustDomain);
             (_files, _mesh, _revision) = (documents!.Policies, documents.Settings, snapshot.Revision);
-            var load = Read_NeedsLock(TrustDomain is { } trustDomain ? _mesh with { TrustDomain = trustDomain.Name } : _mesh);
+            var load = Read_NeedsLock(trustDomain is null ? _mesh : _mesh with { TrustDomain = trustDomain.Name });
             if (load.HasErrors)
             {
                 (_files, _mesh, _revision) = before;
@@ -124,7 +124,7 @@ internal sealed class PolicyState : IAsyncDisposable
 
             _documents = documents;
             _core.Upstreams.Locate(documents.Places);
-            if (!Compile_NeedsLock(load))
+            if (!Compile_NeedsLock(trustDomain is null ? null : load))
             {
                 return null;
             }
@@ -172,7 +172,7 @@ internal sealed class PolicyState : IAsyncDisposable
     }
 
     /// <summary>False while the trust domain or the policies are unknown: nothing is let in then.</summary>
-    /// <param name="read">What was read for that trust domain already; null reads it.</param>
+    /// <param name="read">What was read already, knowing the trust domain; null reads it.</param>
     private bool Compile_NeedsLock(PolicyLoad? read = null)
     {
         if (TrustDomain is not { } trustDomain || _files.IsDefault)

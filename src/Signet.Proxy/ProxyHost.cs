@@ -111,6 +111,9 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
         _core.PolicyProblem = () => _policy.Problem;
         _metrics.ObservePolicies(() => _core.Model?.Revision ?? 0, () => _core.Model is not null && _policy.Problem is null);
         _core.WebCredentials.Changed = Recheck;
+
+        // What came before anybody listened was told to nobody.
+        _policy.IdentityChanged();
         Recheck();
     }
 

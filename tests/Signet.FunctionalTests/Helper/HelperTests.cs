@@ -54,7 +54,8 @@ public sealed class HelperTests : IDisposable
         await Eventually.IsTrueAsync(() => !helper.Host.Readiness.IsReady, "the agent's absence");
         Assert.Equal(written, Text("svid.pem"));
         await domain.StartAgentAsync();
-        await Eventually.IsTrueAsync(() => Text("svid.pem") != written, "files of the restarted agent");
+        await Eventually.IsTrueAsync(() => helper.Host.Readiness.IsReady, "the restarted agent");
+        Assert.True(X509Files.TryRead(Text("svid.pem"), Text("key.pem"), Text("bundle.pem"), out _, out var problem), problem);
     }
 
     [Fact]
