@@ -26,7 +26,7 @@ public static class Refusals
     /// <summary>The status of a response that the proxy itself makes.</summary>
     internal static int Status(RefusalReason reason) => reason switch
     {
-        RefusalReason.PolicyDenied => 403,
+        RefusalReason.PolicyDenied or RefusalReason.PolicyChanged => 403,
         RefusalReason.TokenInvalid => 401,
         RefusalReason.RequestHeadTimeout => 408,
         RefusalReason.MalformedRequest => 400,
@@ -58,7 +58,7 @@ public static class Refusals
     /// <summary>The stable code that a client sees: which side of the mesh it should look at, and nothing about policy.</summary>
     internal static string PublicCode(RefusalReason reason) => reason switch
     {
-        RefusalReason.PolicyDenied => "denied",
+        RefusalReason.PolicyDenied or RefusalReason.PolicyChanged => "denied",
         RefusalReason.TokenInvalid => "invalid_token",
         RefusalReason.RequestHeadTimeout => "request_timeout",
         RefusalReason.DeadlineExceeded => "deadline_exceeded",

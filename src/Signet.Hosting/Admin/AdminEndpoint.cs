@@ -177,7 +177,7 @@ public sealed class AdminEndpoint : IDaemonPart, IAsyncDisposable, IHttpApplicat
         {
             var query = request.Query.ToDictionary(pair => pair.Key, pair => pair.Value.LastOrDefault() ?? "", StringComparer.Ordinal);
             var body = method == HttpMethods.Get ? null : await BodyAsync(request, context.RequestAborted).ConfigureAwait(false);
-            return await route.Answer(new AdminRequest(query, body), context.RequestAborted).ConfigureAwait(false);
+            return await route.Answer(new AdminRequest(query, body) { Accept = request.Headers.Accept.ToString() }, context.RequestAborted).ConfigureAwait(false);
         }
         catch (JsonException)
         {

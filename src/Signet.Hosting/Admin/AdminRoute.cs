@@ -52,7 +52,11 @@ public sealed record AdminRoute(string Method, string Path, Func<AdminRequest, C
 /// <summary>A request to an admin endpoint.</summary>
 /// <param name="Query">The query, the last value of each key.</param>
 /// <param name="Body">The JSON that was posted, or null.</param>
-public sealed record AdminRequest(IReadOnlyDictionary<string, string> Query, JsonNode? Body);
+public sealed record AdminRequest(IReadOnlyDictionary<string, string> Query, JsonNode? Body)
+{
+    /// <summary>The field <c>Accept</c>; empty without one.</summary>
+    public string Accept { get; init; } = "";
+}
 
 /// <summary>An answer of an admin endpoint.</summary>
 /// <param name="Status">The HTTP status.</param>

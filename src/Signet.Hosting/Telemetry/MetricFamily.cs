@@ -35,7 +35,7 @@ internal sealed class MetricFamily(string name, string? help, MetricShape shape,
         foreach (var point in reading.Points.Take(maxSeries))
         {
             var labels = PrometheusLabels.Of([], [.. point.Labels]).ToString();
-            family._series[labels] = new MetricSeries(labels, shape, point.Value, [.. point.Buckets ?? []]);
+            family._series[labels] = new MetricSeries(labels, shape, point.Value, [.. point.Buckets ?? []]) { Exemplars = point.Exemplars ?? [] };
         }
 
         return family;
@@ -105,6 +105,9 @@ internal sealed class MetricSeries(string labels, MetricShape shape, double sum,
 
     /// <summary>As they stand between the braces.</summary>
     public string Labels => labels;
+
+    /// <summary>Of each bucket one measurement, where there is one; empty when none is kept.</summary>
+    public IReadOnlyList<MetricExemplar?> Exemplars { get; init; } = [];
 
     public void Record(double value)
     {

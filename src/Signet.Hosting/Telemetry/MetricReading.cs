@@ -11,4 +11,12 @@ public sealed record MetricReading(string Name, string Help, IReadOnlyList<doubl
 /// <param name="Labels">Names and values.</param>
 /// <param name="Value">A counter's value, or the sum of what a histogram measured.</param>
 /// <param name="Buckets">What each bucket of a histogram counted by itself, one more than there are bounds; null for a counter.</param>
-public sealed record MetricPoint(IReadOnlyList<KeyValuePair<string, object?>> Labels, double Value, IReadOnlyList<long>? Buckets = null);
+/// <param name="Exemplars">Of each bucket one measurement that can be looked at, null where there is none; null for a counter, or when none is kept.</param>
+public sealed record MetricPoint(
+    IReadOnlyList<KeyValuePair<string, object?>> Labels, double Value, IReadOnlyList<long>? Buckets = null, IReadOnlyList<MetricExemplar?>? Exemplars = null);
+
+/// <summary>A single measurement of a histogram, by the trace in which it was made.</summary>
+/// <param name="TraceId">32 lower-case hex digits.</param>
+/// <param name="Value">What was measured.</param>
+/// <param name="At">When.</param>
+public sealed record MetricExemplar(string TraceId, double Value, DateTimeOffset At);

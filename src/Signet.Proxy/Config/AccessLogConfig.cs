@@ -45,6 +45,9 @@ public sealed record AccessLogConfig
     /// <summary>Whether a request's fields have to be remembered until its line is written.</summary>
     public bool WantsFields => Text is { WantsFields: true } || (Json?.Any(member => member.Value.WantsFields) ?? false);
 
+    /// <summary>Whether a response's fields have to be remembered until its line is written.</summary>
+    public bool WantsResponseFields => Text is { WantsResponseFields: true } || (Json?.Any(member => member.Value.WantsResponseFields) ?? false);
+
     internal static AccessLogConfig Read(ConfigSection section)
     {
         var config = new AccessLogConfig

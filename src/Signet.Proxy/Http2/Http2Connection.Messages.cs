@@ -10,12 +10,17 @@ public sealed partial class Http2Connection
     /// <summary>How many streams are remembered that the peer itself has ended, so that what it still sends there is known as a breach.</summary>
     private const int RememberedEnds = 128;
 
+    /// <summary>How many gaps are remembered between the numbers of streams that the peer opened; a stream in one of them never was.</summary>
+    private const int RememberedGaps = 16;
+
     private readonly HpackDecoder _hpack = new();
     private readonly int[] _peerEnded = new int[RememberedEnds];
+    private readonly (int First, int Last)[] _gaps = new (int, int)[RememberedGaps];
     private ArrayBufferWriter<byte>? _block;
     private FrameHeader _blockHead;
     private int _continuations;
     private int _peerEndedCount;
+    private int _gapCount;
     private int _lastPeerStream;
     private int _receiveWindow;
     private int _credit;
@@ -134,6 +139,11 @@ public sealed partial class Http2Connection
         else if (!IsServer || header.StreamId <= _lastPeerStream)
         {
             ThrowIfIdle(header);
+            if (Array.Exists(_gaps, gap => header.StreamId >= gap.First && header.StreamId <= gap.Last))
+            {
+                throw Protocol($"HEADERS on stream {header.StreamId}, below one that the peer has opened (§5.1.1)");
+            }
+
             OnLate_NeedsLock(header);
         }
         else
@@ -149,6 +159,12 @@ public sealed partial class Http2Connection
             // The peer knows, or will know soon, that nobody looks at it (§6.8).
             Count_NeedsLock(FloodKind.Reset, "requests after the last one");
             return;
+        }
+
+        var next = _lastPeerStream == 0 ? 1 : _lastPeerStream + 2;
+        if (id > next)
+        {
+            _gaps[_gapCount++ % RememberedGaps] = (next, id - 2);
         }
 
         _lastPeerStream = id;

@@ -33,8 +33,9 @@ public readonly record struct BodyFraming(BodyKind Kind, long Length)
         problem = default;
         string? length = null;
         string? encoding = null;
-        foreach (var (name, value) in fields)
+        for (var i = 0; i < fields.Count; i++)
         {
+            var (name, value) = fields[i];
             if (name.Equals("Content-Length", StringComparison.OrdinalIgnoreCase))
             {
                 if (length is not null)
@@ -68,7 +69,7 @@ public readonly record struct BodyFraming(BodyKind Kind, long Length)
         if (length is not null)
         {
             problem = HttpProblem.ContentLengthMalformed;
-            if (length.Length is 0 or > HttpLimits.MaxLengthDigits || !length.All(char.IsAsciiDigit))
+            if (length.Length is 0 or > HttpLimits.MaxLengthDigits || length.AsSpan().ContainsAnyExceptInRange('0', '9'))
             {
                 return false;
             }

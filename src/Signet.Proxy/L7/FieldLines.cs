@@ -15,6 +15,8 @@ internal static class FieldLines
     private static readonly SearchValues<byte> ForbiddenInValue =
         SearchValues.Create([.. Enumerable.Range(0, 32).Where(b => b != '\t').Select(b => (byte)b), 0x7f]);
 
+    private static readonly List<string> Nothing = [];
+
     public static bool IsToken(ReadOnlySpan<byte> bytes) => !bytes.IsEmpty && bytes.IndexOfAnyExcept(TokenBytes) < 0;
 
     /// <summary>Takes one line, without its CR LF, from the front. The scanner has made sure that there is one.</summary>
@@ -70,7 +72,8 @@ internal static class FieldLines
     }
 
     /// <summary>The values of a comma-separated field, in lower case and without empty ones, over all its lines.</summary>
-    public static IReadOnlyList<string> ListOf(IReadOnlyList<KeyValuePair<string, string>> fields, string name)
+    /// <returns>Not to be changed.</returns>
+    public static List<string> ListOf(IReadOnlyList<KeyValuePair<string, string>> fields, string name)
     {
         List<string>? values = null;
         for (var i = 0; i < fields.Count; i++)
@@ -82,6 +85,6 @@ internal static class FieldLines
             }
         }
 
-        return values ?? (IReadOnlyList<string>)[];
+        return values ?? Nothing;
     }
 }

@@ -12,6 +12,9 @@ internal static class ForwardedHeaders
     public const string ClientCertificate = "x-forwarded-client-cert";
     public const string RequestId = "x-request-id";
 
+    /// <summary>About so many are added to a message's own.</summary>
+    private const int FieldsOfOurs = 4;
+
     private static readonly SearchValues<char> PlainMarks = SearchValues.Create("-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
     private static readonly FrozenSet<string> HopByHop = new[]
@@ -46,8 +49,9 @@ internal static class ForwardedHeaders
     {
         problem = HttpProblem.HeaderImitated;
         var requestIds = 0;
-        foreach (var (name, _) in headers)
+        for (var i = 0; i < headers.Count; i++)
         {
+            var name = headers[i].Key;
             if (IsImitation(name))
             {
                 return false;
@@ -61,17 +65,18 @@ internal static class ForwardedHeaders
         }
 
         problem = HttpProblem.HeaderNominated;
-        return !FieldLines.ListOf(headers, "Connection").Any(Protected.Contains);
+        return !FieldLines.ListOf(headers, "Connection").Exists(Protected.Contains);
     }
 
     /// <summary>The fields that go on, in order.</summary>
     public static List<KeyValuePair<string, string>> EndToEnd(IReadOnlyList<KeyValuePair<string, string>> headers)
     {
-        List<string> nominated = [.. FieldLines.ListOf(headers, "Connection")];
-        var kept = new List<KeyValuePair<string, string>>(headers.Count + 2);
-        foreach (var field in headers)
+        var nominated = FieldLines.ListOf(headers, "Connection");
+        var kept = new List<KeyValuePair<string, string>>(headers.Count + FieldsOfOurs);
+        for (var i = 0; i < headers.Count; i++)
         {
-            if (!HopByHop.Contains(field.Key) && !nominated.Contains(field.Key, StringComparer.OrdinalIgnoreCase))
+            var field = headers[i];
+            if (!HopByHop.Contains(field.Key) && (nominated.Count == 0 || !nominated.Contains(field.Key, StringComparer.OrdinalIgnoreCase)))
             {
                 kept.Add(field);
             }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 
@@ -7,6 +8,8 @@ namespace Signet.Proxy.L7;
 internal static class HostText
 {
     private const int MaxLength = 255 + 6;
+
+    private static readonly SearchValues<char> NameMarks = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_~");
 
     public static bool IsValid(string text)
     {
@@ -35,7 +38,7 @@ internal static class HostText
             name = name[..colon];
         }
 
-        return !name.IsEmpty && name.IndexOfAnyExcept("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_~") < 0;
+        return !name.IsEmpty && !name.ContainsAnyExcept(NameMarks);
     }
 
     private static bool IsPort(ReadOnlySpan<char> text) =>

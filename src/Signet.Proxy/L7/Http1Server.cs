@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Signet.Proxy.Tls;
 using Signet.Proxy.Transport;
 using Signet.Proxy.Upstreams;
@@ -58,6 +59,7 @@ internal sealed class Http1Server(UpstreamConnection connection, UpstreamPool po
 
     public ValueTask EndAsync(IReadOnlyList<KeyValuePair<string, string>> trailers, CancellationToken cancellationToken) => _output.EndAsync(_asChunks, trailers, cancellationToken);
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<Received> ReadHeadAsync(RequestHead request, bool isFirst, CancellationToken cancellationToken)
     {
         var scanner = default(HeadScanner);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Signet.Proxy.Connections;
 using Signet.Proxy.Http2;
 using Signet.Proxy.L4;
@@ -20,7 +21,8 @@ internal sealed class HttpExchange(
     private bool HasBody => head.Body.Kind != BodyKind.None;
 
     /// <returns>Whether another request may follow.</returns>
-    public async Task<bool> RunAsync()
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<bool> RunAsync()
     {
         forwarding.Clearance.Demand();
         using var tries = role.Pool.Begin();
@@ -70,7 +72,8 @@ internal sealed class HttpExchange(
         }
     }
 
-    private async Task<ExchangeEnd> RunAsync(IServerMessages server, RequestTries tries)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<ExchangeEnd> RunAsync(IServerMessages server, RequestTries tries)
     {
         var (isComplete, sent) = (false, default(PumpResult));
         Task<PumpResult>? body = null;
@@ -250,6 +253,7 @@ internal sealed class HttpExchange(
     }
 
     /// <summary>Reads heads up to the final one; interim ones are passed on.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<Received> ReceiveHeadAsync(IServerMessages server, CancellationToken patience)
     {
         for (var interim = 0; ; interim++)
@@ -305,6 +309,7 @@ internal sealed class HttpExchange(
     {
         var fields = ForwardedHeaders.EndToEnd(answer.Headers);
         FieldChange.Apply(forwarding.ToDownstream, fields);
+        record.ResponseFields = core.Config.AccessLog.WantsResponseFields ? fields : null;
         return fields;
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Signet.Proxy.Connections;
 
 namespace Signet.Proxy.L7;
@@ -6,7 +7,8 @@ namespace Signet.Proxy.L7;
 internal static class HttpRequests
 {
     /// <summary>One request from decision to log line. True when another may follow on the connection.</summary>
-    public static async Task<bool> ServeAsync(ProxyCore core, LiveConnection live, IClientMessages client, IHttpRole role, RequestHead head)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public static async ValueTask<bool> ServeAsync(ProxyCore core, LiveConnection live, IClientMessages client, IHttpRole role, RequestHead head)
     {
         live.CloseWhenIdleFor(core.Config.Timeouts.StreamIdle);
         var started = core.Time.GetTimestamp();

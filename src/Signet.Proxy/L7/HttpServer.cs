@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Signet.Proxy.Connections;
 using Signet.Proxy.Http2;
 using Signet.Proxy.Telemetry;
@@ -52,7 +53,8 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
     private static ReadOnlySpan<byte> PrefaceHead => FrameHeader.Preface[..18];
 
     /// <summary>Waits for a request and reads its head. Neither a head nor a problem: there is nothing more to say on the connection.</summary>
-    private async Task<(RequestHead? Head, HttpProblem? Problem)> ReadHeadAsync()
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<(RequestHead? Head, HttpProblem? Problem)> ReadHeadAsync()
     {
         var scanner = default(HeadScanner);
         var skippedEmptyLine = false;
@@ -93,7 +95,8 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
     }
 
     /// <summary>Reads on within the deadline for a head, or for the next request when nothing of one is there yet.</summary>
-    private async Task<bool> ReadMoreAsync()
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> ReadMoreAsync()
     {
         var isIdle = client.Available.IsEmpty;
         live.IsIdle = isIdle;

@@ -15,6 +15,7 @@ internal sealed class OutputBuffer(ITransport to) : IDisposable
     private const int ChunkOverhead = 16;
     private const int FieldOverhead = 4;
     private const int DirectWrite = 8 * 1024;
+    private const string EndOfLine = "\r\n";
 
     private byte[]? _buffer;
     private int _length;
@@ -59,7 +60,7 @@ internal sealed class OutputBuffer(ITransport to) : IDisposable
             _length += part.Length;
             if (asChunks)
             {
-                Append("\r\n");
+                Append(EndOfLine);
             }
 
             payload = payload[part.Length..];
@@ -98,25 +99,42 @@ internal sealed class OutputBuffer(ITransport to) : IDisposable
         }
     }
 
-    private async ValueTask WriteHeadAsync(string startLine, IReadOnlyList<KeyValuePair<string, string>> fields, CancellationToken cancellationToken)
+    private ValueTask WriteHeadAsync(string startLine, IReadOnlyList<KeyValuePair<string, string>> fields, CancellationToken cancellationToken)
+    {
+        var size = startLine.Length + EndOfLine.Length;
+        for (var i = 0; i < fields.Count; i++)
+        {
+            size += fields[i].Key.Length + fields[i].Value.Length + FieldOverhead;
+        }
+
+        if (size > Capacity - _length)
+        {
+            return WriteLongHeadAsync(startLine, fields, cancellationToken);
+        }
+
+        Append(startLine);
+        for (var i = 0; i < fields.Count; i++)
+        {
+            var (name, value) = fields[i];
+            Append(name);
+            Append(": ");
+            Append(value);
+            Append(EndOfLine);
+        }
+
+        Append(EndOfLine);
+        return default;
+    }
+
+    private async ValueTask WriteLongHeadAsync(string startLine, IReadOnlyList<KeyValuePair<string, string>> fields, CancellationToken cancellationToken)
     {
         await AppendAsync(startLine, cancellationToken).ConfigureAwait(false);
         for (var i = 0; i < fields.Count; i++)
         {
-            var (name, value) = fields[i];
-            if (name.Length + value.Length + FieldOverhead > Capacity - _length)
-            {
-                await AppendAsync($"{name}: {value}\r\n", cancellationToken).ConfigureAwait(false);
-                continue;
-            }
-
-            Append(name);
-            Append(": ");
-            Append(value);
-            Append("\r\n");
+            await AppendAsync($"{fields[i].Key}: {fields[i].Value}{EndOfLine}", cancellationToken).ConfigureAwait(false);
         }
 
-        await AppendAsync("\r\n", cancellationToken).ConfigureAwait(false);
+        await AppendAsync(EndOfLine, cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Text that may be longer than the buffer.</summary>

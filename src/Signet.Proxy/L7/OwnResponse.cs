@@ -25,6 +25,7 @@ internal static class OwnResponse
     public static ValueTask WriteAsync(IClientMessages to, AccessRecord record, Reply reply, bool close, CancellationToken cancellationToken)
     {
         var fields = new List<KeyValuePair<string, string>>(reply.Fields);
+        record.ResponseFields = fields;
         if (record.RequestId is { } id)
         {
             fields.Add(new(ForwardedHeaders.RequestId, id));

@@ -101,7 +101,7 @@ public sealed class RequestHead
             return false;
         }
 
-        if (FieldLines.ListOf(headers, "Expect").Any(expectation => expectation != "100-continue"))
+        if (FieldLines.ListOf(headers, "Expect").Exists(expectation => expectation != "100-continue"))
         {
             problem = HttpProblem.ExpectationUnsupported;
             return false;
@@ -145,7 +145,7 @@ public sealed class RequestHead
             return false;
         }
 
-        if (FieldLines.ListOf(headers, "Expect").Any(expectation => expectation != "100-continue"))
+        if (FieldLines.ListOf(headers, "Expect").Exists(expectation => expectation != "100-continue"))
         {
             problem = HttpProblem.ExpectationUnsupported;
             return false;

@@ -150,6 +150,9 @@ internal sealed class EventLoop
     private void Run()
     {
         t_current = this;
+
+        // Nothing on a loop knows async locals; carrying none saves every continuation the change of context.
+        ExecutionContext.SuppressFlow();
         using var events = new EpollEvents(EventsPerTurn);
         while (!_mustStop)
         {

@@ -162,6 +162,7 @@ internal static unsafe partial class LibSsl
     public static partial int GetError(nint ssl, int result);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_pending")]
+    [SuppressGCTransition]
     public static partial int Pending(nint ssl);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_shutdown")]
@@ -198,9 +199,10 @@ internal static unsafe partial class LibSsl
     public static partial void SelectedAlpn(nint ssl, byte** name, uint* length);
 
     [LibraryImport(Crypto, EntryPoint = "ERR_clear_error")]
-    public static partial void ClearErrors();
+    private static partial void ClearAllErrors();
 
     [LibraryImport(Crypto, EntryPoint = "ERR_peek_error")]
+    [SuppressGCTransition]
     public static partial nuint PeekError();
 
     [LibraryImport(Crypto, EntryPoint = "ERR_reason_error_string")]
@@ -265,6 +267,15 @@ internal static unsafe partial class LibSsl
 
     [LibraryImport(Crypto, EntryPoint = "X509_STORE_CTX_set_error")]
     public static partial void SetVerifyError(nint verification, int error);
+
+    /// <summary>Forgets the errors of this thread, so that SSL_get_error(3) speaks of the next call. Looking whether there are any costs less than emptying the queue.</summary>
+    public static void ClearErrors()
+    {
+        if (PeekError() != 0)
+        {
+            ClearAllErrors();
+        }
+    }
 
     /// <summary>The oldest error of this thread in OpenSSL's words, or null. Clears all.</summary>
     public static string? TakeError()

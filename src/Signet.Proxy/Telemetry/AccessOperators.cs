@@ -66,6 +66,9 @@ internal static class AccessOperators
         _ => new(name, record => Field(record.RequestFields, name)),
     };
 
+    /// <summary>A field of the response: <c>%RESP(NAME)%</c>.</summary>
+    public static AccessOperator Response(string name) => new(name, record => Field(record.ResponseFields, name));
+
     private static IEnumerable<AccessOperator> Peers(string side, Func<AccessRecord, Peer?> peer)
     {
         yield return new($"{side}_PEER_URI_SAN", record => peer(record)?.Id?.Uri);

@@ -97,6 +97,9 @@ internal sealed class AccessRecord
     /// <summary>The request's fields as they came; null unless a template asks for some of them.</summary>
     public IReadOnlyList<KeyValuePair<string, string>>? RequestFields { get; set; }
 
+    /// <summary>The response's fields as the client got them; null when it got none, or when no template asks for some of them.</summary>
+    public IReadOnlyList<KeyValuePair<string, string>>? ResponseFields { get; set; }
+
     /// <summary>Whether what the proxy itself says had better be plain text.</summary>
     public bool PrefersText { get; set; }
 

@@ -17,6 +17,7 @@ public sealed class AccessTemplate
 
     private const int MaxParts = 256;
     private const string RequestPrefix = "REQ(";
+    private const string ResponsePrefix = "RESP(";
 
     /// <summary>Fields that hold secrets: no template brings them into a log.</summary>
     private static readonly string[] Secrets =
@@ -31,6 +32,9 @@ public sealed class AccessTemplate
 
     /// <summary>Whether a request's fields have to be remembered until the line is written.</summary>
     public bool WantsFields => _parts.Any(part => part.WantsFields);
+
+    /// <summary>The same of a response's fields.</summary>
+    public bool WantsResponseFields => _parts.Any(part => part.WantsResponseFields);
 
     /// <summary>Reads a template. Never throws.</summary>
     /// <param name="text">What a person wrote.</param>
@@ -159,22 +163,29 @@ public sealed class AccessTemplate
             return true;
         }
 
-        if (!name.StartsWith(RequestPrefix, StringComparison.Ordinal) || !name.EndsWith(')'))
+        var isResponse = name.StartsWith(ResponsePrefix, StringComparison.Ordinal);
+        if (!name.EndsWith(')') || !(isResponse || name.StartsWith(RequestPrefix, StringComparison.Ordinal)))
         {
-            var near = NearestWord.To(name, AccessOperators.All.Keys.Append("REQ(:METHOD)"));
+            var near = NearestWord.To(name, AccessOperators.All.Keys.Append("REQ(:METHOD)").Append("RESP(SERVER)"));
             problem = $"has the operator %{Printable.Of(name)}%, which is not known; " + (near is null ? "docs/reference/access-log.md lists those that are" : $"did you mean %{near}%?");
             return false;
         }
 
-        var field = name[RequestPrefix.Length..^1];
-        var isPseudo = field is ":METHOD" or ":AUTHORITY" or ":PATH";
+        var field = name[(isResponse ? ResponsePrefix : RequestPrefix).Length..^1];
+        var isPseudo = !isResponse && field is (":METHOD" or ":AUTHORITY" or ":PATH");
         if (!isPseudo && !L7.FieldLines.IsToken(Encoding.UTF8.GetBytes(field)))
         {
-            problem = $"has %{Printable.Of(name)}%, which names no request field; write %REQ(USER-AGENT)%, or one of :METHOD, :AUTHORITY and :PATH";
+            problem = isResponse
+                ? $"has %{Printable.Of(name)}%, which names no response field; write %RESP(CONTENT-TYPE)%, or %RESPONSE_CODE% for the status"
+                : $"has %{Printable.Of(name)}%, which names no request field; write %REQ(USER-AGENT)%, or one of :METHOD, :AUTHORITY and :PATH";
         }
         else if (Secrets.Contains(field.ToLowerInvariant().Replace('_', '-'), StringComparer.Ordinal))
         {
             problem = $"has %{name}%: what is in that field may be a secret or an identity, and does not belong in a log";
+        }
+        else if (isResponse)
+        {
+            part = new Part(AccessOperators.Response(field)) { WantsResponseFields = true };
         }
         else
         {
@@ -212,6 +223,8 @@ public sealed class AccessTemplate
         public AccessOperator? Operator { get; }
 
         public bool WantsFields { get; init; }
+
+        public bool WantsResponseFields { get; init; }
 
         public void Write(LineBuffer to, AccessRecord record, bool inJson)
         {

@@ -64,14 +64,14 @@ internal sealed class TrafficMetrics
 
         MetricPoint Durations(IEnumerable<KeyValuePair<Key, Series>> same)
         {
-            var (buckets, seconds) = (new long[Bounds.Length + 1], 0.0);
+            var (buckets, exemplars, seconds) = (new long[Bounds.Length + 1], new MetricExemplar?[Bounds.Length + 1], 0.0);
             foreach (var (_, series) in same)
             {
-                seconds += series.Sum(buckets);
+                seconds += series.Sum(buckets, exemplars);
             }
 
             var key = same.First().Key;
-            return new MetricPoint([.. Ends(key, self), new("code", ClassOf(key.Code))], seconds, buckets);
+            return new MetricPoint([.. Ends(key, self), new("code", ClassOf(key.Code))], seconds, buckets, exemplars);
         }
 
         IEnumerable<MetricPoint> Bytes(IEnumerable<KeyValuePair<Key, Series>> same)
@@ -174,6 +174,7 @@ internal sealed class TrafficMetrics
     private sealed class Series
     {
         private readonly long[] _buckets = new long[Bounds.Length + 1];
+        private readonly MetricExemplar?[] _exemplars = new MetricExemplar?[Bounds.Length + 1];
         private long _count;
         private long _ticks;
         private long _bytesIn;
@@ -191,16 +192,27 @@ internal sealed class TrafficMetrics
             Interlocked.Add(ref _ticks, record.Duration.Ticks);
             Interlocked.Add(ref _bytesIn, record.BytesReceived);
             Interlocked.Add(ref _bytesOut, record.BytesSent);
-            var bucket = Array.BinarySearch(Bounds, record.Duration.TotalSeconds);
-            Interlocked.Increment(ref _buckets[bucket < 0 ? ~bucket : bucket]);
+            var seconds = record.Duration.TotalSeconds;
+            var found = Array.BinarySearch(Bounds, seconds);
+            var bucket = found < 0 ? ~found : found;
+            Interlocked.Increment(ref _buckets[bucket]);
+            if (record.Trace is { IsSampled: true } trace)
+            {
+                // The last one: whoever looks wants a trace that is still kept.
+                Volatile.Write(ref _exemplars[bucket], new MetricExemplar(trace.TraceId, seconds, record.Ended));
+            }
         }
 
-        /// <summary>Adds the buckets up, and answers with the seconds.</summary>
-        public double Sum(long[] buckets)
+        /// <summary>Adds the buckets up, each with its latest exemplar, and answers with the seconds.</summary>
+        public double Sum(long[] buckets, MetricExemplar?[] exemplars)
         {
             for (var i = 0; i < buckets.Length; i++)
             {
                 buckets[i] += Interlocked.Read(ref _buckets[i]);
+                if (Volatile.Read(ref _exemplars[i]) is { } exemplar && !(exemplars[i]?.At >= exemplar.At))
+                {
+                    exemplars[i] = exemplar;
+                }
             }
 
             return TimeSpan.FromTicks(Interlocked.Read(ref _ticks)).TotalSeconds;

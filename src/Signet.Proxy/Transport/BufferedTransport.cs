@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 
 namespace Signet.Proxy.Transport;
 
@@ -20,6 +21,7 @@ public sealed class BufferedTransport(ITransport below) : ITransport
     /// <summary>Reads more bytes behind those that are <see cref="Available"/>, of which there may then be up to <paramref name="limit"/>.</summary>
     /// <returns>False when the peer has ended its direction.</returns>
     /// <exception cref="InvalidOperationException">The limit is already reached; the caller must look before it reads.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<bool> ReadMoreAsync(int limit, CancellationToken cancellationToken)
     {
         if (_end - _start >= limit)
@@ -47,19 +49,19 @@ public sealed class BufferedTransport(ITransport below) : ITransport
         _start += count;
     }
 
-    public async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+    public ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken)
     {
         if (_end == _start)
         {
             ReleaseIfEmpty();
-            return await below.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
+            return below.ReadAsync(buffer, cancellationToken);
         }
 
         var count = Math.Min(buffer.Length, _end - _start);
         _buffer.AsSpan(_start, count).CopyTo(buffer.Span);
         _start += count;
         ReleaseIfEmpty();
-        return count;
+        return new(count);
     }
 
     public ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken) => below.WriteAsync(bytes, cancellationToken);

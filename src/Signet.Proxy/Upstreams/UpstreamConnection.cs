@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Signet.Proxy.L7;
 using Signet.Proxy.Loop;
 using Signet.Proxy.Tls;
@@ -86,6 +87,7 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
     }
 
     /// <summary>Reads more behind what is available; the first read after a rest is the one that was already waiting.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<bool> ReadMoreAsync(int limit, CancellationToken cancellationToken)
     {
         if (_watch is { } watch)

@@ -116,8 +116,8 @@ public sealed class ForwardingTests
     [Fact]
     public async Task Writes_access_lines_by_a_template_and_only_those_that_are_wanted()
     {
-        Assert.True(Signet.Proxy.Telemetry.AccessTemplate.TryParse("%REQ(:PATH)%", out var path, out _) & Signet.Proxy.Telemetry.AccessTemplate.TryParse("%REQ(X-Who)% %RESPONSE_CODE%", out var who, out _));
-        await using var app = App.Http((head, _) => head.Contains("/bad", StringComparison.Ordinal) ? "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n" : App.Ok("x"));
+        Assert.True(Signet.Proxy.Telemetry.AccessTemplate.TryParse("%REQ(:PATH)%", out var path, out _) & Signet.Proxy.Telemetry.AccessTemplate.TryParse("%REQ(X-Who)% %RESPONSE_CODE% %RESP(x-shard)% %RESP(content-length)%", out var who, out _));
+        await using var app = App.Http((head, _) => head.Contains("/bad", StringComparison.Ordinal) ? "HTTP/1.1 500 No\r\nX-Shard: seven\r\nContent-Length: 0\r\n\r\n" : App.Ok("x"));
         await using var world = await ProxyWorld.InboundAsync(
             app.EndPoint, ProxyWorld.Permissive, change: config => config with { AccessLog = config.AccessLog with { Only = AccessLogFilter.Errors, Json = [new("path", path!), new("who", who!)] } });
         await using var client = await Wire.PlainAsync(world.Inbound);
@@ -126,6 +126,6 @@ public sealed class ForwardingTests
         await client.AskAsync("GET /bad HTTP/1.1\r\nHost: orders\r\nX-Who: \"b\r\n\r\n");
 
         var line = await world.LoggedAsync(_ => true, "a line");
-        Assert.Equal("""{"path":"/bad","who":"\"b 500"}""", line.GetRawText());
+        Assert.Equal("""{"path":"/bad","who":"\"b 500 seven 0"}""", line.GetRawText());
     }
 }

@@ -90,6 +90,35 @@ public sealed class GrpcTests
     }
 
     [Fact]
+    public async Task A_new_policy_cuts_the_calls_it_forbids_and_no_others_of_the_same_connection()
+    {
+        await using var mesh = await Mesh.StartAsync();
+        using var repeat = mesh.Client.Repeat(new EchoRequest { Count = 1, Behaviour = Behaviour.Hang });
+        using var chat = mesh.Client.Chat();
+        using var silent = mesh.Client.Collect();
+        Assert.True(await repeat.ResponseStream.MoveNext(default));
+        await chat.RequestStream.WriteAsync(new EchoRequest { Text = "before" });
+        Assert.True(await chat.ResponseStream.MoveNext(default));
+        await silent.RequestStream.WriteAsync(new EchoRequest { Text = "nothing is answered yet" });
+        await Eventually.IsTrueAsync(() => mesh.Orders.Proxy.Connections.All.Count(live => live.Protocol == "http") == 3, "three calls are under way");
+
+        mesh.Orders.SetPolicy(NoRepeat.Replace("Echo/Repeat\"", "Echo/Repeat\", \"/signet.testing.v1.Echo/Collect\"", StringComparison.Ordinal));
+
+        // One that was being answered is reset with CANCEL, which callers take for CANCELLED; one that was not still gets an answer.
+        var cut = await Assert.ThrowsAsync<RpcException>(() => repeat.ResponseStream.MoveNext(default));
+        Assert.Equal(StatusCode.Cancelled, cut.StatusCode);
+        var denied = await Assert.ThrowsAsync<RpcException>(async () => await silent);
+        Assert.Equal((StatusCode.PermissionDenied, "denied"), (denied.StatusCode, denied.Status.Detail));
+        await chat.RequestStream.WriteAsync(new EchoRequest { Text = "after" });
+        Assert.True(await chat.ResponseStream.MoveNext(default));
+        Assert.Equal("after", chat.ResponseStream.Current.Text);
+
+        var line = await mesh.Orders.LoggedAsync(line => ProxyWorld.Flag(line) == nameof(RefusalReason.PolicyChanged) && line.GetProperty("request").GetProperty("path").GetString()!.EndsWith("/Repeat", StringComparison.Ordinal), "why");
+        Assert.Equal("deny", line.GetProperty("verdict").GetString());
+        Assert.Contains("default/no-repeat", line.GetProperty("reason").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_call_to_an_application_that_is_gone_is_unavailable()
     {
         using var gone = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

@@ -7,8 +7,8 @@ using Signet.Testing;
 namespace Signet.FunctionalTests.Proxy;
 
 /// <summary>
-/// What a client of HTTP/2 may try so that the application behind, which is told about it in HTTP/1.1, reads another request than the one that
-/// was judged. Nothing of it arrives, and the log says why.
+/// What a client of HTTP/2 may try so that the application behind, which is told about it in HTTP/1.1 or HTTP/2, reads another request than the one
+/// that was judged. Nothing of it arrives, and the log says why.
 /// </summary>
 public sealed class Http2HostileTests
 {
@@ -89,18 +89,136 @@ public sealed class Http2HostileTests
     public Task No_request_line_with_two_readings_reaches_the_application(string name, string value, string reason) =>
         ExpectRefusedAsync([.. Good.Select(field => field.Item1 == name ? (name, value) : field)], reason);
 
+    private static ((string, string)[] Fields, string Reason)[] Parts =>
+    [
+        ([.. Good, (":path", "/admin")], "PseudoRepeated"),
+        ([(":path", "/admin"), .. Good], "PseudoRepeated"),
+        ([.. Good, (":status", "200")], "PseudoUnknown"),
+        ([.. Good, (":protocol", "websocket")], "PseudoUnknown"),
+        ([.. Good[..3]], "PseudoMissing"),
+        ([Good[0], ("x-a", "b"), .. Good[1..]], "PseudoAfterField"),
+        ([(":method", "CONNECT"), (":authority", "orders:8080")], "MethodUnsupported"),
+        ([.. Good, ("host", "orders"), ("host", "orders")], "HostRepeated"),
+        ([.. Good, ("content-length", "0"), ("content-length", "0")], "ContentLengthRepeated"),
+        ([.. Good, ("x-request-id", "a"), ("x-request-id", "b")], "HeaderRepeated"),
+        ([.. Good, .. Enumerable.Range(0, 101).Select(i => ($"x-{i}", "y"))], "TooLarge"),
+    ];
+
     [Fact]
     public async Task No_request_with_a_part_too_many_or_too_few_reaches_the_application()
     {
-        await ExpectRefusedAsync([.. Good, (":path", "/admin")], "PseudoRepeated");
-        await ExpectRefusedAsync([.. Good, (":status", "200")], "PseudoUnknown");
-        await ExpectRefusedAsync([.. Good, (":protocol", "websocket")], "PseudoUnknown");
-        await ExpectRefusedAsync([.. Good[..3]], "PseudoMissing");
-        await ExpectRefusedAsync([(":method", "CONNECT"), (":authority", "orders:8080")], "MethodUnsupported");
-        await ExpectRefusedAsync([.. Good, ("host", "orders"), ("host", "orders")], "HostRepeated");
-        await ExpectRefusedAsync([.. Good, ("content-length", "0"), ("content-length", "0")], "ContentLengthRepeated");
-        await ExpectRefusedAsync([.. Good, ("x-request-id", "a"), ("x-request-id", "b")], "HeaderRepeated");
-        await ExpectRefusedAsync([.. Good, .. Enumerable.Range(0, 101).Select(i => ($"x-{i}", "y"))], "TooLarge");
+        foreach (var (fields, reason) in Parts)
+        {
+            await ExpectRefusedAsync(fields, reason);
+        }
+    }
+
+    [Fact]
+    public async Task Nothing_of_all_that_reaches_an_application_of_HTTP_2_either()
+    {
+        var corpus = Parts
+            .Concat(Fields.Select(row => (((string, string)[])[.. Good, ("x-first", "1"), (row.Data.Item1, row.Data.Item2)], row.Data.Item3)))
+            .Concat(Pseudo.Select(row => (((string, string)[])[.. Good.Select(field => field.Item1 == row.Data.Item1 ? (row.Data.Item1, row.Data.Item2) : field)], row.Data.Item3)));
+        await using var app = new Http2Recorder();
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http2);
+        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        var (id, expected) = (1, new List<string>());
+        foreach (var (fields, reason) in corpus)
+        {
+            await peer.RequestAsync(id, true, fields);
+            await peer.RequestAsync(id + 2, true, [.. Good, ("x-request-id", $"{id}")]);
+            Assert.Equal("200", (await peer.HeadAsync(id + 2))[":status"]);
+            expected.Add(reason);
+            Assert.True(app.Arrived.TryDequeue(out var arrived));
+            Assert.Equal($":method: GET\n:scheme: http\n:authority: orders\n:path: /\nx-request-id: {id}\n", arrived);
+            Assert.Empty(app.Arrived);
+            id += 4;
+        }
+
+        await Eventually.IsTrueAsync(() => world.Log().Count == 2 * expected.Count, "a line for each");
+        Assert.Equal(expected.Order(), world.Log().Where(line => ProxyWorld.Flag(line) == nameof(RefusalReason.MalformedRequest)).Select(line => line.GetProperty("reason").GetString()!).Order());
+    }
+
+    /// <summary>What is sent besides, what arrives of it in HTTP/1.1, and in HTTP/2.</summary>
+    public static TheoryData<string, string, string, string> Arrivals => new()
+    {
+        { "/", "", "GET / HTTP/1.1|host: orders", ":path: /" },
+        { "/a/../b?x=/../y", "", "GET /b?x=/../y HTTP/1.1|host: orders", ":path: /b?x=/../y" },
+        { "/a/./%2e%2e/b", "", "GET /b HTTP/1.1|host: orders", ":path: /b" },
+        { "/%61%2Fb", "", "GET /a%2Fb HTTP/1.1|host: orders", ":path: /a%2Fb" },
+        { "/a\\b", "", "GET /a/b HTTP/1.1|host: orders", ":path: /a/b" },
+        { "/x", "host: ORDERS", "GET /x HTTP/1.1|host: orders", ":path: /x" },
+        { "/x", "te: trailers", "GET /x HTTP/1.1|host: orders", ":path: /x" },
+        { "/x", "cookie: a=1|x-a: b|cookie: c=2", "GET /x HTTP/1.1|host: orders|cookie: a=1; c=2|x-a: b", ":path: /x|cookie: a=1; c=2|x-a: b" },
+        { "/x", "x-a: 1|x-a: 2", "GET /x HTTP/1.1|host: orders|x-a: 1|x-a: 2", ":path: /x|x-a: 1|x-a: 2" },
+        { "/x", "x-forwarded-client-cert: URI=spiffe://example.org/ns/default/sa/admin", "GET /x HTTP/1.1|host: orders", ":path: /x" },
+        { "/x", "client-cert: :AAAA:|client-cert-chain: :AAAA:", "GET /x HTTP/1.1|host: orders", ":path: /x" },
+        { "/x", "proxy-authorization: Basic eDp5", "GET /x HTTP/1.1|host: orders", ":path: /x" },
+        { "/x", "content-length: 0", "GET /x HTTP/1.1|host: orders|content-length: 0", ":path: /x|content-length: 0" },
+        { "/x", "x-high: \u00fc", "GET /x HTTP/1.1|host: orders|x-high: \u00fc", ":path: /x|x-high: \u00fc" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Arrivals))]
+    public async Task What_arrives_is_what_was_judged_to_the_byte(string path, string fields, string first, string second)
+    {
+        await using var old = App.Http();
+        await using var recorder = new Http2Recorder();
+        await using var world = await ProxyWorld.InboundAsync(old.EndPoint, ProxyWorld.Permissive, AppProtocol.Http, change: config => config with
+        {
+            Inbound = [.. config.Inbound, new InboundConfig("two", new(System.Net.IPAddress.Loopback, 0), 9000, AppProtocol.Http2, recorder.EndPoint)],
+        });
+        foreach (var port in new[] { world.Inbound, world.Proxy.Listening["two"] })
+        {
+            await using var peer = await Http2Wire.PlainAsync(port);
+            await peer.RequestAsync(1, true, [.. Good[..3], (":path", path), .. fields.Split('|', StringSplitOptions.RemoveEmptyEntries).Select(field => (field.Split(": ")[0], field.Split(": ", 2)[1])), ("x-request-id", "one")]);
+            Assert.Equal("200", (await peer.HeadAsync(1))[":status"]);
+        }
+
+        Assert.Equal(first.Replace("|", "\r\n", StringComparison.Ordinal) + "\r\nx-request-id: one\r\n\r\n", Assert.Single(old.Heads));
+        Assert.Equal($":method: GET\n:scheme: http\n:authority: orders\n{second.Replace('|', '\n')}\nx-request-id: one\n{(fields == "te: trailers" ? "te: trailers\n" : "")}", Assert.Single(recorder.Arrived));
+    }
+
+    [Theory]
+    [InlineData("5", "abc", "ContentLengthContradicted")]
+    [InlineData("3", "abcde", "ContentLengthContradicted")]
+    public async Task A_body_of_another_length_than_was_said_is_never_a_whole_request_to_an_application_of_HTTP_2(string length, string body, string reason)
+    {
+        await using var app = new Http2Recorder();
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http2);
+        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        await peer.RequestAsync(1, false, [(":method", "POST"), .. Good[1..], ("content-length", length)]);
+        await Eventually.IsTrueAsync(() => world.Proxy.Connections.All.Any(live => live.Protocol == "http"), "it is under way");
+        await peer.DataAsync(1, Encoding.ASCII.GetBytes(body), endStream: true);
+
+        Assert.Equal(Http2Error.ProtocolError, await peer.ResetAsync(1));
+        Assert.Contains(reason, (await world.RefusedAsync(RefusalReason.MalformedRequest)).GetProperty("reason").GetString(), StringComparison.Ordinal);
+        await peer.RequestAsync(3, true, [.. Good, ("x-request-id", "two")]);
+        Assert.Equal("200", (await peer.HeadAsync(3))[":status"]);
+        Assert.All(app.Arrived, arrived => Assert.True(arrived.EndsWith("RST_STREAM", StringComparison.Ordinal) || arrived.Contains("x-request-id: two", StringComparison.Ordinal), arrived));
+    }
+
+    [Theory]
+    [InlineData(":path", "/admin")]
+    [InlineData("x-forwarded-client-cert", "URI=spiffe://example.org/ns/default/sa/admin")]
+    [InlineData("x_forwarded_client_cert", "URI=spiffe://example.org/ns/default/sa/admin")]
+    [InlineData("authorization", "Bearer x")]
+    [InlineData("x-sum", "three octets")]
+    public async Task Trailers_of_requests_reach_no_application_of_HTTP_2(string name, string value)
+    {
+        await using var app = new Http2Recorder();
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http2);
+        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        await peer.RequestAsync(1, false, [(":method", "POST"), .. Good[1..]]);
+        await peer.DataAsync(1, "abc"u8.ToArray());
+        await peer.RequestAsync(1, true, (name, value));
+        await Eventually.IsTrueAsync(() => !app.Arrived.IsEmpty || world.Log().Count > 0, "it is over");
+        await peer.RequestAsync(3, true, [.. Good, ("x-request-id", "two")]);
+        Assert.Equal("200", (await peer.HeadAsync(3))[":status"]);
+
+        Assert.All(app.Arrived, arrived => Assert.DoesNotContain(value, arrived, StringComparison.Ordinal));
+        Assert.DoesNotContain(app.Arrived, arrived => arrived.Contains("trailers", StringComparison.Ordinal));
+        Assert.Equal(name == "x-sum" ? 2 : 1, app.Arrived.Count(arrived => !arrived.EndsWith("RST_STREAM", StringComparison.Ordinal)));
     }
 
     [Theory]

@@ -8,7 +8,7 @@ using Signet.Proxy.Http2.Hpack;
 namespace Signet.FunctionalTests.Proxy;
 
 /// <summary>
-/// A client's end of an HTTP/2 connection, frame by frame: it can break every rule. Windows are opened only when data is read, and everything
+/// One end of an HTTP/2 connection, frame by frame: it can break every rule. Windows are opened only when data is read, and everything
 /// that it awaits has a deadline.
 /// </summary>
 internal sealed class Http2Wire : IAsyncDisposable
@@ -16,20 +16,39 @@ internal sealed class Http2Wire : IAsyncDisposable
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
     private readonly Stream _stream;
     private readonly HpackDecoder _hpack = new();
-    private readonly List<(FrameHeader Header, byte[] Payload, Dictionary<string, string> Fields)> _unread = [];
+    private readonly List<(FrameHeader Header, byte[] Payload, IReadOnlyList<KeyValuePair<string, string>> Fields)> _unread = [];
 
     private Http2Wire(Stream stream) => _stream = stream;
 
-    /// <summary>In plaintext, with the preface and empty settings sent.</summary>
-    public static async Task<Http2Wire> PlainAsync(IPEndPoint to)
+    /// <summary>In plaintext, with the preface and empty settings sent unless the test wants to begin otherwise.</summary>
+    public static async Task<Http2Wire> PlainAsync(IPEndPoint to, bool greets = true)
     {
         var socket = new Socket(to.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         await socket.ConnectAsync(to);
         var wire = new Http2Wire(new NetworkStream(socket, ownsSocket: true));
-        await wire._stream.WriteAsync(FrameHeader.Preface.ToArray());
-        await wire.FrameAsync(FrameType.Settings, FrameFlags.None, 0, []);
+        if (greets)
+        {
+            await wire.BytesAsync(FrameHeader.Preface.ToArray());
+            await wire.FrameAsync(FrameType.Settings, FrameFlags.None, 0, []);
+        }
+
         return wire;
     }
+
+    /// <summary>A server's end of a connection that was accepted, with the preface taken and empty settings sent unless the test wants to begin otherwise.</summary>
+    public static async Task<Http2Wire> ServerAsync(Stream stream, bool greets = true)
+    {
+        await stream.ReadExactlyAsync(new byte[FrameHeader.Preface.Length]).AsTask().WaitAsync(Deadline);
+        var wire = new Http2Wire(stream);
+        if (greets)
+        {
+            await wire.FrameAsync(FrameType.Settings, FrameFlags.None, 0, []);
+        }
+
+        return wire;
+    }
+
+    public async Task BytesAsync(params byte[] bytes) => await _stream.WriteAsync(bytes).AsTask().WaitAsync(Deadline);
 
     public async Task FrameAsync(FrameType type, FrameFlags flags, int streamId, byte[] payload)
     {
@@ -52,8 +71,42 @@ internal sealed class Http2Wire : IAsyncDisposable
         return FrameAsync(FrameType.ResetStream, FrameFlags.None, streamId, payload);
     }
 
+    /// <summary>The next head or trailers of whatever stream, its fields in order.</summary>
+    public async Task<(int StreamId, bool IsEnd, IReadOnlyList<KeyValuePair<string, string>> Fields)> AnyHeadAsync()
+    {
+        var (header, _, fields) = await NextAsync(frame => frame.Type == FrameType.Headers);
+        return (header.StreamId, header.Has(FrameFlags.EndStream), fields);
+    }
+
+    /// <summary>The next frame, whatever it is.</summary>
+    public Task<(FrameHeader Header, byte[] Payload, IReadOnlyList<KeyValuePair<string, string>> Fields)> AnyAsync() => NextAsync(_ => true);
+
+    /// <summary>The next frame of a type.</summary>
+    public async Task<(FrameHeader Header, byte[] Payload)> FrameAsync(FrameType type)
+    {
+        var (header, payload, _) = await NextAsync(frame => frame.Type == type);
+        return (header, payload);
+    }
+
+    /// <summary>The other side has ended the connection, whatever it said before.</summary>
+    public async Task EndAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                await NextAsync(_ => false);
+            }
+        }
+        catch (IOException)
+        {
+            // That is the end.
+        }
+    }
+
     /// <summary>The next head or trailers of a stream.</summary>
-    public async Task<Dictionary<string, string>> HeadAsync(int streamId) => (await NextAsync(frame => frame.Type == FrameType.Headers && frame.StreamId == streamId)).Fields;
+    public async Task<Dictionary<string, string>> HeadAsync(int streamId) =>
+        (await NextAsync(frame => frame.Type == FrameType.Headers && frame.StreamId == streamId)).Fields.GroupBy(field => field.Key).ToDictionary(same => same.Key, same => string.Join(", ", same.Select(field => field.Value)));
 
     /// <summary>The next piece of a stream's data; as much again may then be sent.</summary>
     public async Task<byte[]> ReadDataAsync(int streamId)
@@ -84,7 +137,7 @@ internal sealed class Http2Wire : IAsyncDisposable
         return [.. writer.WrittenSpan, .. Encoding.Latin1.GetBytes(text)];
     }
 
-    private async Task<(FrameHeader Header, byte[] Payload, Dictionary<string, string> Fields)> NextAsync(Func<FrameHeader, bool> isWanted)
+    private async Task<(FrameHeader Header, byte[] Payload, IReadOnlyList<KeyValuePair<string, string>> Fields)> NextAsync(Func<FrameHeader, bool> isWanted)
     {
         while (true)
         {
@@ -111,7 +164,7 @@ internal sealed class Http2Wire : IAsyncDisposable
                 await FrameAsync(FrameType.Settings, FrameFlags.Ack, 0, []);
             }
 
-            _unread.Add((header, payload, section.Fields.GroupBy(field => field.Key).ToDictionary(same => same.Key, same => string.Join(", ", same.Select(field => field.Value)))));
+            _unread.Add((header, payload, section.Fields));
         }
     }
 }

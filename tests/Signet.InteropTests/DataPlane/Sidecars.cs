@@ -76,6 +76,23 @@ internal sealed class Sidecars : IAsyncDisposable
         return (await OutboundAsync(orders.EndPoint, protocol, environment: environment, tunnel: tunnel), orders);
     }
 
+    /// <summary>Web's and orders' sidecars with several applications behind them, each at a port of its own; connect to the endpoints, in order.</summary>
+    public async Task<(Sidecar Web, Sidecar Orders, IPEndPoint[] EndPoints)> PairAsync(params (IPEndPoint App, string Protocol)[] apps)
+    {
+        var ports = DemoPorts.Take(2 * apps.Length);
+        var (inbound, outbound) = (new StringBuilder("inbound:\n"), new StringBuilder("outbound:\n"));
+        for (var i = 0; i < apps.Length; i++)
+        {
+            var (app, protocol) = apps[i];
+            inbound.Append($"- {{listen: \"127.0.0.1:{ports[2 * i]}\", port: {8080 + i}, protocol: {protocol}, app: \"{app}\"}}\n");
+            outbound.Append($"- {{listen: \"127.0.0.1:{ports[(2 * i) + 1]}\", host: orders.default.svc.cluster.local, port: {8080 + i}, protocol: {protocol}, endpoints: [\"127.0.0.1:{ports[2 * i]}\"]}}\n");
+        }
+
+        var orders = await StartAsync("orders", ports[0], null, inbound.ToString());
+        var web = await StartAsync("web", ports[1], null, outbound.ToString());
+        return (web, orders, [.. apps.Select((_, i) => new IPEndPoint(IPAddress.Loopback, ports[(2 * i) + 1]))]);
+    }
+
     /// <summary>A foreign program that runs until the test is over.</summary>
     public async Task<DemoProcess> StartAsync(string program, string[] arguments, int port)
     {
@@ -202,6 +219,9 @@ internal sealed class Sidecar(DemoProcess process, IPEndPoint endPoint, int admi
     public DemoProcess Process { get; set; } = process;
 
     public IPEndPoint AdminEndPoint { get; } = new(IPAddress.Loopback, admin);
+
+    /// <summary>The port of its admin endpoint.</summary>
+    public int Admin => admin;
 
     /// <summary>Its configuration's file, and what it was started with before that.</summary>
     public string Config => config;

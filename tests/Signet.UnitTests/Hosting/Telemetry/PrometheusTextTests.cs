@@ -49,6 +49,46 @@ public sealed class PrometheusTextTests : IDisposable
         Assert.Equal("gauge", text.Types["signet_open"]);
     }
 
+    [Theory]
+    [InlineData("application/openmetrics-text", true)]
+    [InlineData("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", true)]
+    [InlineData("Application/OpenMetrics-Text; q=0.5, text/plain; q=0.5", true)]
+    [InlineData("text/plain, application/openmetrics-text;q=0.5", false)]
+    [InlineData("application/openmetrics-text;q=0", false)]
+    [InlineData("application/openmetrics-text;q=x", false)]
+    [InlineData("*/*", false)]
+    [InlineData("", false)]
+    [InlineData(",;q=,,", false)]
+    public void Writes_OpenMetrics_for_who_asks_for_it_only(string accept, bool expected) => Assert.Equal(expected, PrometheusText.PrefersOpenMetrics(accept));
+
+    [Fact]
+    public void Writes_exemplars_in_OpenMetrics_and_nowhere_else()
+    {
+        var collector = Collector();
+        _meter.CreateCounter<long>("signet.issued", null, "Those that were \"issued\"").Add(3);
+        var exemplar = new MetricExemplar("0af7651916cd43dd8448eb211c80319c", 0.5, DateTimeOffset.UnixEpoch.AddMilliseconds(1_500));
+        collector.Include(() => [new MetricReading("signet_took_seconds", "How long", [0.1, 1], [new MetricPoint([new("code", "2xx")], 0.55, [1, 1, 0], [null, exemplar, null])])]);
+
+        Assert.Equal(
+            """
+            # HELP signet_issued Those that were \"issued\"
+            # TYPE signet_issued counter
+            signet_issued_total 3
+            # HELP signet_took_seconds How long
+            # TYPE signet_took_seconds histogram
+            signet_took_seconds_bucket{code="2xx",le="0.1"} 1
+            signet_took_seconds_bucket{code="2xx",le="1.0"} 2 # {trace_id="0af7651916cd43dd8448eb211c80319c"} 0.5 1.5
+            signet_took_seconds_bucket{code="2xx",le="+Inf"} 2
+            signet_took_seconds_sum{code="2xx"} 0.55
+            signet_took_seconds_count{code="2xx"} 2
+            # EOF
+
+            """,
+            PrometheusText.WriteOpen(collector));
+        Assert.DoesNotContain("trace_id", PrometheusText.Write(collector), StringComparison.Ordinal);
+        Assert.DoesNotContain("EOF", PrometheusText.Write(collector), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Counts_histograms_into_the_buckets_that_were_advised()
     {

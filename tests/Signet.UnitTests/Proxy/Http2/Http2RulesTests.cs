@@ -166,15 +166,35 @@ public sealed class Http2RulesTests
         Assert.Equal("/x", Assert.Single(requests).Path);
     }
 
-    [Fact]
-    public async Task Streams_are_numbered_upward()
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    [InlineData(9)]
+    public async Task Streams_are_numbered_upward(int late)
     {
         await using var peer = await RawPeer.OfServerAsync();
         await peer.SendRequestAsync(5, endStream: false);
+        await peer.SendRequestAsync(7, endStream: false);
+        await peer.SendRequestAsync(11, endStream: false);
         await peer.ExpectAliveAsync();
-        await peer.SendRequestAsync(3);
+        await peer.SendRequestAsync(late);
+        await peer.ExpectGoAwayAsync(Http2Error.ProtocolError);
+    }
+
+    [Fact]
+    public async Task Trailers_on_a_stream_that_was_reset_meanwhile_are_no_stream_out_of_order()
+    {
+        await using var peer = await RawPeer.OfServerAsync(stream =>
+        {
+            stream.Reset(Http2Error.Cancel);
+            return Task.CompletedTask;
+        });
+        await peer.SendConnectAsync(3);
+        await peer.ExpectResetAsync(3, Http2Error.Cancel);
+        await peer.SendConnectAsync(7);
+        await peer.ExpectResetAsync(7, Http2Error.Cancel);
+        await peer.SendHeadersAsync(3, true, ("x-a", "b"));
         await peer.ExpectAliveAsync();
-        Assert.Equal(1, peer.Connection.OpenStreams);
     }
 
     [Theory]

@@ -67,11 +67,30 @@ public sealed class AccessTemplateTests
     [InlineData("%REQ(Authorization)%", "may be a secret")]
     [InlineData("%REQ(COOKIE)%", "may be a secret")]
     [InlineData("%REQ(set_cookie)%", "may be a secret")]
+    [InlineData("%RESP(Set-Cookie)%", "may be a secret")]
+    [InlineData("%RESP()%", "names no response field")]
+    [InlineData("%RESP(:STATUS)%", "write %RESP(CONTENT-TYPE)%, or %RESPONSE_CODE%")]
+    [InlineData("%RESP(SERVER%", "did you mean %RESP(SERVER)%?")]
     [InlineData("a\nb", "each record is one line")]
     public void Refuses_what_it_does_not_know_and_says_what_to_write(string template, string expected)
     {
         Assert.False(AccessTemplate.TryParse(template, out _, out var problem));
         Assert.Contains(expected, problem, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Writes_a_response_field_that_was_remembered_in_one_line_whatever_is_in_it()
+    {
+        var template = Parse("%RESP(Server)% %RESP(x-gone)%");
+        var record = Records.Denied();
+        Assert.True(template.WantsResponseFields);
+        Assert.False(template.WantsFields);
+        Assert.Equal("- -\n", Records.Line(new TemplateLine(template), record));
+
+        record.ResponseFields = [new("server", "a \"b\"\u001b[31m"), new("X-Long", new string('x', 5000))];
+        Assert.Equal("a \\\"b\\\"\\u001b[31m -\n", Records.Line(new TemplateLine(template), record));
+        Assert.InRange(Records.Line(new TemplateLine(Parse("%RESP(x-long)%")), record).Length, 1000, 2100);
+        Assert.False(Parse("%REQ(:PATH)% %RESPONSE_CODE%").WantsResponseFields);
     }
 
     [Fact]
@@ -93,7 +112,7 @@ public sealed class AccessTemplateTests
         var page = RepositoryFolder.Read("docs", "reference", "access-log.md").Split('\n');
         var documented = page.Where(line => line.StartsWith("| `%", StringComparison.Ordinal)).SelectMany(line => line.Split('|')[1].Split('`').Where(part => part.StartsWith('%')));
 
-        Assert.Equal(AccessOperators.All.Keys.Append("REQ(NAME)").Order(StringComparer.Ordinal), documented.Select(name => name.Trim('%')).Order(StringComparer.Ordinal));
+        Assert.Equal(AccessOperators.All.Keys.Append("REQ(NAME)").Append("RESP(NAME)").Order(StringComparer.Ordinal), documented.Select(name => name.Trim('%')).Order(StringComparer.Ordinal));
     }
 
     private static AccessTemplate Parse(string text) => AccessTemplate.TryParse(text, out var template, out var problem) ? template : throw new FormatException(problem);

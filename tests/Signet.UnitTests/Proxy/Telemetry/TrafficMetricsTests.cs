@@ -45,6 +45,24 @@ public sealed class TrafficMetricsTests
     }
 
     [Fact]
+    public void Keeps_the_latest_sampled_trace_of_each_bucket_and_no_other()
+    {
+        var traffic = new TrafficMetrics();
+        var (first, last) = (TraceContext.Begin(isSampled: true), TraceContext.Begin(isSampled: true));
+        foreach (var (trace, milliseconds, code) in ((TraceContext?, double, int)[])[(first, 1.5, 200), (last, 2, 201), (TraceContext.Begin(isSampled: false), 2.2, 200), (null, 2.3, 200), (TraceContext.Begin(isSampled: false), 700, 200)])
+        {
+            var record = Records.Allowed();
+            (record.Trace, record.Duration, record.Code) = (trace, TimeSpan.FromMilliseconds(milliseconds), code);
+            traffic.Count(record);
+        }
+
+        var durations = traffic.Read(Self).Single(reading => reading.Name == "signet_proxy_request_duration_seconds");
+        var exemplar = Assert.Single(durations.Points.Single().Exemplars!, one => one is not null);
+        Assert.Equal(new MetricExemplar(last.TraceId, 0.002, Records.Now.AddMilliseconds(2)), exemplar);
+        Assert.Equal(2, durations.Points.Single().Exemplars!.ToList().IndexOf(exemplar));
+    }
+
+    [Fact]
     public void Counts_TCP_connections_apart_and_what_never_became_either_not_at_all()
     {
         var traffic = new TrafficMetrics();
