@@ -8,7 +8,8 @@ namespace Signet.Benchmarks;
 /// </summary>
 /// <param name="unit">What is counted per second.</param>
 /// <param name="work">What processor time is divided by.</param>
-internal sealed class Contest(string unit, Func<LoadResult, double> perSecond, string work, Func<LoadResult, double> amount)
+/// <param name="check">What was looked at in the answers.</param>
+internal sealed class Contest(string unit, Func<LoadResult, double> perSecond, string work, Func<LoadResult, double> amount, string check = "Bodies compared byte for byte.")
 {
     private const int Rounds = 5;
 
@@ -20,6 +21,8 @@ internal sealed class Contest(string unit, Func<LoadResult, double> perSecond, s
     private readonly List<Contestant> _all = [];
 
     public static Contest OfRequests(string unit = "requests/s") => new(unit, load => load.RequestsPerSecond, "10k", load => load.Requests / 10_000d);
+
+    public static Contest OfStreams(string unit) => new(unit, load => load.RequestsPerSecond, "10k", load => load.Requests / 10_000d, "Statuses and their number checked, bodies not.");
 
     public static Contest OfBytes() => new("MB/s", load => load.MegabytesPerSecond, "GB", load => load.Gigabytes);
 
@@ -66,7 +69,7 @@ internal sealed class Contest(string unit, Func<LoadResult, double> perSecond, s
         }
 
         output.WriteLine();
-        output.WriteLine($"{_all[0].Runs.Count} rounds, every row in each. Bodies compared byte for byte.");
+        output.WriteLine($"{_all[0].Runs.Count} rounds, every row in each. {check}");
     }
 
     /// <summary>Every peer, the one that takes least processor time first: that is the one to beat.</summary>

@@ -41,13 +41,13 @@ internal sealed class Field : IAsyncDisposable
         {
             foreach (var sessions in signets)
             {
-                field._signets.Add(await SignetPair.StartAsync(sessions, mesh, field.Tools.BackendPort, context));
+                field._signets.Add(await SignetPair.StartAsync(sessions, mesh, field.Tools, context));
             }
 
             foreach (var program in new[] { ForeignProgram.Nginx, ForeignProgram.HAProxy })
             {
-                field._peers.Add(await ForeignPair.StartAsync(program, isTuned: false, mesh, field.Tools.BackendPort, context));
-                field._peers.Add(await ForeignPair.StartAsync(program, isTuned: true, mesh, field.Tools.BackendPort, context));
+                field._peers.Add(await ForeignPair.StartAsync(program, isTuned: false, mesh, field.Tools, context));
+                field._peers.Add(await ForeignPair.StartAsync(program, isTuned: true, mesh, field.Tools, context));
             }
 
             return field;

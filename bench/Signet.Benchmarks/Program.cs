@@ -12,11 +12,14 @@ var benchmarks = new Dictionary<string, Func<BenchContext, Task>>(StringComparer
     ["agent"] = NodeAgent.RunAsync,
     ["policy"] = context => PolicyBenchmark.Run(context.Out) == 0 ? Task.CompletedTask : throw new BenchException("the policy benchmark's two readings disagree"),
     ["policy-scale"] = PolicyScale.RunAsync,
-    ["http2"] = Http2Streams.RunAsync,
+    ["framing"] = Http2Streams.RunAsync,
     ["tcp"] = Proxies.TcpAsync,
     ["connections"] = Proxies.ConnectionsAsync,
     ["bulk"] = Proxies.BulkAsync,
     ["http"] = Proxies.HttpAsync,
+    ["http2"] = Proxies.Http2Async,
+    ["grpc"] = Proxies.GrpcAsync,
+    ["streams"] = IdleStreams.RunAsync,
     ["latency"] = Proxies.LatencyAsync,
 };
 var flags = args.Where(arg => arg.StartsWith("--", StringComparison.Ordinal)).ToHashSet(StringComparer.Ordinal);

@@ -9,6 +9,8 @@ internal static class Proxies
     private const int NewConnections = 16;
     private const int BulkConnections = 8;
     private const int Rate = 2000;
+    private const int Http2Connections = 8;
+    private const int Http2Streams = 16;
 
     /// <summary>Small requests on connections that stay open, moved as bytes.</summary>
     public static Task TcpAsync(BenchContext context) =>
@@ -16,6 +18,14 @@ internal static class Proxies
 
     /// <summary>Small requests on connections that stay open, each read, judged and logged.</summary>
     public static Task HttpAsync(BenchContext context) => ContestAsync(Contest.OfRequests(), pair => pair.HttpPort, LoadShape.Kept(KeptConnections), context, SignetSessions.Shared);
+
+    /// <summary>Small requests as streams of HTTP/2, on every leg.</summary>
+    public static Task Http2Async(BenchContext context) =>
+        ContestAsync(Contest.OfStreams("requests/s"), pair => pair.Http2Port, LoadShape.Http2(Http2Connections, Http2Streams), context, SignetSessions.Shared);
+
+    /// <summary>Unary calls by gRPC.</summary>
+    public static Task GrpcAsync(BenchContext context) =>
+        ContestAsync(Contest.OfStreams("calls/s"), pair => pair.Http2Port, LoadShape.Grpc(Http2Connections, Http2Streams), context, SignetSessions.Shared);
 
     /// <summary>The time that requests take when they come at a rate that leaves all proxies time to rest.</summary>
     public static Task LatencyAsync(BenchContext context) =>
@@ -59,13 +69,13 @@ internal static class Proxies
     private static async Task ContestAsync(Contest contest, Func<ProxyPair, int> port, LoadShape shape, BenchContext context, params SignetSessions[] signets)
     {
         await using var field = await Field.StartAsync(context, signets);
-        contest.Add("no proxy", null, field.Tools.BackendPort, shape);
+        contest.Add("no proxy", null, shape.Streams is null ? field.Tools.BackendPort : field.Tools.Http2BackendPort, shape);
         foreach (var pair in field.Signets.Concat<ProxyPair>(field.Peers))
         {
             contest.Add(pair.Name, pair, port(pair), shape);
         }
 
-        await ShowAsync($"{shape.Connections} connections, {shape.Word}", contest, field, context);
+        await ShowAsync($"{shape.Connections} connections, {shape.Word}{(shape.Streams is { } streams ? $", {streams} streams on each" : "")}", contest, field, context);
         context.Out.WriteLine($"{await field.DroppedLinesAsync(context.Cancellation):0} lines of Signet's access logs were dropped.");
     }
 

@@ -39,16 +39,16 @@ internal sealed class ForeignPair : ProxyPair
     /// <summary>Whether its log tells each connection.</summary>
     public required bool WritesLog { get; init; }
 
-    public static async Task<ForeignPair> StartAsync(ForeignProgram program, bool isTuned, Mesh mesh, int backendPort, BenchContext context)
+    public static async Task<ForeignPair> StartAsync(ForeignProgram program, bool isTuned, Mesh mesh, LoadTools tools, BenchContext context)
     {
         if (!File.Exists(program.Path))
         {
             throw new BenchException($"{program.Path} is not there; apt-get install {program.Packages}");
         }
 
-        string[] names = ["tcp", "tcp-peer", "resuming", "resuming-peer", "http", "http-peer"];
+        string[] names = ["tcp", "tcp-peer", "resuming", "resuming-peer", "http", "http-peer", "h2", "h2-peer"];
         var ports = names.Zip(DemoPorts.Take(names.Length)).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal);
-        ports["backend"] = backendPort;
+        (ports["backend"], ports["h2-backend"]) = (tools.BackendPort, tools.Http2BackendPort);
         var variant = isTuned ? "tuned" : "default";
         var inbound = await StartAsync(program, "inbound", variant, mesh, mesh.Layout.Orders, ports, context);
         var outbound = await StartAsync(program, "outbound", variant, mesh, mesh.Layout.Web, ports, context);
@@ -56,6 +56,7 @@ internal sealed class ForeignPair : ProxyPair
         {
             TcpPort = ports["tcp"],
             HttpPort = ports["http"],
+            Http2Port = ports["h2"],
             ResumingPort = ports["resuming"],
             FullPeerPort = ports["tcp-peer"],
             ResumingPeerPort = ports["resuming-peer"],

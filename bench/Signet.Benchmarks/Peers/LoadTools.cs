@@ -13,11 +13,21 @@ internal sealed record LoadResult(int Requests, double Gigabytes, double Seconds
     public double MegabytesPerSecond => Gigabytes * 1000 / Seconds;
 }
 
-/// <summary>The shapes that the load generator knows; bench/tools/load.c describes them.</summary>
+/// <summary>The shapes that the load generator knows; bench/tools/load.c describes them. Those of HTTP/2 are h2load's.</summary>
 /// <param name="Word">As it is called there.</param>
 /// <param name="Connections">At once.</param>
-internal sealed record LoadShape(string Word, int Connections)
+/// <param name="Streams">At once on each of them; null for HTTP/1.1.</param>
+internal sealed record LoadShape(string Word, int Connections, int? Streams = null)
 {
+    /// <summary>As the word of unary calls by gRPC.</summary>
+    public const string Calls = "calls";
+
+    /// <summary>GETs of HTTP/2, each stream followed by another.</summary>
+    public static LoadShape Http2(int connections, int streams) => new("requests", connections, streams);
+
+    /// <summary>Unary calls by gRPC, each stream followed by another.</summary>
+    public static LoadShape Grpc(int connections, int streams) => new(Calls, connections, streams);
+
     /// <summary>Each connection asks again when it has its answer.</summary>
     public static LoadShape Kept(int connections) => new("keep", connections);
 
@@ -31,33 +41,63 @@ internal sealed record LoadShape(string Word, int Connections)
     public static LoadShape Bulk(int connections) => new("bulk", connections);
 }
 
-/// <summary>The load generator and the backend of bench/tools, compiled here: the same for every proxy.</summary>
+/// <summary>
+/// What is the same for every proxy: the load generator and the backend of bench/tools, compiled here, and nghttp2's for HTTP/2. Its backend answers
+/// GETs and calls by gRPC alike, with a small body and a trailer.
+/// </summary>
 internal sealed class LoadTools : IAsyncDisposable
 {
+    /// <summary>Where GETs of HTTP/2 go.</summary>
+    public const string RequestPath = "/bench";
+
+    /// <summary>Where calls by gRPC go.</summary>
+    public const string CallPath = "/bench.Bench/Call";
+
+    private const string Http2Backend = "/usr/sbin/nghttpd";
+    private const string Http2Load = "/usr/bin/h2load";
+
+    /// <summary>A message of gRPC: not compressed, its length, and 100 octets.</summary>
+    private static readonly byte[] Message = [0, 0, 0, 0, 100, .. Enumerable.Repeat((byte)'x', 100)];
+
     private readonly string _folder;
     private readonly DemoProcess _backend;
+    private readonly DemoProcess _http2Backend;
 
-    private LoadTools(string folder, int backendPort)
+    private LoadTools(string folder, int backendPort, int http2BackendPort)
     {
-        _folder = folder;
-        BackendPort = backendPort;
+        (_folder, BackendPort, Http2BackendPort) = (folder, backendPort, http2BackendPort);
         _backend = DemoProcess.Start("backend", Path.Combine(folder, "backend"), [$"{backendPort}"], Path.Combine(folder, "backend.log"));
+        _http2Backend = DemoProcess.Start(
+            "http2-backend", Http2Backend, ["--no-tls", "--address=127.0.0.1", "--trailer=grpc-status: 0", "--max-concurrent-streams=1000", $"--htdocs={folder}/htdocs", $"{http2BackendPort}"], Path.Combine(folder, "http2-backend.log"));
     }
 
     public int BackendPort { get; }
 
+    public int Http2BackendPort { get; }
+
     public static async Task<LoadTools> StartAsync(string home, CancellationToken cancellationToken)
     {
+        if (!File.Exists(Http2Backend) || !File.Exists(Http2Load))
+        {
+            throw new BenchException($"{Http2Backend} or {Http2Load} is not there; apt-get install nghttp2-server nghttp2-client");
+        }
+
         var folder = Directory.CreateDirectory(Path.Combine(home, "tools")).FullName;
+        Directory.CreateDirectory($"{folder}/htdocs{Path.GetDirectoryName(CallPath)}");
+        await File.WriteAllBytesAsync($"{folder}/htdocs{RequestPath}", Message, cancellationToken);
+        await File.WriteAllBytesAsync($"{folder}/htdocs{CallPath}", Message, cancellationToken);
+        await File.WriteAllBytesAsync($"{folder}/message", Message, cancellationToken);
         foreach (var tool in new[] { "backend", "load" })
         {
             await RunAsync("cc", ["-O2", "-o", Path.Combine(folder, tool), Path.Combine(Repository.Root, "bench", "tools", tool + ".c")], cancellationToken);
         }
 
-        var tools = new LoadTools(folder, DemoPorts.Take(1)[0]);
+        var ports = DemoPorts.Take(2);
+        var tools = new LoadTools(folder, ports[0], ports[1]);
         try
         {
             await tools.RunAsync(tools.BackendPort, LoadShape.Kept(1), TimeSpan.FromSeconds(0.2), cancellationToken);
+            await tools.RunAsync(tools.Http2BackendPort, LoadShape.Grpc(1, 1), TimeSpan.FromSeconds(1), cancellationToken);
             return tools;
         }
         catch
@@ -69,11 +109,36 @@ internal sealed class LoadTools : IAsyncDisposable
 
     public async Task<LoadResult> RunAsync(int port, LoadShape shape, TimeSpan span, CancellationToken cancellationToken)
     {
+        if (shape.Streams is { } streams)
+        {
+            return await RunHttp2Async(port, shape, streams, span, cancellationToken);
+        }
+
         var line = await RunAsync(
             Path.Combine(_folder, "load"), [$"{port}", $"{shape.Connections}", span.TotalSeconds.ToString(CultureInfo.InvariantCulture), shape.Word], cancellationToken);
         var words = line.Split(' ');
         double Value(string name) => double.Parse(words[Array.IndexOf(words, name) + 1], CultureInfo.InvariantCulture);
         return new LoadResult((int)Value("requests"), Value("bytes") / 1e9, Value("seconds"), (int)Value("errors"), Value("p50us") / 1000, Value("p99us") / 1000);
+    }
+
+    /// <summary>h2load for a time; it knows whole seconds, and one of them is soon over. Its log has a line for each answer: when it was asked, the status, how many microseconds it took.</summary>
+    private async Task<LoadResult> RunHttp2Async(int port, LoadShape shape, int streams, TimeSpan span, CancellationToken cancellationToken)
+    {
+        var (log, isCall) = (Path.Combine(_folder, $"h2load-{port}.log"), shape.Word == LoadShape.Calls);
+        File.Delete(log);
+        string[] call = isCall ? ["-d", Path.Combine(_folder, "message"), "-H", "content-type: application/grpc", "-H", "te: trailers"] : [];
+        var said = await RunAsync(
+            Http2Load,
+            ["-D", $"{Math.Max(2, (int)Math.Round(span.TotalSeconds))}", "-c", $"{shape.Connections}", "-m", $"{streams}", $"--log-file={log}", .. call, $"http://127.0.0.1:{port}{(isCall ? CallPath : RequestPath)}"],
+            cancellationToken);
+        var words = said.Split([' ', ',', '\n', '(', ')'], StringSplitOptions.RemoveEmptyEntries);
+        double Before(string name) => double.Parse(words[Array.IndexOf(words, name) - 1], CultureInfo.InvariantCulture);
+        var took = (await File.ReadAllLinesAsync(log, cancellationToken)).Select(line => line.Split('\t')).Where(columns => columns[1] == "200").Select(columns => long.Parse(columns[2], CultureInfo.InvariantCulture)).Order().ToArray();
+        File.Delete(log);
+        double Percentile(double share) => took.Length == 0 ? double.NaN : took[(int)(share * (took.Length - 1))] / 1000d;
+        var seconds = double.Parse(words[Array.IndexOf(words, "finished") + 2].TrimEnd('s'), CultureInfo.InvariantCulture);
+        var failed = (int)(Before("failed") + Before("errored") + Before("timeout") + Before("3xx") + Before("4xx") + Before("5xx"));
+        return new LoadResult((int)Before("2xx"), Before("2xx") * Message.Length / 1e9, seconds, failed, Percentile(0.5), Percentile(0.99));
     }
 
     /// <summary>Opens connections that have each been answered once, and keeps them until disposal.</summary>
@@ -100,7 +165,11 @@ internal sealed class LoadTools : IAsyncDisposable
         throw new BenchException($"of {connections} connections the load generator could say: {line}");
     }
 
-    public ValueTask DisposeAsync() => _backend.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _backend.DisposeAsync();
+        await _http2Backend.DisposeAsync();
+    }
 
     private static async Task<string> RunAsync(string program, string[] arguments, CancellationToken cancellationToken)
     {

@@ -21,6 +21,9 @@ internal abstract class ProxyPair(string name, DemoProcess outbound, DemoProcess
     /// <summary>Where a client's requests are read and go on over kept connections.</summary>
     public required int HttpPort { get; init; }
 
+    /// <summary>The same in HTTP/2 on all legs.</summary>
+    public required int Http2Port { get; init; }
+
     public (double Outbound, double Inbound) CpuSeconds() => (ProcessFacts.CpuSeconds(outbound.Pid), ProcessFacts.CpuSeconds(inbound.Pid));
 
     /// <summary>PSS of both, MiB.</summary>

@@ -24,6 +24,7 @@ internal sealed class SignetPair : ProxyPair
 {
     private const int TcpWorkloadPort = 9000;
     private const int HttpWorkloadPort = 8080;
+    private const int Http2WorkloadPort = 7070;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan Glance = TimeSpan.FromMilliseconds(100);
 
@@ -37,7 +38,7 @@ internal sealed class SignetPair : ProxyPair
     public required int InboundAdmin { get; init; }
 
     /// <param name="sessions">How connections come to their session; <see cref="SignetSessions.Shared"/> is how Signet ships.</param>
-    public static async Task<SignetPair> StartAsync(SignetSessions sessions, Mesh mesh, int backendPort, BenchContext context)
+    public static async Task<SignetPair> StartAsync(SignetSessions sessions, Mesh mesh, LoadTools tools, BenchContext context)
     {
         var layout = mesh.Layout;
         var (name, tls) = sessions switch
@@ -47,14 +48,14 @@ internal sealed class SignetPair : ProxyPair
             _ => ("signet, no tunnel or resumption", "{tunnel: false, resumption: false}"),
         };
         var (outboundName, inboundName) = ($"signet-{sessions}-outbound", $"signet-{sessions}-inbound");
-        var ports = DemoPorts.Take(6);
+        var ports = DemoPorts.Take(8);
         layout.WriteMtlsPolicy("STRICT");
         await File.WriteAllTextAsync(Path.Combine(layout.PolicyFolder, "orders.yaml"), Policy(layout), context.Cancellation);
-        await File.WriteAllTextAsync(layout.File($"{outboundName}.yaml"), OutboundConfig(layout, outboundName, tls, tcp: ports[0], http: ports[1], tcpPeer: ports[2], httpPeer: ports[3], admin: ports[4]), context.Cancellation);
-        await File.WriteAllTextAsync(layout.File($"{inboundName}.yaml"), InboundConfig(layout, inboundName, tls, tcp: ports[2], http: ports[3], admin: ports[5], backendPort), context.Cancellation);
+        await File.WriteAllTextAsync(layout.File($"{outboundName}.yaml"), OutboundConfig(layout, outboundName, tls, tcp: ports[0], http: ports[1], http2: ports[6], tcpPeer: ports[2], httpPeer: ports[3], http2Peer: ports[7], admin: ports[4]), context.Cancellation);
+        await File.WriteAllTextAsync(layout.File($"{inboundName}.yaml"), InboundConfig(layout, inboundName, tls, tcp: ports[2], http: ports[3], http2: ports[7], admin: ports[5], tools), context.Cancellation);
         var inbound = DemoProcess.Start(inboundName, layout.ProgramFor(layout.Orders), ["proxy", "run", "--config", layout.File($"{inboundName}.yaml")], layout.LogFile(inboundName));
         var outbound = DemoProcess.Start(outboundName, layout.ProgramFor(layout.Web), ["proxy", "run", "--config", layout.File($"{outboundName}.yaml")], layout.LogFile(outboundName));
-        var pair = new SignetPair(name, outbound, inbound) { TcpPort = ports[0], HttpPort = ports[1], OutboundAdmin = ports[4], InboundAdmin = ports[5] };
+        var pair = new SignetPair(name, outbound, inbound) { TcpPort = ports[0], HttpPort = ports[1], Http2Port = ports[6], OutboundAdmin = ports[4], InboundAdmin = ports[5] };
         try
         {
             await ReadyAsync(inbound, pair.InboundAdmin, context.Cancellation);
@@ -95,14 +96,18 @@ internal sealed class SignetPair : ProxyPair
           - from:
             - source: {principals: ["{{layout.Web.Principal}}"]}
             to:
-            - operation: {ports: ["{{HttpWorkloadPort}}"], methods: ["GET"], paths: ["/bench"]}
+            - operation: {ports: ["{{HttpWorkloadPort}}", "{{Http2WorkloadPort}}"], methods: ["GET"], paths: ["{{LoadTools.RequestPath}}"]}
+          - from:
+            - source: {principals: ["{{layout.Web.Principal}}"]}
+            to:
+            - operation: {ports: ["{{Http2WorkloadPort}}"], methods: ["POST"], paths: ["{{LoadTools.CallPath}}"]}
           - from:
             - source: {principals: ["{{layout.Web.Principal}}"]}
             to:
             - operation: {ports: ["{{TcpWorkloadPort}}"]}
         """;
 
-    private static string OutboundConfig(DemoLayout layout, string name, string tls, int tcp, int http, int tcpPeer, int httpPeer, int admin) => $$"""
+    private static string OutboundConfig(DemoLayout layout, string name, string tls, int tcp, int http, int http2, int tcpPeer, int httpPeer, int http2Peer, int admin) => $$"""
         workload: {namespace: {{DemoLayout.Namespace}}, serviceAccount: web, labels: {app: web} }
         identity: {socket: "unix:{{layout.AgentSocket}}"}
         policy: {folder: {{layout.PolicyFolder}}}
@@ -122,10 +127,16 @@ internal sealed class SignetPair : ProxyPair
           protocol: http
           endpoints: ["127.0.0.1:{{httpPeer}}"]
           serverIdentities: ["{{layout.Orders.SpiffeId}}"]
+        - listen: 127.0.0.1:{{http2}}
+          host: {{layout.Orders.Host}}
+          port: {{Http2WorkloadPort}}
+          protocol: http2
+          endpoints: ["127.0.0.1:{{http2Peer}}"]
+          serverIdentities: ["{{layout.Orders.SpiffeId}}"]
 
         """;
 
-    private static string InboundConfig(DemoLayout layout, string name, string tls, int tcp, int http, int admin, int backendPort) => $$"""
+    private static string InboundConfig(DemoLayout layout, string name, string tls, int tcp, int http, int http2, int admin, LoadTools tools) => $$"""
         workload: {namespace: {{DemoLayout.Namespace}}, serviceAccount: orders, labels: {app: orders} }
         identity: {socket: "unix:{{layout.AgentSocket}}"}
         policy: {folder: {{layout.PolicyFolder}}}
@@ -136,11 +147,15 @@ internal sealed class SignetPair : ProxyPair
         - listen: 127.0.0.1:{{tcp}}
           port: {{TcpWorkloadPort}}
           protocol: tcp
-          app: 127.0.0.1:{{backendPort}}
+          app: 127.0.0.1:{{tools.BackendPort}}
         - listen: 127.0.0.1:{{http}}
           port: {{HttpWorkloadPort}}
           protocol: http
-          app: 127.0.0.1:{{backendPort}}
+          app: 127.0.0.1:{{tools.BackendPort}}
+        - listen: 127.0.0.1:{{http2}}
+          port: {{Http2WorkloadPort}}
+          protocol: http2
+          app: 127.0.0.1:{{tools.Http2BackendPort}}
 
         """;
 

@@ -75,7 +75,7 @@ internal static class RoleCommand
         Command[] verbs =
         [
             ProxyPages.Certs(context), ProxyPages.Config(), ProxyPages.Connections(), ProxyPages.Listeners(), ProxyPages.Upstreams(), ProxyPages.Stats(),
-            ProxyActions.Ready(), ProxyActions.Drain(), ProxyActions.Logging(), ProxyWatch.Create(),
+            ProxyActions.Ready(), ProxyActions.Drain(), ProxyActions.Logging(), ProxyMetrics.Create(), ProxyWatch.Create(),
         ];
         foreach (var verb in verbs)
         {

@@ -40,6 +40,15 @@ public sealed class ProxyCommandTests
         Assert.Contains($"inbound-8080  inbound    {world.Inbound}  yes        1            10000", (await ShownAsync(world, "listeners"))[1], StringComparison.Ordinal);
         Assert.StartsWith($"inbound-8080  application  {app.EndPoint}", (await ShownAsync(world, "upstreams"))[1], StringComparison.Ordinal);
         Assert.Contains(await ShownAsync(world, "stats"), line => line.StartsWith("requests ", StringComparison.Ordinal) && line.EndsWith(" 1", StringComparison.Ordinal));
+        var metrics = await ShownAsync(world, "metrics", "--name", "signet_proxy_request");
+        Assert.Equal(["METRIC", "LABELS", "VALUE"], metrics[0].Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Contains(metrics, line => line.StartsWith("signet_proxy_requests_total ", StringComparison.Ordinal) && line.Contains(" source_principal=spiffe://example.org/ns/default/sa/web ", StringComparison.Ordinal) && line.EndsWith(" 1", StringComparison.Ordinal));
+        Assert.Equal("15 buckets of histograms are left out; --output json has them", metrics[^1]);
+        var samples = JsonNode.Parse(string.Join('\n', await ShownAsync(world, "metrics", "--output", "json")))!["metrics"]!.AsArray();
+        Assert.Equal(1, samples.Single(sample => sample!["name"]!.ToString() == "signet_proxy_requests_total")!["value"]!.GetValue<double>());
+        Assert.Contains(samples, sample => sample!["labels"]!["le"]?.ToString() == "+Inf");
+        Assert.Equal(["no metrics of that name"], await ShownAsync(world, "metrics", "--name", "nothing"));
+
         foreach (var verb in new[] { "certs", "config", "connections", "listeners", "upstreams", "stats", "logging" })
         {
             Assert.True((JsonNode.Parse(string.Join('\n', await ShownAsync(world, verb, "--output", "json"))) as JsonObject)!.Count > 1, verb);
@@ -136,7 +145,7 @@ public sealed class ProxyCommandTests
 
         Assert.Equal(["inbound", "outbound"], command.Parse("connections --direction ").GetCompletions().Select(item => item.Label));
         Assert.Equal(["PolicyChanged", "PolicyDenied", "WaitingForPolicy"], command.Parse("watch --reason Policy").GetCompletions().Select(item => item.Label));
-        Assert.Superset(new HashSet<string> { "certs", "config", "connections", "drain", "listeners", "logging", "ready", "stats", "upstreams", "watch" }, command.Parse("").GetCompletions().Select(item => item.Label).ToHashSet());
+        Assert.Superset(new HashSet<string> { "certs", "config", "connections", "drain", "listeners", "logging", "metrics", "ready", "stats", "upstreams", "watch" }, command.Parse("").GetCompletions().Select(item => item.Label).ToHashSet());
     }
 
     private static async Task<string[]> ShownAsync(ProxyWorld world, params string[] arguments)

@@ -73,7 +73,7 @@ internal static class ProxyWatch
         var who = source?["principal"]?.ToString() ?? ProxyVerb.Text(source, "ip");
         var whom = destination?["host"]?.ToString() ?? destination?["workload"]?.ToString() ?? "-";
         var what = request is null ? ProxyVerb.Text(record, "protocol") : $"{ProxyVerb.Text(request, "method")} {ProxyVerb.Text(request, "path")}";
-        var how = request is null ? $"in={ProxyVerb.Text(record?["bytes"], "in")} out={ProxyVerb.Text(record?["bytes"], "out")}" : ProxyVerb.Text(record?["response"], "code");
+        var how = request is null ? $"in={ProxyVerb.Text(record?["bytes"], "in")} out={ProxyVerb.Text(record?["bytes"], "out")}" : ProxyVerb.Text(record?["response"], "code") + (record?["response"]?["grpcStatus"] is { } grpc ? $" grpc={grpc}" : "");
         var why = flag == "-" ? "" : $"  {flag}: {ProxyVerb.Text(record, "reason")}";
         var time = ProxyVerb.Text(record, "time") is { Length: 24 } stamp ? stamp[11..23] : "-";
         return $"{ink.Of(time, Tone.Faint)}  {ink.Of(isDenied ? "deny " : "allow", isDenied ? Tone.Bad : Tone.Good)}  "
