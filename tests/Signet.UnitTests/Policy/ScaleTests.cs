@@ -47,25 +47,8 @@ public sealed class ScaleTests(ITestOutputHelper output)
         {
             var facts = Facts(0, 0);
             facts.Path = path;
-            var watch = Stopwatch.StartNew();
-            const int warm = 2000;
-            for (var i = 0; i < warm; i++)
-            {
-                policy.Decide(facts);
-            }
-
-            var before = GC.GetAllocatedBytesForCurrentThread();
-            watch.Restart();
-            var allowed = 0;
-            for (var i = 0; i < warm; i++)
-            {
-                allowed += policy.Decide(facts).Allowed ? 1 : 0;
-            }
-
-            var elapsed = watch.Elapsed;
-            Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
-            Assert.Equal(path == "/denied" ? 0 : warm, allowed);
-            output.WriteLine($"{policies} policies, {path}: {elapsed.TotalNanoseconds / warm:0} ns");
+            Assert.Equal(path != "/denied", policy.Decide(facts).Allowed);
+            AllocatesNothing(() => policy.Decide(facts));
         }
     }
 
@@ -79,19 +62,9 @@ public sealed class ScaleTests(ITestOutputHelper output)
             """;
         var policy = Ask.Set(Ask.Policy("ALLOW", rule)).ForWorkload(Ask.Workload("production"));
         var facts = Ask.Request("source: {principal: cluster.local/ns/ns0/sa/sa0, ip: 10.0.0.7}, tls: {sni: s}, request: {method: GET, host: a.ORG, path: \"/y/../api/1?x\", headers: {x-list: [one, two]}}, jwt: {iss: i, sub: s, aud: [t, u], claims: {a: {b: c}}}").Facts;
-        for (var i = 0; i < 500; i++)
-        {
-            var decision = policy.Decide(facts);
-            Assert.True(decision.Allowed, decision.Verdict.Reason);
-        }
-
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 500; i++)
-        {
-            policy.Decide(facts);
-        }
-
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        var decision = policy.Decide(facts);
+        Assert.True(decision.Allowed, decision.Verdict.Reason);
+        AllocatesNothing(() => policy.Decide(facts));
     }
 
     [Fact]
@@ -106,6 +79,30 @@ public sealed class ScaleTests(ITestOutputHelper output)
                 Assert.Equal((thread + i) % 100 < 50, policy.Decide(facts).Allowed);
             }
         });
+    }
+
+    /// <summary>Once it is compiled for good, which the runtime does when it finds time: until then it may.</summary>
+    private static void AllocatesNothing(Action act)
+    {
+        const int rounds = 200;
+        const int calls = 500;
+        long allocated = 0;
+        for (var round = 0; round < rounds; round++)
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var i = 0; i < calls; i++)
+            {
+                act();
+            }
+
+            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            if (allocated == 0)
+            {
+                return;
+            }
+        }
+
+        Assert.Fail($"{allocated} bytes in {calls} calls");
     }
 
     private static string Policy(int ns, int i, string action) => new StringBuilder()
