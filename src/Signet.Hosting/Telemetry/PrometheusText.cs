@@ -22,7 +22,8 @@ public static class PrometheusText
     {
         var isOpen = PrefersOpenMetrics(request.Accept);
         return new AdminAnswer(200, isOpen ? OpenMediaType : MediaType, Encoding.UTF8.GetBytes(isOpen ? WriteOpen(metrics) : Write(metrics)));
-    }) with { About = "counters, for Prometheus; with exemplars in OpenMetrics" };
+    }) with
+    { About = "counters, for Prometheus; with exemplars in OpenMetrics" };
 
     /// <summary>Everything that was collected, by name.</summary>
     public static string Write(MetricsCollector metrics) => Write(metrics, isOpen: false);

@@ -97,7 +97,8 @@ public sealed class Http2ServerConformanceTests(Http2ServerConformanceTests.Worl
                 {
                     acknowledged += (await wire.FrameAsync(FrameType.Settings)).Header.Has(FrameFlags.Ack) ? 1 : 0;
                 }
-            }),
+            }
+        ),
 
         ["RFC 9113 6.6: PUSH_PROMISE of a client"] = (Open(wire => wire.FrameAsync(FrameType.PushPromise, FrameFlags.EndHeaders, 1, [0, 0, 0, 2, .. Block(Get)])), GoesAway(Http2Error.ProtocolError)),
         ["RFC 9113 6.7: PING"] = (Greeted(wire => wire.FrameAsync(FrameType.Ping, 0, 0, [1, 2, 3, 4, 5, 6, 7, 8])), Pongs(1, 2, 3, 4, 5, 6, 7, 8)),
