@@ -13,6 +13,9 @@ internal sealed class SqliteDatabase : IAsyncDisposable
     private const int Busy = 5;
     private const int DiskFull = 13;
 
+    /// <summary>How long a server that is just ending may still hold the file, in seconds.</summary>
+    private const int PatienceWithPredecessor = 2;
+
     private readonly SqliteConnection _connection;
     private readonly SemaphoreSlim _lane = new(1, 1);
 
@@ -26,11 +29,11 @@ internal sealed class SqliteDatabase : IAsyncDisposable
     public static SqliteDatabase Open(string path, TimeProvider time)
     {
         CreatePrivate(path);
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false }.ToString());
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false, DefaultTimeout = PatienceWithPredecessor }.ToString());
         try
         {
             connection.Open();
-            Execute(connection, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;");
+            Execute(connection, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
             SqliteSchema.Upgrade(connection, time);
             return new SqliteDatabase(connection);
         }
