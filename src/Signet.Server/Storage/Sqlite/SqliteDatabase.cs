@@ -11,10 +11,12 @@ namespace Signet.Server.Storage.Sqlite;
 internal sealed class SqliteDatabase : IAsyncDisposable
 {
     private const int Busy = 5;
+    private const int Corrupt = 11;
     private const int DiskFull = 13;
+    private const int NotADatabase = 26;
 
     /// <summary>How long a server that is just ending may still hold the file, in seconds.</summary>
-    private const int PatienceWithPredecessor = 2;
+    private const int PatienceWithPredecessor = 1;
 
     private readonly SqliteConnection _connection;
     private readonly SemaphoreSlim _lane = new(1, 1);
@@ -113,6 +115,7 @@ internal sealed class SqliteDatabase : IAsyncDisposable
     private static StoreException Explain(string path, SqliteException e) => e.SqliteErrorCode switch
     {
         DiskFull => new StoreException(StoreProblem.Full, $"store {path}: the disk is full; nothing was changed; free some space and try again", e),
+        Corrupt or NotADatabase => new StoreException(StoreProblem.Damaged, $"store {path} is damaged, or is no store of signet's", e),
         Busy => new StoreException(StoreProblem.Unavailable, $"store {path} is in use by another process; one server at a time", e),
         _ => new StoreException(StoreProblem.Unavailable, $"store {path}: {e.Message}", e),
     };

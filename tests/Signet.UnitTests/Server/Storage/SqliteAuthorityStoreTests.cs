@@ -41,6 +41,15 @@ public sealed class SqliteAuthorityStoreTests : IDisposable
     }
 
     [Fact]
+    public async Task A_file_that_is_no_store_is_called_damaged_and_left_as_it_is()
+    {
+        var noise = RandomNumberGenerator.GetBytes(9000);
+        await File.WriteAllBytesAsync(_folder.File("test.db"), noise);
+        Assert.Equal(StoreProblem.Damaged, Assert.Throws<StoreException>(() => SqliteDatabase.Open(_folder.File("test.db"), _time)).Problem);
+        Assert.Equal(noise, await File.ReadAllBytesAsync(_folder.File("test.db")));
+    }
+
+    [Fact]
     public async Task What_is_revoked_one_by_one_and_keys_that_are_to_go_are_read_as_they_were_saved_and_go_with_their_authority()
     {
         AuthorityLedger before;
