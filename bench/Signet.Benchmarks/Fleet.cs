@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging.Abstractions;
 using Signet.Agent.Attestation;
 using Signet.Agent.Identities;
@@ -21,7 +22,7 @@ namespace Signet.Benchmarks;
 /// at its agent, what the server needs while nothing happens, and how long all take to come back after it was started anew. The agents run the agent's
 /// own code in this process, each with a connection of its own; what they leave out is the Workload API.
 /// </summary>
-internal static class Fleet
+internal static partial class Fleet
 {
     private const int Agents = 5000;
     private const int EntriesEach = 10;
@@ -71,6 +72,8 @@ internal static class Fleet
             var (commits, arrivals) = await PropagateAsync(agents, admin, context);
             clock.Tell(table, $"{arrivals.Count} entries, one after the other");
 
+            var visits = await VisitsAsync(mesh, context.Cancellation);
+
             // 5. The server is started anew.
             await mesh.StopServerAsync();
             clock = new Measured(null);
@@ -86,6 +89,9 @@ internal static class Fleet
             latency.Add("begin of the call until the SVID is at the agent", Number(arrivals.Count, "0"), Number(arrivals.Percentile(0.5), "0.0"), Number(arrivals.Percentile(0.99), "0.0"), Number(arrivals.Highest, "0.0"));
             latency.WriteTo(context.Out);
             context.Out.WriteLine();
+            visits.WriteTo(context.Out);
+            context.Out.WriteLine();
+            context.Out.WriteLine("Methods that are not listed did not visit the store. Joining reads its token once; what is signed is remembered before it is handed out.");
             context.Out.WriteLine($"{count} agents in one process on the server's own machine, so that their keys, requests and TLS take the same cores. {EntriesEach} entries each.");
         }
         finally
@@ -97,6 +103,26 @@ internal static class Fleet
             }
         }
     }
+
+    /// <summary>What calls cost the store until now, as the server counts it.</summary>
+    private static async Task<TextTable> VisitsAsync(Mesh mesh, CancellationToken cancellationToken)
+    {
+        using var client = new HttpClient();
+        var scrape = await client.GetStringAsync(new Uri($"http://127.0.0.1:{mesh.Layout.ServerMetricsPort}/metrics"), cancellationToken);
+        var counts = StoreVisits().Matches(scrape).Select(match => (Method: match.Groups["method"].Value, Kind: match.Groups["kind"].Value, Count: match.Groups["count"].Value)).ToArray();
+        var table = new TextTable("calls of", "store reads", "store writes");
+        foreach (var method in counts.Where(one => one.Method.StartsWith('/')).GroupBy(one => one.Method).OrderBy(group => group.Key, StringComparer.Ordinal))
+        {
+            table.Add(method.Key, Of(method, "read"), Of(method, "write"));
+        }
+
+        return table;
+
+        static string Of(IEnumerable<(string Method, string Kind, string Count)> counts, string kind) => counts.FirstOrDefault(one => one.Kind == kind).Count ?? "0";
+    }
+
+    [GeneratedRegex("""^signet_server_store_transactions_total\{(?=[^}]*kind="(?<kind>\w+)")(?=[^}]*method="(?<method>[^"]+)")[^}]*\} (?<count>\d+)""", RegexOptions.Multiline | RegexOptions.CultureInvariant)]
+    private static partial Regex StoreVisits();
 
     private static async Task<(Samples Commits, Samples Arrivals)> PropagateAsync(List<SimulatedAgent> agents, AdminClient admin, BenchContext context)
     {

@@ -96,7 +96,7 @@ public sealed class AgentHost : IAsyncDisposable
         var wits = new WitCache(server.SignWitsAsync, () => cache.Current.View.Superseded, time, logs.CreateLogger<WitCache>());
         var mesh = new AgentMesh(config, identity, server, sync, cache, subjects, MeshMemory.In(identities.Kept), time, chance, logs);
         var health = new GrpcHealthService();
-        var secrets = new SecretDiscovery(subjects, workloadTokens, cache, time, logs);
+        var secrets = new SecretDiscovery(subjects, workloadTokens, cache, server.StaplesAsync, time, chance, logs);
         var api = new WorkloadEndpoint(
             "Workload API",
             config.Socket,
@@ -122,7 +122,7 @@ public sealed class AgentHost : IAsyncDisposable
             readiness,
             admin,
             [api, .. delegates],
-            [.. identities.Parts, .. mesh.Loops, new BackgroundPart("status", status.RunAsync)],
+            [.. identities.Parts, .. mesh.Loops, secrets.Loop, new BackgroundPart("status", status.RunAsync)],
             sync,
             mesh);
     }

@@ -112,4 +112,10 @@ internal static partial class Log
 
     [LoggerMessage(3800, LogLevel.Warning, "{Count} WIT-SVIDs could not be signed, the valid ones stay in use: {Problem}")]
     public static partial void WitsNotSigned(this ILogger log, int count, string problem);
+
+    [LoggerMessage(3850, LogLevel.Warning, "the staple for certificate {Serial} is not used: {Problem}")]
+    public static partial void StapleRefused(this ILogger log, string serial, string problem);
+
+    [LoggerMessage(3851, LogLevel.Warning, "staples are not refreshed, the last ones serve until they end: {Problem}")]
+    public static partial void StaplesNotRefreshed(this ILogger log, string problem);
 }

@@ -88,9 +88,14 @@ internal sealed record CliContext(TimeProvider Time, Func<double> Chance)
         RpcException { StatusCode: StatusCode.PermissionDenied } e => new CliError(e.Status.Detail, "ask an operator of this server, or run as the user that runs it"),
         RpcException { StatusCode: StatusCode.DeadlineExceeded } => new CliError("no answer in time", "is it overloaded or suspended? its log says what it does"),
         RpcException e => new CliError($"{e.StatusCode}: {e.Status.Detail}", "change what the message names and try again"),
-        StoreException e => new CliError(e.Message, e.Problem == StoreProblem.Full ? "nothing was lost; free space and start again" : "check the path under dataDir and its owner"),
+        StoreException e => new CliError(e.Message, e.Problem switch
+        {
+            StoreProblem.Full => "nothing was lost; free space and start again",
+            StoreProblem.Damaged => "restore it from a backup; to found a new trust domain, move it away together with dataDir/keys",
+            _ => "check the path under dataDir and its owner",
+        }),
         AuditException e => new CliError(e.Message, "a server that cannot record what it does does nothing"),
-        KeyManagerException e => new CliError(e.Message, "keys lie under dataDir/keys"),
+        KeyManagerException e => new CliError(e.Message, "the server's own keys lie under dataDir/keys; where others come from stands under upstream"),
         IssuanceException e => new CliError(e.Message, "is this machine's clock right?"),
         CaptureException e => new CliError(e.Message, e.Hint),
         AgentStartException e => new CliError(e.Message, "on the server: signet bundle show > bundle.pem; signet token create"),

@@ -30,6 +30,8 @@ var root = new RootCommand("Gives every service an identity and makes every conn
     FederationCommand.Create(context),
     AuditCommand.Create(context),
     AuthorityCommand.Create(context),
+    RevocationCommand.Revoke(context),
+    RevocationCommand.List(context),
     CaCommand.Create(context),
     FetchCommand.Create(context),
     JwtCommand.Create(context),

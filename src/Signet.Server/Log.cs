@@ -179,4 +179,7 @@ internal static partial class Log
 
     [LoggerMessage(2712, LogLevel.Information, "MCP sink {Sink} asks for {Collection}, which is not served; it is told that there is nothing")]
     public static partial void McpUnknownCollection(this ILogger log, string sink, string collection);
+
+    [LoggerMessage(2800, LogLevel.Warning, "certificate {Serial} of {SpiffeId} was revoked by {By}: {Reason}")]
+    public static partial void CertificateRevoked(this ILogger log, string serial, string spiffeId, string reason, string by);
 }

@@ -80,6 +80,9 @@ public sealed record ServerConfig
     /// <summary>What anybody may read over HTTPS; null for nothing.</summary>
     public HttpConfig? Http { get; init; }
 
+    /// <summary>Where anybody may ask whether a certificate is revoked (OCSP over HTTP); null for nowhere.</summary>
+    public OcspConfig? Ocsp { get; init; }
+
     public FederationConfig Federation { get; init; } = new();
 
     /// <summary>How much callers may do.</summary>
@@ -131,6 +134,7 @@ public sealed record ServerConfig
             X509Ttl = svid.Duration("x509Ttl", TimeSpan.FromHours(1), ShortestTtl),
             JwtIssuer = OidcDocuments.ReadIssuer(svid, "jwtIssuer"),
             Http = http,
+            Ocsp = OcspConfig.Read(root.Section("ocsp")),
             Federation = FederationConfig.Read(federation, trustDomain, presentsWebCertificate: http is { PresentsWebCertificate: true }),
             JwtTtl = svid.Duration("jwtTtl", TimeSpan.FromMinutes(5), ShortestTtl),
             WitTtl = svid.Duration("witTtl", TimeSpan.FromHours(1), ShortestTtl),

@@ -2,6 +2,7 @@ using System.Net;
 using Microsoft.Extensions.Logging;
 using Signet.Authority.Issuance;
 using Signet.Authority.Keys;
+using Signet.Authority.Revocation;
 using Signet.Authority.Rotation;
 using Signet.Hosting;
 using Signet.Hosting.Admin;
@@ -34,6 +35,7 @@ using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
 using LoggerApi = Signet.Rpc.Wire.Spire.Server.Logger.Logger;
 using NodeApi = Signet.Rpc.Wire.Node.Node;
 using RegistrationApi = Signet.Rpc.Wire.Registration.Registration;
+using RevocationsApi = Signet.Rpc.Wire.Authority.Revocations;
 using SvidApi = Signet.Rpc.Wire.Spire.Server.SVID.SVID;
 using TrustDomainApi = Signet.Rpc.Wire.Spire.Server.TrustDomain.TrustDomain;
 
@@ -52,6 +54,7 @@ public sealed class ServerHost : IAsyncDisposable
     private readonly IReadOnlyList<IDisposable> _ownedLast;
     private readonly ApiEndpoint _api;
     private readonly Publisher? _publisher;
+    private readonly OcspEndpoint? _ocsp;
     private readonly IReadOnlyList<IAsyncDisposable> _owned;
 
     private ServerHost(
@@ -65,18 +68,20 @@ public sealed class ServerHost : IAsyncDisposable
         AdminEndpoint admin,
         AuthorityCare care,
         Publisher? publisher,
+        OcspEndpoint? ocsp,
         DesiredFolder? desired,
         IReadOnlyList<BackgroundPart> loops,
         ReadinessBoard readiness)
     {
         Config = config;
         Readiness = readiness;
-        Parts = [api, .. loops, admin, .. publisher?.Parts ?? []];
+        Parts = [api, .. loops, admin, .. publisher?.Parts ?? [], .. ocsp is null ? Array.Empty<IDaemonPart>() : [ocsp]];
         _database = database;
         _ownedLast = owned;
         _api = api;
         _publisher = publisher;
-        _owned = [.. new IAsyncDisposable?[] { publisher, admin }.OfType<IAsyncDisposable>(), .. loops, .. new IAsyncDisposable?[] { care, desired, api, mesh, attestors, audit }.OfType<IAsyncDisposable>()];
+        _ocsp = ocsp;
+        _owned = [.. new IAsyncDisposable?[] { ocsp, publisher, admin }.OfType<IAsyncDisposable>(), .. loops, .. new IAsyncDisposable?[] { care, desired, api, mesh, attestors, audit }.OfType<IAsyncDisposable>()];
         Admin = admin;
     }
 
@@ -101,6 +106,9 @@ public sealed class ServerHost : IAsyncDisposable
 
     /// <summary>Where bundle and keys are published; the real port once it started. Null when nothing is.</summary>
     public IPEndPoint? HttpEndPoint => _publisher?.Endpoint.LocalEndPoint;
+
+    /// <summary>Where questions after revocation are answered; the real port once it started. Null when nowhere.</summary>
+    public IPEndPoint? OcspEndPoint => _ocsp?.LocalEndPoint;
 
     /// <summary>Opens the store, resumes the authorities and wires the API; nothing listens yet.</summary>
     /// <exception cref="PlaceException">A folder or file is not fit to hold keys.</exception>
@@ -188,7 +196,7 @@ public sealed class ServerHost : IAsyncDisposable
         var care = new AuthorityCare(config, authorities, authorityStore, identity, agents, bundleChanges, upstream, metrics, time, logs);
         var readiness = new ReadinessBoard("authority");
         var limits = new CallLimits(config.Limits, time);
-        var gate = new CallerGate(agents, entries, config.Access, NativeUser.EffectiveId(), limits, new CallAudit(audit, time), care.Acknowledgements.Fetches, metrics, time, logs.CreateLogger<CallerGate>());
+        var gate = new CallerGate(agents, entries, authorities, config.Access, NativeUser.EffectiveId(), limits, new CallAudit(audit, time), care.Acknowledgements.Fetches, metrics, time, logs.CreateLogger<CallerGate>());
         var health = new GrpcHealthService();
         var upkeep = new ServerUpkeep(
             config,
@@ -214,6 +222,7 @@ public sealed class ServerHost : IAsyncDisposable
         var attestors = NodeAttestors.Start(config.Attestation, config.TrustDomain, tokens, time, logs);
         var admission = new NodeAdmission(attestors.All, agents, entries, issuer, config.X509Ttl, metrics, time, logs.CreateLogger<NodeAdmission>());
         var mesh = new MeshPlane(config.Mesh, config.DesiredFolder?.Folder, config.TrustDomain, agents, entries, time, logs);
+        var responder = new OcspResponder(authorities, keys, time);
         var tls = new ServerTls(identity, authorities, time, logs.CreateLogger<ServerTls>());
         var api = new ApiEndpoint(
             config,
@@ -224,7 +233,8 @@ public sealed class ServerHost : IAsyncDisposable
                 .Add(SvidApi.Descriptor, SvidApi.BindService(new SvidService(config, authorities, issuer, new JwtIssuer(authorities, time, config.JwtIssuer, metrics.SigningFailed, config.Authority.JwtAlgorithm), new WitIssuer(authorities, time, metrics.SigningFailed), new DownstreamIssuer(config.Authority, authorities, keys, authorityStore, time), authorized, limits, metrics, time, logs.CreateLogger<SvidService>())), gate.CheckAsync)
                 .Add(BundleApi.Descriptor, BundleApi.BindService(new BundleService(config.TrustDomain, federation, entries, care.Acknowledgements.Fetches, logs.CreateLogger<BundleService>())), gate.CheckAsync)
                 .Add(TrustDomainApi.Descriptor, TrustDomainApi.BindService(new TrustDomainService(federation, logs.CreateLogger<TrustDomainService>())), gate.CheckAsync)
-                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, agents, authorities, federation.Bundles, bundleChanges, care.Acknowledgements, metrics, pushes, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
+                .Add(NodeApi.Descriptor, NodeApi.BindService(new NodeService(authorized, entries, agents, authorities, federation.Bundles, bundleChanges, care.Acknowledgements, metrics, pushes, responder, limits, time, logs.CreateLogger<NodeService>())), gate.CheckAsync)
+                .Add(RevocationsApi.Descriptor, RevocationsApi.BindService(new RevocationService(authorities, authorityStore.FindLiveAsync, care.Acknowledgements, bundleChanges, time, logs.CreateLogger<RevocationService>())), gate.CheckAsync)
                 .Add(LoggerApi.Descriptor, LoggerApi.BindService(new LoggerService(logs as ILogLevels)), gate.CheckAsync)
                 .Add(DebugApi.Descriptor, DebugApi.BindService(new DebugService(identity, agents, entries, time)), gate.CheckAsync)
                 .Add(AuditApi.Descriptor, AuditApi.BindService(new AuditService(audit)), gate.CheckAsync)
@@ -235,6 +245,7 @@ public sealed class ServerHost : IAsyncDisposable
             logs);
         var admin = new AdminEndpoint(config.Metrics, "metrics", [PrometheusText.Route(collector), AdminRoute.Live, AdminRoute.Ready(readiness)], logs);
         var publisher = Publisher.Create(config, identity, federation.Published, authorities, time, chance, logs);
+        var ocsp = config.Ocsp is { } where ? new OcspEndpoint(where.Listen, responder, time, logs) : null;
         var desired = config.DesiredFolder is { } folder
             ? new DesiredFolder(entries, folder, new DesiredScope(config.TrustDomain, folder.Cluster), metrics, time, logs.CreateLogger<DesiredFolder>())
             : null;
@@ -250,6 +261,7 @@ public sealed class ServerHost : IAsyncDisposable
             admin,
             care,
             publisher,
+            ocsp,
             desired,
             desired is null ? loops : [.. loops, new BackgroundPart($"entries of {desired.Folder}", desired.RunAsync)],
             readiness);

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Signet.Client;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
+using Signet.Identity.X509.Revocation;
 
 namespace Signet.Testing;
 
@@ -53,6 +54,13 @@ public sealed class TestAuthority
     /// <summary>The chain of an SVID whose key is elsewhere.</summary>
     public IReadOnlyList<Certificate> Sign(SpiffeId id, ReadOnlyMemory<byte> publicKey, DateTimeOffset notBefore, DateTimeOffset notAfter) =>
         [CertificateTemplate.Leaf(id, publicKey, notBefore, notAfter).Sign(Issuing, _issuingKey), Issuing];
+
+    /// <summary>What the issuing authority says of a certificate (OCSP), in DER.</summary>
+    public byte[] Say(Certificate leaf, OcspStatus status, DateTimeOffset from, DateTimeOffset until) => OcspResponse.Sign(
+        Issuing, _issuingKey, from, [new OcspAnswer(OcspCertificateId.Of(Issuing, leaf.SerialHex, HashAlgorithmName.SHA1), status, from, until)]);
+
+    /// <summary>The issuing authority's revocation list.</summary>
+    public CertificateRevocationList Revoke(params Certificate[] certificates) => CertificateRevocationList.Sign(Issuing, _issuingKey, _now.AddHours(-1), _now.AddDays(1), 1, certificates);
 
     /// <summary>An SVID below an authority that the issuing one had no right to make: its path length is 0.</summary>
     public X509Svid SvidBelowAnotherAuthority(string path)

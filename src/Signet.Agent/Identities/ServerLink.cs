@@ -195,6 +195,18 @@ internal sealed class ServerLink(AgentIdentity identity, string host, int port, 
         }
     }
 
+    /// <summary>Asks for what is stapled to handshakes, for each certificate in the same order.</summary>
+    /// <exception cref="RpcException">The server refused or cannot be reached; the detail says why.</exception>
+    public async Task<IReadOnlyList<ReadOnlyMemory<byte>>> StaplesAsync(IReadOnlyList<(Certificate Leaf, Certificate Issuer)> certificates, CancellationToken cancellationToken)
+    {
+        var request = new StapleRequest();
+        request.Certificates.AddRange(certificates.Select(one => new StapleRequest.Types.Certificate { Serial = one.Leaf.SerialHex, IssuerSerial = one.Issuer.SerialHex }));
+        var response = await new Node.NodeClient(Channel()).StapleAsync(request, Options(cancellationToken)).ResponseAsync.ConfigureAwait(false);
+        return response.Responses.Count == certificates.Count
+            ? [.. response.Responses.Select(one => one.Memory)]
+            : throw Broken($"the server answered {response.Responses.Count} staples to {certificates.Count} certificates");
+    }
+
     /// <summary>Opens the stream on which the server pushes.</summary>
     public AsyncDuplexStreamingCall<WatchRequest, NodeUpdate> Watch(CancellationToken cancellationToken) =>
         new Node.NodeClient(Channel()).Watch(new CallOptions(CancellationToken: cancellationToken));

@@ -43,8 +43,8 @@ internal sealed record SvidPlan(
         DateTimeOffset? nextAt = null;
         foreach (var entry in chosen.Where(entry => !entry.HasExpired(now)))
         {
-            // An SVID counts only while the entry still says what it said when the SVID was signed.
-            if (!held.TryGetValue(entry.Id, out var mine) || !mine.IsValid(now) || !SameIdentity(mine.Entry, entry))
+            // An SVID counts only while the entry still says what it said when the SVID was signed, and while its issuer stands by it.
+            if (!held.TryGetValue(entry.Id, out var mine) || !mine.IsValid(now) || !SameIdentity(mine.Entry, entry) || IsRevoked(view, mine.Svid))
             {
                 missing.Add(entry);
                 continue;
@@ -85,6 +85,9 @@ internal sealed record SvidPlan(
     private static double Spread(X509Svid svid) => Convert.FromHexString(svid.Leaf.SerialHex)[^1] / 256.0;
 
     private static DateTimeOffset? Sooner(DateTimeOffset? one, DateTimeOffset? other) => one is null || other < one ? other ?? one : one;
+
+    private static bool IsRevoked(NodeView view, X509Svid svid) =>
+        svid.Issuer is { } issuer && view.Bundles.Crls.Any(list => list.IssuerName.Equals(issuer.SubjectName) && list.Contains(svid.Leaf.SerialHex, out _));
 
     private static bool SameIdentity(RegistrationEntry signed, RegistrationEntry now) =>
         signed.SpiffeId == now.SpiffeId

@@ -11,7 +11,7 @@ using Signet.Rpc.Wire.Envoy.Core;
 namespace Signet.Agent.Sds;
 
 /// <summary>What every stream works with.</summary>
-internal sealed record SdsWorld(IdentityCache Cache, WorkloadTokens Tokens, ForeignFiles Files, SdsMetrics Metrics, TimeProvider Time, ILogger Log);
+internal sealed record SdsWorld(IdentityCache Cache, Staples Staples, WorkloadTokens Tokens, ForeignFiles Files, SdsMetrics Metrics, TimeProvider Time, ILogger Log);
 
 /// <summary>
 /// One SDS stream: takes what the client says, and tells it what it asked for and each change. To a client that does not answer, changes are told at most
@@ -190,7 +190,7 @@ internal sealed class SdsStream<TRequest, TResponse>(ISdsDialogue<TRequest, TRes
     {
         var names = dialogue.IsWildcard ? dialogue.Names.Union(SecretCatalog.NamesOf(entitlement), StringComparer.Ordinal) : dialogue.Names;
         var now = world.Time.GetUtcNow();
-        return [.. names.Select(text => new NamedAnswer(text, _files.GetValueOrDefault(text)?.Answer ?? SecretCatalog.Find(entitlement, text, SecretName.Of(text), _style, now)))];
+        return [.. names.Select(text => new NamedAnswer(text, _files.GetValueOrDefault(text)?.Answer ?? SecretCatalog.Find(entitlement, text, SecretName.Of(text), _style, now, world.Staples.Of)))];
     }
 
     // Once for each set of names, not at every look.

@@ -42,13 +42,14 @@ internal static class SecretCatalog
     /// <param name="name">The name understood.</param>
     /// <param name="style">How the client takes authorities.</param>
     /// <param name="now">The time.</param>
-    public static SecretAnswer Find(Entitlement entitlement, string text, SecretName name, ValidatorStyle style, DateTimeOffset now)
+    /// <param name="stapleOf">What is stapled with an SVID; null for nothing.</param>
+    public static SecretAnswer Find(Entitlement entitlement, string text, SecretName name, ValidatorStyle style, DateTimeOffset now, Func<X509Svid, Staple?> stapleOf)
     {
         var own = entitlement.Snapshot.View.Bundles.Find(entitlement.Matching[0].SpiffeId.TrustDomain);
         return name switch
         {
-            SecretName.Default => entitlement.Svids.Count > 0 ? Svid(text, entitlement.Svids[0]) : Coming,
-            SecretName.Identity(var id) => entitlement.Svids.FirstOrDefault(held => held.Svid.Id == id) is { } held ? Svid(text, held)
+            SecretName.Default => entitlement.Svids.Count > 0 ? Svid(text, entitlement.Svids[0].Svid, stapleOf) : Coming,
+            SecretName.Identity(var id) => entitlement.Svids.FirstOrDefault(held => held.Svid.Id == id) is { } held ? Svid(text, held.Svid, stapleOf)
                 : entitlement.Matching.Any(entry => entry.SpiffeId == id) ? Coming
                 : NotYours,
             SecretName.FileCertificate or SecretName.FileRoots => TooManyFiles,
@@ -82,15 +83,21 @@ internal static class SecretCatalog
             .Where(bundle => bundle.Authorities.Count > 0),
     ];
 
-    private static SecretAnswer.Found Svid(string name, HeldSvid held) => new(VersionOf(held.Svid.Leaf.Fingerprint), () => new Secret
+    private static SecretAnswer.Found Svid(string name, X509Svid svid, Func<X509Svid, Staple?> stapleOf)
     {
-        Name = name,
-        TlsCertificate = new TlsCertificate
+        var staple = stapleOf(svid);
+        var version = VersionOf(staple is null ? svid.Leaf.Fingerprint : $"{svid.Leaf.Fingerprint}\n{staple.ThisUpdate.ToUnixTimeSeconds()}");
+        return new SecretAnswer.Found(version, () =>
         {
-            CertificateChain = Inline(Pem.Encode(held.Svid.Chain)),
-            PrivateKey = Inline(Pem.EncodePrivateKey(held.Svid.Key)),
-        },
-    });
+            var certificate = new TlsCertificate { CertificateChain = Inline(Pem.Encode(svid.Chain)), PrivateKey = Inline(Pem.EncodePrivateKey(svid.Key)) };
+            if (staple is not null)
+            {
+                certificate.OcspStaple = new DataSource { InlineBytes = UnsafeByteOperations.UnsafeWrap(staple.Der) };
+            }
+
+            return new Secret { Name = name, TlsCertificate = certificate };
+        });
+    }
 
     private static SecretAnswer.Found Context(string name, X509Bundle[] bundles, Entitlement entitlement, bool isSpiffe, DateTimeOffset now)
     {

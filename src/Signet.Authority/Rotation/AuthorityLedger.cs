@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using System.Text;
+using Signet.Authority.Revocation;
 using Signet.Identity.Rotation;
 using Signet.Identity.X509.Revocation;
 
@@ -16,6 +17,15 @@ public sealed record AuthorityLedger(ImmutableArray<AuthorityRecord> Records, An
 
     /// <summary>Revocation lists that anchors signed elsewhere, by the anchor's ID.</summary>
     public ImmutableDictionary<string, CertificateRevocationList> Lists { get; init; } = ImmutableDictionary<string, CertificateRevocationList>.Empty.WithComparers(StringComparer.Ordinal);
+
+    /// <summary>So many certificates may be revoked one by one at a time: each is on a list that everybody holds.</summary>
+    public const int MaxRevokedCertificates = 10_000;
+
+    /// <summary>Certificates that are revoked one by one, by serial number: as long as they and their authority are not gone.</summary>
+    public ImmutableDictionary<string, RevokedCertificate> RevokedCertificates { get; init; } = ImmutableDictionary<string, RevokedCertificate>.Empty.WithComparers(StringComparer.Ordinal);
+
+    /// <summary>The names of keys that nothing uses any more and that may not be deleted yet: a process that ends in between finds them here.</summary>
+    public ImmutableHashSet<string> DoomedKeys { get; init; } = [];
 
     public IEnumerable<X509AuthorityRecord> Anchors => Records.OfType<X509AuthorityRecord>().Where(record => record.Tier == AuthorityTier.Anchor);
 
@@ -45,7 +55,7 @@ public sealed record AuthorityLedger(ImmutableArray<AuthorityRecord> Records, An
 
     /// <summary>A digest of what relying parties are told: the trust bundle, and what is on the way out or revoked.</summary>
     public string Content => Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Join(
-        '\n', Anchors.Select(anchor => anchor.Certificate.Fingerprint).Concat(Jwt.Concat(Wit).Select(key => $"{key.Id} {key.Validity.NotAfter.ToUnixTimeSeconds()}")).Append("superseded").Concat(Superseded).Append("revoked").Concat(Revoked.Select(issuing => issuing.Id))))));
+        '\n', Anchors.Select(anchor => anchor.Certificate.Fingerprint).Concat(Jwt.Concat(Wit).Select(key => $"{key.Id} {key.Validity.NotAfter.ToUnixTimeSeconds()}")).Append("superseded").Concat(Superseded).Append("revoked").Concat(Revoked.Select(issuing => issuing.Id)).Concat(RevokedCertificates.Keys.Order(StringComparer.Ordinal))))));
 
     public AuthorityRecord? Find(string id) => Records.FirstOrDefault(record => record.Id == id);
 
@@ -61,7 +71,15 @@ public sealed record AuthorityLedger(ImmutableArray<AuthorityRecord> Records, An
             .Select(record => saved.Remove(record.Id, out var changed) ? changed : record)
             .ToList();
         var lists = change.List is { } taken ? Lists.SetItem(taken.AnchorId, taken.List) : Lists;
-        return new AuthorityLedger([.. records, .. change.Saved.Where(record => saved.ContainsKey(record.Id))], change.Rotation ?? Rotation) { Lists = lists.RemoveRange(change.Forgotten) };
+        return new AuthorityLedger([.. records, .. change.Saved.Where(record => saved.ContainsKey(record.Id))], change.Rotation ?? Rotation)
+        {
+            Lists = lists.RemoveRange(change.Forgotten),
+            RevokedCertificates = RevokedCertificates
+                .RemoveRange(change.ForgottenCertificates)
+                .SetItems(change.RevokedCertificates.Select(revoked => KeyValuePair.Create(revoked.Serial, revoked)))
+                .RemoveRange(RevokedCertificates.Values.Where(revoked => change.Forgotten.Contains(revoked.AuthorityId)).Select(revoked => revoked.Serial)),
+            DoomedKeys = DoomedKeys.Except(change.DeletedKeys).Union(change.Forgotten.Select(Find).OfType<AuthorityRecord>().Select(record => record.KeyName).Where(name => name.Length > 0)),
+        };
     }
 
     /// <summary>A prepared authority becomes active; the one of its tier that was active becomes old.</summary>
@@ -84,6 +102,15 @@ public sealed record AuthorityChange
 
     /// <summary>The IDs of records that go.</summary>
     public ImmutableArray<string> Forgotten { get; init; } = [];
+
+    /// <summary>Certificates that are revoked one by one.</summary>
+    public ImmutableArray<RevokedCertificate> RevokedCertificates { get; init; } = [];
+
+    /// <summary>The serial numbers of revoked certificates that have expired since.</summary>
+    public ImmutableArray<string> ForgottenCertificates { get; init; } = [];
+
+    /// <summary>The names of doomed keys that are gone for good.</summary>
+    public ImmutableArray<string> DeletedKeys { get; init; } = [];
 
     /// <summary>The rotation of the anchor as it stands afterwards; null leaves it as it was.</summary>
     public AnchorRotation? Rotation { get; init; }

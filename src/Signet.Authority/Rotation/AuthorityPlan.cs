@@ -14,6 +14,8 @@ public sealed record AuthorityPlan
     /// <summary>A revocation list holds so much longer than what it revokes: who can't get a newer one in that time has no valid SVID of its own any more.</summary>
     internal static readonly TimeSpan ListMargin = TimeSpan.FromDays(1);
 
+    private readonly KeyType? _jwtKeyType;
+
     public required TrustDomain TrustDomain { get; init; }
 
     public KeyType KeyType { get; init; } = KeyType.EcP256;
@@ -21,8 +23,12 @@ public sealed record AuthorityPlan
     /// <summary>What JWT-SVIDs are signed with; null for what goes with <see cref="KeyType"/>. A key that is there already signs as it can until it is replaced.</summary>
     public JwsAlgorithm? JwtAlgorithm { get; init; }
 
-    /// <summary>The type of the keys that sign JWT-SVIDs.</summary>
-    public KeyType JwtKeyType => JwtAlgorithm?.KeyType(KeyType) ?? KeyType;
+    /// <summary>The type of the keys that sign JWT-SVIDs: unless said otherwise what <see cref="JwtAlgorithm"/> needs, and without that <see cref="KeyType"/>.</summary>
+    public KeyType JwtKeyType
+    {
+        get => _jwtKeyType ?? JwtAlgorithm?.KeyType(KeyType) ?? KeyType;
+        init => _jwtKeyType = value;
+    }
 
     /// <summary>Whether there are keys for WIT-SVIDs.</summary>
     public bool SignsWit { get; init; }

@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
+using System.Security.Cryptography;
 using Signet.Authority.Keys;
+using Signet.Authority.Revocation;
 using Signet.Identity.Rotation;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509.Revocation;
@@ -11,21 +13,14 @@ public sealed partial class AuthorityRotation
 {
     /// <summary>Makes the next authority of a tier, ahead of the rule; one that was prepared before and never used goes.</summary>
     public Task<AuthorityRecord> PrepareAsync(AuthorityTier tier, CancellationToken cancellationToken) => AloneAsync(
-        async now =>
+        now =>
         {
             if (tier is not (AuthorityTier.Jwt or AuthorityTier.Wit))
             {
                 RefuseWhenExternal("an issuing authority");
             }
 
-            var unused = Last(tier, SlotState.Prepared);
-            var made = await PrepareAsync(tier, now, cancellationToken).ConfigureAwait(false);
-            if (unused is not null)
-            {
-                await ForgetAsync(unused, cancellationToken).ConfigureAwait(false);
-            }
-
-            return made;
+            return PrepareAsync(tier, now, cancellationToken);
         },
         cancellationToken);
 
@@ -49,8 +44,7 @@ public sealed partial class AuthorityRotation
     /// Nothing that a tainted authority signed is accepted any more: a JWT key leaves the bundle, an issuing authority goes on its anchor's
     /// revocation list until it expires. Its key is destroyed.
     /// </summary>
-    /// <exception cref="AuthorityException">It is not tainted.</exception>
-    /// <exception cref="KeyManagerException">The anchor's key, which must sign the list, is not here.</exception>
+    /// <exception cref="AuthorityException">It is not tainted, or the anchor's key, which must sign the list, is not here.</exception>
     public Task<AuthorityRecord> RevokeAsync(AuthorityTier tier, string id, CancellationToken cancellationToken) => AloneAsync(
         async now =>
         {
@@ -62,9 +56,62 @@ public sealed partial class AuthorityRotation
 
             var revoked = issuing with { State = SlotState.Revoked };
             var change = new AuthorityChange { Saved = [revoked] };
-            await SignCrlsAsync(_ledger.After(change), now).ConfigureAwait(false);
+            try
+            {
+                await SignCrlsAsync(_ledger.After(change), now).ConfigureAwait(false);
+            }
+            catch (KeyManagerException e)
+            {
+                throw new AuthorityException(e.Message);
+            }
+
             await CommitAsync(change, cancellationToken).ConfigureAwait(false);
             await _keys.DeleteAsync(revoked.KeyName, CancellationToken.None).ConfigureAwait(false);
+            return revoked;
+        },
+        cancellationToken);
+
+    /// <summary>Nobody is to accept these certificates any more: each goes on the revocation list of the authority that signed it.</summary>
+    /// <param name="certificates">What to revoke; what is revoked already stays as it is.</param>
+    /// <param name="reason">Why.</param>
+    /// <param name="by">Who says so.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>Those that were not revoked before.</returns>
+    /// <exception cref="AuthorityException">An authority that signed one is gone or has no key here, or too many would be revoked one by one. Nothing was changed.</exception>
+    public Task<IReadOnlyList<RevokedCertificate>> RevokeAsync(IReadOnlyList<LiveCertificate> certificates, RevocationReason reason, string by, CancellationToken cancellationToken) => AloneAsync<IReadOnlyList<RevokedCertificate>>(
+        async now =>
+        {
+            foreach (var authorityId in certificates.Select(certificate => certificate.AuthorityId).Distinct(StringComparer.Ordinal))
+            {
+                if (_ledger.Find(authorityId) is not X509AuthorityRecord { State: not SlotState.Revoked } authority)
+                {
+                    throw new AuthorityException($"authority {authorityId}, which signed it, is revoked or gone; what it signed is accepted by nobody any more");
+                }
+
+                if (await _keys.FindAsync(authority.KeyName, cancellationToken).ConfigureAwait(false) is null)
+                {
+                    throw new AuthorityException($"the key of authority {authorityId}, which must sign the revocation list, is not here; replace the authority instead: signet authority taint");
+                }
+            }
+
+            string[] expired = [.. _ledger.RevokedCertificates.Values.Where(revoked => now - revoked.NotAfter > AuthorityPlan.ListMargin).Select(revoked => revoked.Serial)];
+            RevokedCertificate[] revoked =
+            [
+                .. certificates
+                    .Where(certificate => !_ledger.RevokedCertificates.ContainsKey(certificate.Serial))
+                    .Select(certificate => new RevokedCertificate(certificate.Serial, certificate.SpiffeId, certificate.AuthorityId, certificate.NotAfter, now, reason, by)),
+            ];
+            if (_ledger.RevokedCertificates.Count - expired.Length + revoked.Length > AuthorityLedger.MaxRevokedCertificates)
+            {
+                throw new AuthorityException(
+                    $"{_ledger.RevokedCertificates.Count + revoked.Length} certificates would be revoked one by one; the limit is {AuthorityLedger.MaxRevokedCertificates}. Have all replaced at once: signet authority prepare, activate, taint, revoke");
+            }
+
+            if (revoked.Length > 0)
+            {
+                await CommitAsync(new AuthorityChange { RevokedCertificates = [.. revoked], ForgottenCertificates = [.. expired] }, cancellationToken).ConfigureAwait(false);
+            }
+
             return revoked;
         },
         cancellationToken);
@@ -125,23 +172,49 @@ public sealed partial class AuthorityRotation
         }
     }
 
-    // One list per anchor that revoked something.
+    // One list per authority that revoked something. Once certificates are revoked one by one, one of every authority besides: some readers of lists refuse
+    // whatever stands below an authority without one.
     private async Task<ImmutableArray<CertificateRevocationList>> SignCrlsAsync(AuthorityLedger ledger, DateTimeOffset now)
     {
         var lists = ImmutableArray.CreateBuilder<CertificateRevocationList>();
+        var isComplete = ledger.RevokedCertificates.Count > 0;
         foreach (var anchor in ledger.Anchors)
         {
             var revoked = ledger.Revoked.Where(issuing => issuing.IsBelow(anchor)).ToArray();
-            if (revoked.Length > 0)
+            var key = await _keys.FindAsync(anchor.KeyName, CancellationToken.None).ConfigureAwait(false);
+            if (revoked.Length > 0 && key is null)
             {
-                var key = await _keys.FindAsync(anchor.KeyName, CancellationToken.None).ConfigureAwait(false);
-                lists.Add(key is null ? SignedElsewhere(ledger, anchor, revoked) : CertificateRevocationList.Sign(
-                    anchor.Certificate, key, now - AuthorityPlan.Backdate, revoked.Max(issuing => issuing.Validity.NotAfter) + AuthorityPlan.ListMargin, (ulong)now.ToUnixTimeMilliseconds(), revoked.Select(issuing => issuing.Certificate)));
+                lists.Add(SignedElsewhere(ledger, anchor, revoked));
+            }
+            else if (key is not null && (revoked.Length > 0 || isComplete))
+            {
+                var entries = revoked.Select(issuing => KeyValuePair.Create(issuing.Certificate.SerialHex, now - AuthorityPlan.Backdate)).Concat(EntriesOf(ledger, anchor)).ToArray();
+                var last = ledger.Issuing.Where(issuing => issuing.IsBelow(anchor)).Select(issuing => issuing.Validity.NotAfter)
+                    .Concat(ledger.RevokedCertificates.Values.Where(one => one.AuthorityId == anchor.Id).Select(one => one.NotAfter))
+                    .Append(now)
+                    .Max();
+                lists.Add(Sign(anchor, key, last, entries));
+            }
+        }
+
+        foreach (var issuing in ledger.Issuing.Where(issuing => isComplete && issuing.State != SlotState.Revoked))
+        {
+            if (await _keys.FindAsync(issuing.KeyName, CancellationToken.None).ConfigureAwait(false) is { } key)
+            {
+                lists.Add(Sign(issuing, key, issuing.Validity.NotAfter, EntriesOf(ledger, issuing)));
             }
         }
 
         return lists.DrainToImmutable();
+
+        CertificateRevocationList Sign(X509AuthorityRecord authority, AsymmetricAlgorithm key, DateTimeOffset last, IEnumerable<KeyValuePair<string, DateTimeOffset>> entries) => CertificateRevocationList.Sign(
+            authority.Certificate, key, now - AuthorityPlan.Backdate, last + AuthorityPlan.ListMargin, (ulong)now.ToUnixTimeMilliseconds(), entries);
     }
+
+    private static IEnumerable<KeyValuePair<string, DateTimeOffset>> EntriesOf(AuthorityLedger ledger, X509AuthorityRecord authority) => ledger.RevokedCertificates.Values
+        .Where(revoked => revoked.AuthorityId == authority.Id)
+        .OrderBy(revoked => revoked.Serial, StringComparer.Ordinal)
+        .Select(revoked => KeyValuePair.Create(revoked.Serial, revoked.At));
 
     private static CertificateRevocationList SignedElsewhere(AuthorityLedger ledger, X509AuthorityRecord anchor, IEnumerable<X509AuthorityRecord> revoked) =>
         ledger.Lists.TryGetValue(anchor.Id, out var list) && revoked.All(issuing => list.Contains(issuing.Top.SerialHex, out _)) ? list

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Signet.Authority.Keys;
 using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
@@ -25,6 +26,7 @@ public sealed partial class AuthorityRotation : IDisposable
     private readonly TimeProvider _time;
     private readonly SemaphoreSlim _lane = new(1, 1);
     private AuthorityLedger _ledger;
+    private ImmutableHashSet<string> _deletedKeys = [];
     private AuthoritySnapshot? _current;
 
     private AuthorityRotation(AuthorityPlan plan, IKeyManager keys, IAuthorityJournal journal, TimeProvider time, AuthorityLedger ledger)
@@ -142,7 +144,11 @@ public sealed partial class AuthorityRotation : IDisposable
     // What was active may have expired, or lost its key, while the server was down; then what was prepared takes over, or a new one.
     private async Task EnsureUsableAsync(AuthorityTier tier, DateTimeOffset now, CancellationToken cancellationToken)
     {
-        if (!await IsUsableAsync(Last(tier, SlotState.Active), now, cancellationToken).ConfigureAwait(false))
+        var active = Last(tier, SlotState.Active);
+
+        // An issuing authority in its last moments would not outlive the start. A key of tokens can't be replaced so fast: nobody has the next one.
+        var isEnding = tier == AuthorityTier.Issuing && !_plan.IsExternal && active is not null && _plan.Rule.IsEnding(active.Validity, now);
+        if (isEnding || !await IsUsableAsync(active, now, cancellationToken).ConfigureAwait(false))
         {
             var prepared = Last(tier, SlotState.Prepared);
             if (!await IsUsableAsync(prepared, now, cancellationToken).ConfigureAwait(false))
@@ -164,7 +170,10 @@ public sealed partial class AuthorityRotation : IDisposable
         AuthorityRecord made = tier is AuthorityTier.Jwt or AuthorityTier.Wit
             ? await _maker.MakeTokenKeyAsync(tier, now, cancellationToken).ConfigureAwait(false)
             : await _maker.MakeIssuingAsync(_ledger.ActiveAnchor, now, cancellationToken).ConfigureAwait(false);
-        await CommitNewAsync(made, new AuthorityChange { Saved = [made] }, cancellationToken).ConfigureAwait(false);
+
+        // One that was prepared before and never used gives way.
+        string[] unused = [.. _ledger.Records.Where(record => record.Tier == tier && record.State == SlotState.Prepared).Select(record => record.Id)];
+        await CommitNewAsync(made, new AuthorityChange { Saved = [made], Forgotten = [.. unused] }, cancellationToken).ConfigureAwait(false);
         return made;
     }
 
@@ -205,21 +214,22 @@ public sealed partial class AuthorityRotation : IDisposable
         }
     }
 
-    // Journal first, then everybody else; a key goes only once nothing names it any more.
+    // Journal first, then everybody else; a key goes only once nothing needs it any more, and its name only with a later commit, once it is gone.
     private async Task CommitAsync(AuthorityChange change, CancellationToken cancellationToken)
     {
+        change = change with { DeletedKeys = [.. _deletedKeys] };
         var after = _ledger.After(change);
         var sequence = await _journal.CommitAsync(change, after.Content, cancellationToken).ConfigureAwait(false);
-        var forgotten = change.Forgotten.Select(_ledger.Find).OfType<AuthorityRecord>().ToArray();
-        _ledger = after;
+        (_ledger, _deletedKeys) = (after, []);
         if (await SnapshotAsync(sequence).ConfigureAwait(false) is { } snapshot)
         {
             Volatile.Write(ref _current, snapshot);
         }
 
-        foreach (var gone in forgotten)
+        foreach (var name in after.DoomedKeys)
         {
-            await _keys.DeleteAsync(gone.KeyName, CancellationToken.None).ConfigureAwait(false);
+            await _keys.DeleteAsync(name, CancellationToken.None).ConfigureAwait(false);
+            _deletedKeys = _deletedKeys.Add(name);
         }
     }
 

@@ -24,7 +24,7 @@ public sealed record JwtSigningAuthority(string KeyId, Validity Validity, Asymme
 /// <param name="Bundle">The anchors: the one that signs, one that will, and those that have. Its sequence number counts the JWT keys too.</param>
 /// <param name="JwtBundle">The JWT keys: those that sign, those that will, and those that have.</param>
 /// <param name="Ledger">All of them, and the anchor's rotation.</param>
-/// <param name="Crls">What the anchors revoked; empty when nothing is.</param>
+/// <param name="Crls">What the authorities revoked; empty when nothing is.</param>
 /// <param name="Superseded">The IDs of issuing authorities and JWT keys whose signatures are to be replaced at once.</param>
 public sealed record AuthoritySnapshot(
     SigningAuthority Issuing, JwtSigningAuthority Jwt, X509Bundle Bundle, JwtBundle JwtBundle, ImmutableArray<CertificateRevocationList> Crls, AuthorityLedger Ledger, ImmutableHashSet<string> Superseded)

@@ -48,5 +48,13 @@ internal sealed class AuthorityClient(GrpcChannel channel, TimeProvider time)
     public Task<RotationStatus> ForceAsync(string reason, CancellationToken cancellationToken) =>
         Anchor.ForceAsync(new ForceRequest { Reason = reason }, Options(cancellationToken)).ResponseAsync;
 
+    /// <summary>Has nobody accept certificates any more: one by its serial number, or all of a SPIFFE ID.</summary>
+    public async Task<IReadOnlyList<Revocation>> RevokeCertificatesAsync(string? serial, string? spiffeId, string reason, CancellationToken cancellationToken) =>
+        (await new Revocations.RevocationsClient(channel).RevokeAsync(new RevokeRequest { Serial = serial ?? "", SpiffeId = spiffeId ?? "", Reason = reason }, Options(cancellationToken)).ResponseAsync.ConfigureAwait(false)).Revocations;
+
+    /// <summary>What is revoked one by one, the newest first.</summary>
+    public async Task<IReadOnlyList<Revocation>> RevocationsAsync(CancellationToken cancellationToken) =>
+        (await new Revocations.RevocationsClient(channel).ListAsync(new ListRevocationsRequest(), Options(cancellationToken)).ResponseAsync.ConfigureAwait(false)).Revocations;
+
     private CallOptions Options(CancellationToken cancellationToken) => new(null, (time.GetUtcNow() + Timeout).UtcDateTime, cancellationToken);
 }

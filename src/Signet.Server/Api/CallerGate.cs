@@ -3,6 +3,7 @@ using Grpc.Core;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using Signet.Authority.Rotation;
 using Signet.Hosting.Grpc;
 using Signet.Hosting.PeerCredentials;
 using Signet.Identity.Registration;
@@ -23,7 +24,7 @@ namespace Signet.Server.Api;
 /// the method is open to that caller, and has the answer recorded before anything is done.
 /// </summary>
 internal sealed class CallerGate(
-    AgentDirectory agents, EntryDirectory entries, AccessRules rules, uint ownUid, CallLimits limits, CallAudit audit, BundleFetches fetches, ServerMetrics metrics, TimeProvider time, ILogger<CallerGate> log)
+    AgentDirectory agents, EntryDirectory entries, AuthorityRotation authorities, AccessRules rules, uint ownUid, CallLimits limits, CallAudit audit, BundleFetches fetches, ServerMetrics metrics, TimeProvider time, ILogger<CallerGate> log)
 {
     /// <summary>The filter of every service.</summary>
     public async ValueTask CheckAsync(ServerCallContext context)
@@ -83,6 +84,12 @@ internal sealed class CallerGate(
         if (time.GetUtcNow() > verdict.ExpiresAt)
         {
             return (refused, Rpcs.Denied(Reason.AgentExpired, "the certificate has expired"));
+        }
+
+        // Since the handshake, which looked at the lists. An agent whose authority was revoked meanwhile may still come for another certificate.
+        if (authorities.Current.Ledger.RevokedCertificates.ContainsKey(verdict.Leaf!.SerialHex))
+        {
+            return (refused, Rpcs.Denied("the certificate was revoked"));
         }
 
         return ReservedIds.IsAgent(id) && await RefuseAgentAsync(id, verdict, cancellationToken).ConfigureAwait(false) is { } problem ? (refused, problem)

@@ -1,8 +1,10 @@
 using Grpc.Core;
 using Signet.Authority.Rotation;
 using Signet.Identity.Rotation;
+using Signet.Identity.Spiffe;
 using Signet.Rpc.Wire.Spire.Server.LocalAuthority;
 using Signet.Server.Upkeep;
+using Signet.Server.Upstream;
 
 namespace Signet.Server.Api;
 
@@ -10,7 +12,7 @@ namespace Signet.Server.Api;
 /// spire.api.server.localauthority.v1.LocalAuthority. Its X.509 authorities are the issuing ones; the anchor has a service of its own. As with SPIRE
 /// only what is old can be tainted, and only what is tainted revoked.
 /// </summary>
-internal sealed class LocalAuthorityService(AuthorityRotation authorities, AuthorityOrders orders) : LocalAuthority.LocalAuthorityBase
+internal sealed class LocalAuthorityService(AuthorityRotation authorities, AuthorityOrders orders, UpstreamConfig? upstream) : LocalAuthority.LocalAuthorityBase
 {
     public override Task<GetX509AuthorityStateResponse> GetX509AuthorityState(GetX509AuthorityStateRequest request, ServerCallContext context)
     {
@@ -30,9 +32,11 @@ internal sealed class LocalAuthorityService(AuthorityRotation authorities, Autho
     public override Task<RevokeX509AuthorityResponse> RevokeX509Authority(RevokeX509AuthorityRequest request, ServerCallContext context) =>
         DoAsync(context, (by, stop) => orders.RevokeAsync(AuthorityTier.Issuing, request.AuthorityId, by, stop), state => new RevokeX509AuthorityResponse { RevokedAuthority = state });
 
-    public override Task<TaintX509UpstreamAuthorityResponse> TaintX509UpstreamAuthority(TaintX509UpstreamAuthorityRequest request, ServerCallContext context) => throw NoUpstream();
+    public override Task<TaintX509UpstreamAuthorityResponse> TaintX509UpstreamAuthority(TaintX509UpstreamAuthorityRequest request, ServerCallContext context) =>
+        throw Elsewhere(request.SubjectKeyId, "tainted");
 
-    public override Task<RevokeX509UpstreamAuthorityResponse> RevokeX509UpstreamAuthority(RevokeX509UpstreamAuthorityRequest request, ServerCallContext context) => throw NoUpstream();
+    public override Task<RevokeX509UpstreamAuthorityResponse> RevokeX509UpstreamAuthority(RevokeX509UpstreamAuthorityRequest request, ServerCallContext context) =>
+        throw Elsewhere(request.SubjectKeyId, "revoked");
 
     public override Task<GetJWTAuthorityStateResponse> GetJWTAuthorityState(GetJWTAuthorityStateRequest request, ServerCallContext context)
     {
@@ -75,6 +79,24 @@ internal sealed class LocalAuthorityService(AuthorityRotation authorities, Autho
         UpstreamAuthoritySubjectKeyId = record is X509AuthorityRecord issuing ? Convert.ToHexStringLower(issuing.Certificate.AuthorityKeyId.Span) : "",
     };
 
-    private static RpcException NoUpstream() => new(new Status(
-        StatusCode.FailedPrecondition, "what stands above this server's authorities is replaced as a whole: signet authority rotate --anchor, or by new files or a rotation above when they come from upstream"));
+    // What stands above is never tainted or revoked from below; the answer says where it is.
+    private RpcException Elsewhere(string subjectKeyId, string what)
+    {
+        if (upstream is null)
+        {
+            return new RpcException(new Status(StatusCode.FailedPrecondition, "this server has no upstream authority; its own trust anchor is replaced as a whole: signet authority rotate --anchor"));
+        }
+
+        string[] above = [.. Above().Distinct(StringComparer.Ordinal)];
+        return subjectKeyId.Length == 0 ? new RpcException(new Status(StatusCode.InvalidArgument, $"the subject key ID is missing; above this server's authorities stand {string.Join(", ", above)}"))
+            : !above.Contains(subjectKeyId.Replace(":", "", StringComparison.Ordinal).ToLowerInvariant(), StringComparer.Ordinal)
+                ? new RpcException(new Status(StatusCode.NotFound, $"no authority above this server's has the subject key ID \"{Printable.Of(subjectKeyId)}\"; there are {string.Join(", ", above)}"))
+            : new RpcException(new Status(StatusCode.FailedPrecondition, $"authority {subjectKeyId} is not {what} from below: {upstream.Withdrawal}"));
+    }
+
+    private IEnumerable<string> Above() => authorities.Current.Ledger.Issuing
+        .SelectMany(issuing => issuing.Above.Select(certificate => certificate.SubjectKeyIdentifier).Prepend(issuing.Certificate.AuthorityKeyId))
+        .Concat(authorities.Current.Bundle.Authorities.Select(anchor => anchor.SubjectKeyIdentifier))
+        .Where(id => !id.IsEmpty)
+        .Select(id => Convert.ToHexStringLower(id.Span));
 }

@@ -1,13 +1,17 @@
+using System.Security.Cryptography;
 using Google.Protobuf;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
+using Signet.Authority.Revocation;
 using Signet.Authority.Rotation;
 using Signet.Hosting;
 using Signet.Identity.Spiffe;
+using Signet.Identity.X509.Revocation;
 using Signet.Rpc.Wire;
 using Signet.Rpc.Wire.Node;
 using Signet.Server.Attestation;
 using Signet.Server.Federation;
+using Signet.Server.Limits;
 using Signet.Server.Registration;
 using Signet.Server.Telemetry;
 using Signet.Server.Upkeep;
@@ -28,6 +32,8 @@ internal sealed class NodeService(
     Acknowledgements acknowledgements,
     ServerMetrics metrics,
     PushMetrics pushes,
+    OcspResponder responder,
+    CallLimits limits,
     TimeProvider time,
     ILogger<NodeService> log)
     : Node.NodeBase
@@ -36,6 +42,12 @@ internal sealed class NodeService(
 
     /// <summary>So many agents may come back in a second after all of them have lost their streams.</summary>
     private const int ReturnsPerSecond = 500;
+
+    /// <summary>As many certificates as an agent asks for at once.</summary>
+    private const int MaxStaples = 500;
+
+    /// <summary>20 bytes in hex (RFC 5280 §4.1.2.2).</summary>
+    private const int MaxSerialLength = 40;
 
     private long _lastRevision;
 
@@ -65,6 +77,33 @@ internal sealed class NodeService(
             log.AgentDisconnected(agent.Uri);
         }
     }
+
+    public override Task<StapleResponse> Staple(StapleRequest request, ServerCallContext context) => Rpcs.GuardAsync(async () =>
+    {
+        if (request.Certificates.Count > MaxStaples)
+        {
+            throw Rpcs.Invalid($"{request.Certificates.Count} certificates; the limit is {MaxStaples}");
+        }
+
+        if (limits.TakeSignatures(CallerOf.Agent(context), request.Certificates.Count) is { } reached)
+        {
+            metrics.Limited(reached.Name);
+            throw Rpcs.Limited(reached);
+        }
+
+        // Everybody who answers a handshake is asked about with SHA-1.
+        var ledger = authorities.Current.Ledger;
+        var response = new StapleResponse();
+        foreach (var one in request.Certificates)
+        {
+            var answer = one.Serial.Length is > 0 and <= MaxSerialLength && one.Serial.All(char.IsAsciiHexDigitLower) && ledger.Find(one.IssuerSerial) is X509AuthorityRecord issuer
+                ? await responder.AnswerAsync([OcspCertificateId.Of(issuer.Certificate, one.Serial, HashAlgorithmName.SHA1)], context.CancellationToken).ConfigureAwait(false)
+                : OcspResponse.Refuse(OcspRefusal.Unauthorized);
+            response.Responses.Add(UnsafeByteOperations.UnsafeWrap(answer));
+        }
+
+        return response;
+    });
 
     private async Task PushAsync(SpiffeId agent, IServerStreamWriter<NodeUpdate> responseStream, ChangeSignal refusals, CancellationToken cancellationToken)
     {

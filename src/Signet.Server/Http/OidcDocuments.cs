@@ -22,13 +22,16 @@ internal static class OidcDocuments
             return null;
         }
 
-        if (!BundleEndpointUrl.TryParse(issuer, out var url, out _) || url.Uri.Query.Length > 0 || url.Uri.Fragment.Length > 0)
+        if (!IsIssuer(issuer))
         {
             section.Problem(key, $"\"{Printable.Of(issuer)}\" is not an issuer; write https://HOST, under which readers find {DiscoveryPath}");
         }
 
         return issuer;
     }
+
+    /// <summary>Whether a text can be the <c>iss</c> of tokens: an https URL without query and fragment (§3).</summary>
+    public static bool IsIssuer(string text) => BundleEndpointUrl.TryParse(text, out var url, out _) && url.Uri.Query.Length == 0 && url.Uri.Fragment.Length == 0;
 
     /// <summary>The discovery document.</summary>
     public static string Discovery(string issuer) => new JsonObject

@@ -8,6 +8,7 @@ using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server.Access;
 using Signet.Server.Attestation;
+using Signet.Server.Http;
 using Signet.Server.Upstream;
 
 namespace Signet.Server.Spire;
@@ -25,9 +26,7 @@ internal static class SpireServerConf
     [
         ("log_file", "logs go to standard error; redirect it, or let the service manager keep it"),
         ("log_source_location", "log lines name their area and event instead"),
-        ("jwt_key_type", "JWT keys are of the type that ca_key_type names"),
         ("agent_ttl", "agents' SVIDs live as long as workloads'"),
-        ("jwt_issuer", "JWT-SVIDs carry no iss claim"),
         ("ratelimit", "limits are always in force; see docs/reference/limits.md for theirs"),
         ("omit_x509svid_uid", "certificates never carry a unique identifier"),
         ("agent_spiffe_id_as_selector", "an agent's ID is not one of its selectors"),
@@ -62,6 +61,7 @@ internal static class SpireServerConf
         }
 
         var svidTtl = server.Duration("default_svid_ttl");
+        var caKeyType = ReadKeyType(server, "ca_key_type", KeyType.EcP256);
         return new ServerConfig
         {
             TrustDomain = trustDomain,
@@ -75,6 +75,7 @@ internal static class SpireServerConf
             JwtTtl = server.Duration("default_jwt_svid_ttl") ?? TimeSpan.FromMinutes(5),
             Attestation = plugins.Attestation,
             Upstream = plugins.Upstream,
+            JwtIssuer = ReadIssuer(server),
             Http = http,
             Federation = federation,
             PurgeAgentsAfter = server.Duration("prune_attested_nodes_expired_for") ?? TimeSpan.Zero,
@@ -83,7 +84,8 @@ internal static class SpireServerConf
                 TrustDomain = trustDomain,
                 IsExternal = plugins.Upstream is not null,
                 HasVolatileKeys = plugins.KeysInMemory,
-                KeyType = ReadKeyType(server),
+                KeyType = caKeyType,
+                JwtKeyType = ReadKeyType(server, "jwt_key_type", caKeyType),
                 IssuingTtl = server.Duration("ca_ttl", TimeSpan.FromHours(24), TimeSpan.FromSeconds(5)),
                 Subject = ReadSubject(server.Section("ca_subject")),
             },
@@ -251,15 +253,31 @@ internal static class SpireServerConf
         return new IPEndPoint(IPAddress.Loopback, number);
     }
 
-    private static KeyType ReadKeyType(ConfigSection server)
+    private static KeyType ReadKeyType(ConfigSection server, string key, KeyType usual)
     {
-        var keyType = KeyType.EcP256;
-        if (server.Text("ca_key_type") is { } name && !KeyTypes.TryParseAuthority(name, out keyType, out var problem))
+        if (server.Text(key) is not { } name)
         {
-            server.Problem("ca_key_type", problem);
+            return usual;
+        }
+
+        if (!KeyTypes.TryParseAuthority(name, out var keyType, out var problem))
+        {
+            server.Problem(key, problem);
         }
 
         return keyType;
+    }
+
+    // SPIRE takes any text; here it is where readers find the keys.
+    private static string? ReadIssuer(ConfigSection server)
+    {
+        if (server.Text("jwt_issuer") is not { } issuer || OidcDocuments.IsIssuer(issuer))
+        {
+            return server.Text("jwt_issuer");
+        }
+
+        server.Warn("jwt_issuer", "jwt_issuer has no effect: it is not an https URL without query, so JWT-SVIDs carry no iss claim");
+        return null;
     }
 
     private static CertificateSubject ReadSubject(ConfigSection subject)

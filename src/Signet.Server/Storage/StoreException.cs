@@ -9,6 +9,9 @@ public enum StoreProblem
     /// <summary>The file cannot be opened, read or written.</summary>
     Unavailable,
 
+    /// <summary>The file is no store, or parts of it are broken.</summary>
+    Damaged,
+
     /// <summary>The file was written by a newer version, or its schema was changed by hand.</summary>
     WrongSchema,
 }

@@ -65,6 +65,7 @@ internal sealed class ServerMetrics : IDisposable
     /// <summary>How far the rotation of the anchor is, and who holds it up.</summary>
     public void Observe(AuthorityRotation authorities, Acknowledgements acknowledgements, AnchorRotationKeeper anchor)
     {
+        _meter.CreateObservableGauge("signet.server.certificates.revoked", () => authorities.Current.Ledger.RevokedCertificates.Count, description: "Certificates that are revoked one by one.");
         _meter.CreateObservableGauge("signet.server.bundle.sequence", () => (long)(authorities.Current.Bundle.Sequence ?? 0), description: "The sequence number of the trust bundle.");
         _meter.CreateObservableGauge("signet.server.bundle.agents.behind", () => acknowledgements.Behind().Count, description: "Agents that have not acknowledged the newest bundle for themselves and all of their clients.");
         _meter.CreateObservableGauge("signet.server.bundle.agents.fetched", acknowledgements.CountFetched, description: "Agents that acknowledge nothing, as those of SPIRE, and were seen to fetch the newest bundle and to come back.");

@@ -19,6 +19,7 @@ internal sealed class AuthorityCare : IAsyncDisposable
     private readonly AuthorityRotation _authorities;
     private readonly RotationGate _gate;
     private readonly AuthorityOrders _orders;
+    private readonly UpstreamConfig? _upstream;
     private readonly TimeProvider _time;
 
     public AuthorityCare(
@@ -33,7 +34,7 @@ internal sealed class AuthorityCare : IAsyncDisposable
         TimeProvider time,
         ILoggerFactory logs)
     {
-        (_authorities, _time) = (authorities, time);
+        (_authorities, _upstream, _time) = (authorities, config.Upstream, time);
         Acknowledgements = new Acknowledgements(authorities, agents, metrics, time);
         _gate = new RotationGate(Acknowledgements, agents, issued, identity, config.TrustDomain, time);
         _orders = new AuthorityOrders(authorities, Acknowledgements, bundleChanges, logs.CreateLogger<AuthorityOrders>());
@@ -56,7 +57,7 @@ internal sealed class AuthorityCare : IAsyncDisposable
     /// <summary>The services by which operators look after the authorities.</summary>
     public GrpcServices AddTo(GrpcServices services, GrpcCallFilter filter) => services
         .Add(AuthoritiesApi.Descriptor, AuthoritiesApi.BindService(new AuthoritiesService(_authorities)), filter)
-        .Add(LocalAuthorityApi.Descriptor, LocalAuthorityApi.BindService(new LocalAuthorityService(_authorities, _orders)), filter)
+        .Add(LocalAuthorityApi.Descriptor, LocalAuthorityApi.BindService(new LocalAuthorityService(_authorities, _orders, _upstream)), filter)
         .Add(AnchorApi.Descriptor, AnchorApi.BindService(new AnchorRotationService(_authorities, Anchor, _gate, Acknowledgements, _time)), filter);
 
     public ValueTask DisposeAsync() => Upstream?.DisposeAsync() ?? ValueTask.CompletedTask;

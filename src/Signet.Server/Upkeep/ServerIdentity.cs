@@ -8,7 +8,7 @@ using Signet.Identity.X509;
 
 namespace Signet.Server.Upkeep;
 
-/// <summary>The server's own SVID, which it signs itself and renews at half of its life, or at once when its issuer is superseded. One owner renews; any number read.</summary>
+/// <summary>The server's own SVID, which it signs itself and renews at half of its life, or at once when its issuer is superseded or it is revoked. One owner renews; any number read.</summary>
 public sealed class ServerIdentity(TrustDomain trustDomain, AuthorityRotation authorities, SvidIssuer issuer, TimeSpan ttl, TimeProvider time, Func<double> chance)
 {
     private TlsCredential? _current;
@@ -44,5 +44,6 @@ public sealed class ServerIdentity(TrustDomain trustDomain, AuthorityRotation au
         return true;
     }
 
-    private bool IsSuperseded(X509Svid svid) => svid.Issuer is { } own && authorities.Current.Superseded.Contains(own.SerialHex);
+    private bool IsSuperseded(X509Svid svid) =>
+        svid.Issuer is { } own && (authorities.Current.Superseded.Contains(own.SerialHex) || authorities.Current.Ledger.RevokedCertificates.ContainsKey(svid.Leaf.SerialHex));
 }

@@ -20,6 +20,9 @@ public abstract record UpstreamConfig
     /// <summary>What to do when an authority from there nears its end.</summary>
     public abstract string Advice { get; }
 
+    /// <summary>How an authority from there is taken out of use, for whoever tries it here.</summary>
+    public abstract string Withdrawal { get; }
+
     /// <summary>The file with revocation lists that anchors sign elsewhere; null for none.</summary>
     public string? RevocationList { get; init; }
 
@@ -28,6 +31,9 @@ public abstract record UpstreamConfig
     /// <param name="Layout">How they are named.</param>
     public sealed record Folder(string Path, UpstreamLayout Layout) : UpstreamConfig
     {
+        public override string Withdrawal =>
+            "put files of another one under upstream.folder, and it is replaced; beside its anchor's key, signet ca revoke makes the list (upstream.revocationList) by which nobody believes it any more";
+
         public override string Advice => "put new files under upstream.folder in time; with an offline root: signet ca request, signet ca sign";
     }
 
@@ -37,6 +43,8 @@ public abstract record UpstreamConfig
     /// <param name="Bundle">The anchors, PEM; null when the certificate is one itself.</param>
     public sealed record Signer(string Certificate, string Key, string? Bundle) : UpstreamConfig
     {
+        public override string Withdrawal => $"put another one into {Certificate} and {Key}, and it is replaced; whoever signed it revokes it, and hands the list over in upstream.revocationList";
+
         public override string Advice => $"put a new authority into {Certificate} and {Key} in time";
     }
 
@@ -45,6 +53,8 @@ public abstract record UpstreamConfig
     /// <param name="Socket">The Workload API from which this server gets the SVID that its downstream entry names.</param>
     public sealed record Server(DnsEndPoint Address, WorkloadApiAddress Socket) : UpstreamConfig
     {
+        public override string Withdrawal => $"taint and revoke it at the server that owns it, {Address.Host}:{Address.Port} (signet authority taint, signet authority revoke); this one follows";
+
         public override string Advice => $"it comes from the server at {Address.Host}:{Address.Port}; see the log for why there is no newer one";
     }
 

@@ -30,6 +30,11 @@ internal sealed class UpstreamFollower(
         }
         catch (Exception e) when (e is KeyManagerException or PlaceException)
         {
+            if (!ledger.Issuing.Any())
+            {
+                throw new KeyManagerException($"there is no issuing authority yet, and none can be had from upstream: {e.Message}", e);
+            }
+
             log.UpstreamRefused(e.Message);
         }
 

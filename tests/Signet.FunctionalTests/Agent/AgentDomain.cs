@@ -5,6 +5,9 @@ using Signet.Client;
 using Signet.Hosting.Admin;
 using Signet.Identity.Spiffe;
 using Signet.Rpc;
+using Signet.Rpc.Wire.Envoy.Discovery;
+using Signet.Rpc.Wire.Envoy.Secret;
+using Signet.Rpc.Wire.Envoy.Tls;
 using Signet.Rpc.Wire.Spiffe;
 using Signet.Testing;
 
@@ -27,6 +30,13 @@ public sealed class AgentDomain : IAsyncLifetime
         await Domain.RegisterAsync("/billing", new Identity.Registration.Selector("unix", "uid:4000000"));
         await Domain.RegisterAsync("/web");
         await AnswersAsync(Domain, StatusCode.OK);
+
+        // The first question after a secret has it stapled, which is a change of its own.
+        using var channel = Connect();
+        await Eventually.IsTrueAsync(
+            async () => (await new SecretDiscoveryService.SecretDiscoveryServiceClient(channel).FetchSecretsAsync(new DiscoveryRequest { ResourceNames = { "default" }, TypeUrl = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret" }))
+                .Resources[0].Unpack<Secret>().TlsCertificate.OcspStaple is not null,
+            "the staple");
     }
 
     /// <summary>Waits until this process is answered so when it asks the agent for its SVIDs: what is registered takes its time to get there.</summary>

@@ -143,7 +143,7 @@ public sealed class SdsStreamTests : IDisposable
         using var client = _clients.Open(subject.Pid, 0, "spiffe://example.org/web", "sotw");
         using var seat = subject.Seat("test");
         await using var tokens = WorkloadTokens.Start(new WorkloadTokenConfig(), () => [], _time, NullLogger<WorkloadTokens>.Instance);
-        var world = new SdsWorld(_cache, tokens, new ForeignFiles(_time), _metrics, _time, NullLogger.Instance);
+        var world = new SdsWorld(_cache, new Staples((_, _) => throw new InvalidOperationException(), _cache, _time, () => 0.5, NullLogger<Staples>.Instance), tokens, new ForeignFiles(_time), _metrics, _time, NullLogger.Instance);
         await new SdsStream<DiscoveryRequest, DiscoveryResponse>(new StateOfTheWorld(), subject, client, seat, world).RunAsync(_requests.Reader, _responses, _end.Token);
     }
 

@@ -101,8 +101,9 @@ public sealed class LocalAuthorityTests
         Assert.Equal(StatusCode.FailedPrecondition, (await Assert.ThrowsAsync<RpcException>(async () => await Taint(""))).StatusCode);
         Assert.Equal(
             StatusCode.FailedPrecondition, (await Assert.ThrowsAsync<RpcException>(async () => await local.RevokeX509AuthorityAsync(new RevokeX509AuthorityRequest { AuthorityId = active }, options))).StatusCode);
-        Assert.Equal(
-            StatusCode.FailedPrecondition, (await Assert.ThrowsAsync<RpcException>(async () => await local.TaintX509UpstreamAuthorityAsync(new TaintX509UpstreamAuthorityRequest(), options))).StatusCode);
+        var refused = await Assert.ThrowsAsync<RpcException>(async () => await local.TaintX509UpstreamAuthorityAsync(new TaintX509UpstreamAuthorityRequest(), options));
+        Assert.Equal(StatusCode.FailedPrecondition, refused.StatusCode);
+        Assert.Contains("signet authority rotate --anchor", refused.Status.Detail, StringComparison.Ordinal);
     }
 
     private async Task<bool> ActivatesAsync(AuthorityClient client, string id)

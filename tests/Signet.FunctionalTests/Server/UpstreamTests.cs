@@ -1,8 +1,11 @@
 using System.Diagnostics;
+using Grpc.Core;
 using Signet.Cli.Clients;
 using Signet.Cli.Demo;
 using Signet.Client;
 using Signet.Identity.X509;
+using Signet.Rpc;
+using Signet.Rpc.Wire.Spire.Server.LocalAuthority;
 using Signet.Server.Upstream;
 using Signet.Testing;
 using Stage = Signet.Rpc.Wire.Authority.RotationStatus.Types.Stage;
@@ -47,6 +50,21 @@ public sealed class UpstreamTests : IDisposable
         await Eventually.IsTrueAsync(() => source.Current!.Svids.Count == 3, "an SVID of the new one");
         Assert.NotEqual(first.Default.Issuer, source.Current!.Svids[2].Issuer);
         Assert.Equal(first.Default.Leaf, source.Current.Svids[0].Leaf);
+
+        // From below it is neither tainted nor revoked, and the refusal says where that is done.
+        using var channel = GrpcChannel.ForUnixSocket(domain.ServerSocket, TimeProvider.System);
+        var local = new LocalAuthority.LocalAuthorityClient(channel);
+        var anchorKey = Convert.ToHexStringLower(first.Default.Issuer!.AuthorityKeyId.Span);
+        foreach (var (id, code, reason) in new[] { (anchorKey, StatusCode.FailedPrecondition, "upstream.folder"), ("00ff", StatusCode.NotFound, anchorKey), ("", StatusCode.InvalidArgument, "missing") })
+        {
+            RpcException[] refused =
+            [
+                await Assert.ThrowsAsync<RpcException>(async () => await local.TaintX509UpstreamAuthorityAsync(new TaintX509UpstreamAuthorityRequest { SubjectKeyId = id }, cancellationToken: _patience)),
+                await Assert.ThrowsAsync<RpcException>(async () => await local.RevokeX509UpstreamAuthorityAsync(new RevokeX509UpstreamAuthorityRequest { SubjectKeyId = id }, cancellationToken: _patience)),
+            ];
+            Assert.All(refused, one => Assert.Equal(code, one.StatusCode));
+            Assert.All(refused, one => Assert.Contains(reason, one.Status.Detail, StringComparison.Ordinal));
+        }
 
         // The first is revoked by its anchor, offline; what it signed is accepted nowhere any more, and is replaced.
         var old = source.Current.Default;

@@ -1,3 +1,4 @@
+using System.Text;
 using Signet.Authority.Issuance;
 using Signet.Authority.Keys;
 using Signet.Authority.Rotation;
@@ -30,6 +31,39 @@ public sealed class AuthorityTests
         Assert.True(X509SvidProfile.TryCheckAuthority(anchor, Domain, out var problem), problem);
         Assert.Equal(Start.AddDays(3650), anchor.NotAfter);
         Assert.Equal(Start.AddHours(24), snapshot.Issuing.Certificate.NotAfter);
+    }
+
+    [Fact]
+    public async Task ID08_Each_signing_authority_has_an_SVID_of_its_own_whose_ID_is_the_trust_domain()
+    {
+        var snapshot = (await ResumeAsync()).Current;
+        Assert.All([snapshot.Issuing.Certificate, .. snapshot.Bundle.Authorities], authority => Assert.Equal([SpiffeId.Of(Domain).Uri], authority.UriNames));
+    }
+
+    [Fact]
+    public async Task ID09_ID_and_key_are_in_what_is_signed()
+    {
+        using var rotation = await ResumeAsync();
+        using var key = KeyPair.Generate(KeyType.EcP256);
+        var request = new SvidRequest(Web, KeyPair.ExportPublicKey(key), TimeSpan.FromHours(1), [], "somebody");
+        var leaf = Assert.Single(await new SvidIssuer(rotation, _journal, _time).IssueAsync([request], CancellationToken.None)).Leaf;
+        Assert.True(leaf.IsSignedBy(rotation.Current.Issuing.Certificate));
+        foreach (var signed in new[] { Encoding.ASCII.GetBytes(Web.Uri), request.PublicKey.ToArray() })
+        {
+            // Changed anywhere in either, the signature holds no longer.
+            var changed = leaf.Der.ToArray();
+            changed[changed.AsSpan().IndexOf(signed) + signed.Length - 1] ^= 1;
+            Assert.False(Certificate.TryParse(changed, out var other, out _) && other.IsSignedBy(rotation.Current.Issuing.Certificate));
+        }
+    }
+
+    [Fact]
+    public async Task ID10_What_is_issued_is_an_X509_SVID_or_a_JWT_SVID()
+    {
+        using var rotation = await ResumeAsync();
+        Assert.True(X509SvidProfile.TryCheckLeaf((await IssueAsync(rotation, TimeSpan.FromHours(1))).Leaf, out _, out var problem), problem);
+        var token = new JwtIssuer(rotation, _time).Issue(Web, ["billing"], TimeSpan.FromMinutes(5)).Token;
+        Assert.True(JwtSvidVerifier.Verify(token, _ => rotation.Current.JwtBundle, "billing", _time.GetUtcNow()).IsTrusted);
     }
 
     [Fact]
@@ -126,6 +160,23 @@ public sealed class AuthorityTests
         await Assert.ThrowsAsync<KeyManagerException>(() => TurnAsync(rotation));
         Assert.Equal(RotationStep.Prepare, (await TurnAsync(rotation)).Step);
         Assert.Equal(RotationStep.Activate, (await TurnAsync(rotation)).Step);
+    }
+
+    [Fact]
+    public async Task A_key_that_could_not_be_deleted_in_time_is_deleted_at_the_next_start()
+    {
+        var rotation = await ResumeAsync();
+        var first = await rotation.PrepareAsync(AuthorityTier.Jwt, CancellationToken.None);
+        _journal.CrashesAfterCommit = true;
+        await Assert.ThrowsAsync<IOException>(() => rotation.PrepareAsync(AuthorityTier.Jwt, CancellationToken.None));
+        _journal.CrashesAfterCommit = false;
+        Assert.Contains(first.KeyName, _keys.Names);
+        Assert.DoesNotContain(_journal.Records, record => record.KeyName == first.KeyName);
+
+        rotation = await ResumeAsync();
+        Assert.DoesNotContain(first.KeyName, _keys.Names);
+        await rotation.PrepareAsync(AuthorityTier.Jwt, CancellationToken.None);
+        Assert.DoesNotContain(first.KeyName, _journal.Ledger.DoomedKeys);
     }
 
     [Fact]

@@ -154,7 +154,7 @@ public sealed class ExternalIssuerTests
         Assert.Equal(first.Certificate, rotation.Current.Issuing.Certificate);
 
         // The list that would revoke it must be signed by the anchor, which is elsewhere.
-        await Assert.ThrowsAsync<KeyManagerException>(() => rotation.RevokeAsync(AuthorityTier.Issuing, next.Certificate.SerialHex, CancellationToken.None));
+        await Assert.ThrowsAsync<AuthorityException>(() => rotation.RevokeAsync(AuthorityTier.Issuing, next.Certificate.SerialHex, CancellationToken.None));
     }
 
     [Fact]

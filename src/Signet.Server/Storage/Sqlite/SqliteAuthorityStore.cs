@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Microsoft.Data.Sqlite;
 using Signet.Authority.Issuance;
+using Signet.Authority.Revocation;
 using Signet.Authority.Rotation;
 using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
@@ -19,6 +20,8 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
                 [.. connection.Query(transaction, "SELECT * FROM authorities ORDER BY seq", ReadRecord)],
                 connection.Query(transaction, "SELECT * FROM anchor_rotation", ReadRotation).SingleOrDefault())
             {
+                RevokedCertificates = connection.Query(transaction, "SELECT * FROM revoked_certificates", ReadRevoked).ToImmutableDictionary(one => one.Serial, StringComparer.Ordinal),
+                DoomedKeys = [.. connection.Query(transaction, "SELECT key_name FROM doomed_keys", row => row.Text("key_name"))],
                 Lists = connection.Query(transaction, "SELECT * FROM revocation_lists", ReadList).ToImmutableDictionary(one => one.AnchorId, one => one.List, StringComparer.Ordinal),
             },
             cancellationToken);
@@ -32,8 +35,24 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
                     Save(connection, transaction, record);
                 }
 
+                foreach (var revoked in change.RevokedCertificates)
+                {
+                    Save(connection, transaction, revoked);
+                }
+
+                foreach (var serial in change.ForgottenCertificates)
+                {
+                    connection.Execute(transaction, "DELETE FROM revoked_certificates WHERE serial = $serial", ("$serial", serial));
+                }
+
+                foreach (var name in change.DeletedKeys)
+                {
+                    connection.Execute(transaction, "DELETE FROM doomed_keys WHERE key_name = $name", ("$name", name));
+                }
+
                 foreach (var id in change.Forgotten)
                 {
+                    connection.Execute(transaction, "INSERT OR IGNORE INTO doomed_keys SELECT key_name FROM authorities WHERE id = $id AND key_name <> ''", ("$id", id));
                     connection.Execute(transaction, "DELETE FROM authorities WHERE id = $id", ("$id", id));
                 }
 
@@ -70,6 +89,19 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
                 row => new LiveCertificates(row.Text("requested_by"), row.GetInt32(1), row.Time("last")) { ReplacedAt = row.OptionalTime("replaced_at") },
                 ("$now", Millis(now)),
                 ("$authorities", JsonList.Write(authorityIds))),
+            cancellationToken).ConfigureAwait(false);
+
+    /// <summary>Certificates that have not expired: the one with this serial number, or those of this SPIFFE ID; of many the newest.</summary>
+    public async Task<IReadOnlyList<LiveCertificate>> FindLiveAsync(string? serial, string? spiffeId, int limit, DateTimeOffset now, CancellationToken cancellationToken) =>
+        await database.RunAsync(
+            (connection, transaction) => connection.Query(
+                transaction,
+                "SELECT serial, spiffe_id, authority_id, not_after FROM issued_certificates WHERE not_after >= $now AND (serial = $serial OR spiffe_id = $spiffe_id) ORDER BY issued_at DESC LIMIT $limit",
+                row => new LiveCertificate(row.Text("serial"), row.Text("spiffe_id"), row.Text("authority_id"), row.Time("not_after")),
+                ("$now", Millis(now)),
+                ("$serial", serial),
+                ("$spiffe_id", spiffeId),
+                ("$limit", limit)),
             cancellationToken).ConfigureAwait(false);
 
     /// <summary>
@@ -122,6 +154,27 @@ internal sealed class SqliteAuthorityStore(SqliteDatabase database) : IAuthority
             ("$not_before", record is JwtAuthorityRecord ? Millis(record.Validity.NotBefore) : null),
             ("$not_after", record is JwtAuthorityRecord ? Millis(record.Validity.NotAfter) : null),
             ("$key_name", record.KeyName));
+
+    private static void Save(SqliteConnection connection, SqliteTransaction transaction, RevokedCertificate revoked) =>
+        connection.Execute(
+            transaction,
+            "INSERT INTO revoked_certificates VALUES ($serial, $spiffe_id, $authority_id, $not_after, $revoked_at, $reason, $revoked_by)",
+            ("$serial", revoked.Serial),
+            ("$spiffe_id", revoked.SpiffeId),
+            ("$authority_id", revoked.AuthorityId),
+            ("$not_after", Millis(revoked.NotAfter)),
+            ("$revoked_at", Millis(revoked.At)),
+            ("$reason", revoked.Reason.Name()),
+            ("$revoked_by", revoked.By));
+
+    private static RevokedCertificate ReadRevoked(SqliteDataReader row) => new(
+        row.Text("serial"),
+        row.Text("spiffe_id"),
+        row.Text("authority_id"),
+        row.Time("not_after"),
+        row.Time("revoked_at"),
+        RevocationReasons.TryParse(row.Text("reason"), out var reason, out var problem) ? reason.Value : throw new StoreException(StoreProblem.WrongSchema, $"stored {problem}"),
+        row.Text("revoked_by"));
 
     private static void Save(SqliteConnection connection, SqliteTransaction transaction, AnchorRotation rotation) =>
         connection.Execute(

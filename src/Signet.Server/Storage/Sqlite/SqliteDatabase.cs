@@ -11,7 +11,12 @@ namespace Signet.Server.Storage.Sqlite;
 internal sealed class SqliteDatabase : IAsyncDisposable
 {
     private const int Busy = 5;
+    private const int Corrupt = 11;
     private const int DiskFull = 13;
+    private const int NotADatabase = 26;
+
+    /// <summary>How long a server that is just ending may still hold the file, in seconds.</summary>
+    private const int PatienceWithPredecessor = 1;
 
     private readonly SqliteConnection _connection;
     private readonly SemaphoreSlim _lane = new(1, 1);
@@ -26,11 +31,11 @@ internal sealed class SqliteDatabase : IAsyncDisposable
     public static SqliteDatabase Open(string path, TimeProvider time)
     {
         CreatePrivate(path);
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false }.ToString());
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false, DefaultTimeout = PatienceWithPredecessor }.ToString());
         try
         {
             connection.Open();
-            Execute(connection, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000;");
+            Execute(connection, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
             SqliteSchema.Upgrade(connection, time);
             return new SqliteDatabase(connection);
         }
@@ -110,6 +115,7 @@ internal sealed class SqliteDatabase : IAsyncDisposable
     private static StoreException Explain(string path, SqliteException e) => e.SqliteErrorCode switch
     {
         DiskFull => new StoreException(StoreProblem.Full, $"store {path}: the disk is full; nothing was changed; free some space and try again", e),
+        Corrupt or NotADatabase => new StoreException(StoreProblem.Damaged, $"store {path} is damaged, or is no store of signet's", e),
         Busy => new StoreException(StoreProblem.Unavailable, $"store {path} is in use by another process; one server at a time", e),
         _ => new StoreException(StoreProblem.Unavailable, $"store {path}: {e.Message}", e),
     };

@@ -115,6 +115,18 @@ public sealed class SvidPlanTests
     }
 
     [Fact]
+    public void An_SVID_that_its_issuer_revoked_is_replaced_at_once_and_served_no_more()
+    {
+        var authority = new TestAuthority(Now);
+        HeldSvid[] held = [new HeldSvid(Web, authority.Svid("/web"), Now.AddMinutes(30)), new HeldSvid(Api, authority.Svid("/api"), Now.AddMinutes(30))];
+        var view = View([Web, Api]) with { Bundles = TrustBundles.Of(authority.Bundle).WithCrls([authority.Revoke(held[0].Svid.Leaf)]) };
+        var plan = SvidPlan.Of(view, [Web, Api], held.ToImmutableDictionary(one => one.Entry.Id), Now);
+        Assert.Equal([Web], plan.Due);
+        Assert.Equal(1, plan.Missing);
+        Assert.Equal(["api"], plan.Keep.Keys);
+    }
+
+    [Fact]
     public void After_an_outage_what_can_wait_is_left_for_a_part_of_the_time_that_the_server_names_and_what_cannot_is_not()
     {
         var (due, spread) = (Plan([Web], [Held(Web, renewIn: TimeSpan.Zero)]), TimeSpan.FromSeconds(40));

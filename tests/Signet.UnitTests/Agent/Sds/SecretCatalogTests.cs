@@ -37,6 +37,17 @@ public sealed class SecretCatalogTests
     }
 
     [Fact]
+    public void A_staple_goes_with_its_SVID_and_a_new_one_is_another_version()
+    {
+        Staple? staple = new(new byte[] { 1, 2 }, Now, Now.AddHours(1));
+        var first = Assert.IsType<SecretAnswer.Found>(SecretCatalog.Find(Everything(), "default", SecretName.Of("default"), ValidatorStyle.Either, Now, svid => svid == WebSvid.Svid ? staple : null));
+        Assert.Equal([1, 2], first.Make().TlsCertificate.OcspStaple.InlineBytes.ToByteArray());
+        staple = staple with { ThisUpdate = Now.AddMinutes(30) };
+        Assert.NotEqual(first.Version, Assert.IsType<SecretAnswer.Found>(SecretCatalog.Find(Everything(), "default", SecretName.Of("default"), ValidatorStyle.Either, Now, _ => staple)).Version);
+        Assert.NotEqual(first.Version, Version("default"));
+    }
+
+    [Fact]
     public void The_name_of_somebody_else_is_refused_like_one_that_nobody_has()
     {
         var others = Assert.IsType<SecretAnswer.Missing>(Find("spiffe://example.org/billing", Everything() with { Svids = [WebSvid] }));
@@ -145,7 +156,7 @@ public sealed class SecretCatalogTests
     private static Secret Made(SecretAnswer answer) => Assert.IsType<SecretAnswer.Found>(answer).Make();
 
     private static SecretAnswer Find(string name, Entitlement entitlement, ValidatorStyle style = ValidatorStyle.Either) =>
-        SecretCatalog.Find(entitlement, name, SecretName.Of(name), style, Now);
+        SecretCatalog.Find(entitlement, name, SecretName.Of(name), style, Now, _ => null);
 
     private static Entitlement Everything()
     {

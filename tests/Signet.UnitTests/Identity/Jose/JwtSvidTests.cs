@@ -43,6 +43,15 @@ public sealed class JwtSvidTests
         Assert.Contains("no JWT bundle of trust domain example.org", JwtSvidVerifier.Verify(token, domain => domain == Domain ? null : Bundle, "a", Now).Reason, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void J11_A_token_is_believed_as_often_as_it_comes_and_not_a_second_longer_than_it_says()
+    {
+        var token = JwtSvid.Sign(Web, ["a"], Now, Now.AddMinutes(5), "k1", Key);
+        Assert.True(JwtSvidVerifier.Verify(token, _ => Bundle, "a", Now).IsTrusted);
+        Assert.True(JwtSvidVerifier.Verify(token, _ => Bundle, "a", Now).IsTrusted);
+        Assert.False(JwtSvidVerifier.Verify(token, _ => Bundle, "a", Now.AddMinutes(5)).IsTrusted);
+    }
+
     public static TheoryData<string, string, string> Broken { get; } = new()
     {
         { "J-01 JSON serialisation", "{\"payload\":\"\"}", "not a signed JWT" },
@@ -155,7 +164,7 @@ public sealed class JwtSvidTests
     }
 
     [Fact]
-    public void A_bundle_takes_only_keys_for_JWT_SVIDs_and_writes_what_it_reads()
+    public void J09_J10_A_bundle_takes_only_keys_for_JWT_SVIDs_and_writes_what_it_reads()
     {
         var keys = JsonNode.Parse(Bundle.ToJson())!["keys"]!.AsArray();
         Assert.Equal(("EC", "P-256", "jwt-svid", "k1"), ($"{keys[0]!["kty"]}", $"{keys[0]!["crv"]}", $"{keys[0]!["use"]}", $"{keys[0]!["kid"]}"));
@@ -180,7 +189,7 @@ public sealed class JwtSvidTests
     }
 
     [Fact]
-    public void A_key_without_kid_and_two_keys_with_one_are_refused()
+    public void J09_A_key_without_kid_and_two_keys_with_one_are_refused()
     {
         var key = JsonNode.Parse(Bundle.ToJson())!["keys"]![0]!.ToJsonString();
         Assert.False(JwtBundle.TryParse(Domain, "{\"keys\":[" + key.Replace("\"kid\"", "\"id\"", StringComparison.Ordinal) + "]}", out _, out var problem));

@@ -46,7 +46,7 @@ public sealed class WitSvidTests
         Assert.NotEqual(Claim(Sign(), "jti"), Claim(Sign(), "jti"));
 
     [Fact]
-    public void No_verifier_of_the_other_kind_of_token_takes_it()
+    public void WIT03_No_verifier_of_the_other_kind_of_token_takes_it()
     {
         Assert.True(JwtBundle.TryCreate(Domain, Bundle.Authorities, out var jwtBundle, out _));
         Assert.False(JwtSvidVerifier.Verify(Sign(), _ => jwtBundle, "billing", Now).IsTrusted);
@@ -83,7 +83,7 @@ public sealed class WitSvidTests
 
     [Theory]
     [MemberData(nameof(Broken), DisableDiscoveryEnumeration = true)]
-    public void What_breaks_the_profile_is_refused(string what, string token, string reason)
+    public void WIT01_WIT02_What_breaks_the_profile_is_refused(string what, string token, string reason)
     {
         var verdict = WitSvid.Verify(token, _ => Bundle, Now);
         Assert.False(verdict.IsTrusted, what);
@@ -92,7 +92,7 @@ public sealed class WitSvidTests
     }
 
     [Fact]
-    public void What_keeps_the_profile_is_believed_also_with_headers_and_claims_that_nobody_knows()
+    public void WIT01_WIT02_What_keeps_the_profile_is_believed_also_with_headers_and_claims_that_nobody_knows()
     {
         Assert.True(WitSvid.Verify(Token(), _ => Bundle, Now).IsTrusted);
         Assert.True(WitSvid.Verify(Token(header => header["x"] = 1, claims => claims["y"] = 2), _ => Bundle, Now).IsTrusted);
@@ -115,7 +115,7 @@ public sealed class WitSvidTests
     }
 
     [Fact]
-    public void A_SPIFFE_bundle_carries_the_keys_under_their_own_use_and_gives_them_back()
+    public void WIT04_A_SPIFFE_bundle_carries_the_keys_under_their_own_use_and_gives_them_back()
     {
         var bundle = SpiffeBundle.Of(X509Bundle.Create(Domain, []), JwtBundle.Empty(Domain)).With(Bundle);
         Assert.Equal("wit-svid", JsonNode.Parse(bundle.ToJson())!["keys"]![0]!["use"]!.GetValue<string>());

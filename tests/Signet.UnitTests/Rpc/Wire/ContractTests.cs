@@ -62,7 +62,7 @@ public sealed class ContractTests
         { Signet.Rpc.Wire.Health.Health.Descriptor, "grpc.health.v1.Health: Check List Watch>" },
         { Signet.Rpc.Wire.Reflection.ServerReflection.Descriptor, "grpc.reflection.v1.ServerReflection: <ServerReflectionInfo>" },
         { Signet.Rpc.Wire.Reflection.Alpha.ServerReflection.Descriptor, "grpc.reflection.v1alpha.ServerReflection: <ServerReflectionInfo>" },
-        { Signet.Rpc.Wire.Node.Node.Descriptor, "signet.node.v1.Node: <Watch>" },
+        { Signet.Rpc.Wire.Node.Node.Descriptor, "signet.node.v1.Node: <Watch> Staple" },
         { Signet.Rpc.Wire.Mesh.Mesh.Descriptor, "signet.mesh.v1.Mesh: <Watch>" },
         { Mcp.ResourceSource.Descriptor, "istio.mcp.v1alpha1.ResourceSource: <EstablishResourceStream>" },
     };

@@ -53,6 +53,16 @@ public sealed class FederationConfigTests : IDisposable
         Assert.True(config.Federation.Relationships[1].Relationship is { IsSelfServing: false, Profile: EndpointProfile.HttpsWeb });
     }
 
+    [Fact]
+    public void F10_The_profile_https_web_needs_no_further_parameter_and_has_none()
+    {
+        var one = Assert.Single(Read("trustDomain: example.org", "federation: {trustDomains: [{name: web.example, url: \"https://web.example/\", profile: https_web}]}").Federation.Relationships);
+        Assert.Equal((new EndpointProfile.HttpsWeb(), null), (one.Relationship.Profile, one.Bootstrap));
+        Assert.Contains(
+            Problems("trustDomain: example.org", "federation: {trustDomains: [{name: web.example, url: \"https://web.example/\", profile: https_web, endpointSpiffeId: spiffe://web.example/a}]}"),
+            message => message.Contains("has no use with profile https_web", StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("{name: other.example, url: \"https://other.example/\"}", "profile: is missing")]
     [InlineData("{name: other.example, profile: https_web}", "url: is missing")]

@@ -212,6 +212,27 @@ public sealed class SpireServerConfTests
         Assert.Equal(TimeSpan.FromMinutes(20), Read("server { trust_domain = \"example.org\" default_svid_ttl = \"30m\" default_x509_svid_ttl = \"20m\" }").X509Ttl);
     }
 
+    [Theory]
+    [InlineData("", KeyType.EcP256)]
+    [InlineData("ca_key_type = \"ec-p384\"", KeyType.EcP384)]
+    [InlineData("jwt_key_type = \"rsa-4096\"", KeyType.Rsa4096)]
+    [InlineData("ca_key_type = \"rsa-2048\" jwt_key_type = \"ec-p256\"", KeyType.EcP256)]
+    public void JWT_keys_are_of_the_type_that_is_asked_for_and_else_like_the_authoritys(string keys, KeyType expected)
+    {
+        var config = Read($"server {{ trust_domain = \"example.org\" {keys} }}");
+        Assert.Equal(expected, config.Authority.JwtKeyType);
+        Assert.Empty(config.Warnings);
+    }
+
+    [Fact]
+    public void The_issuer_of_tokens_is_taken_over_when_readers_can_find_it()
+    {
+        Assert.Equal("https://oidc.example.org", Read("server { trust_domain = \"example.org\" jwt_issuer = \"https://oidc.example.org\" }").JwtIssuer);
+        var config = Read("server { trust_domain = \"example.org\" jwt_issuer = \"somebody\" }");
+        Assert.Null(config.JwtIssuer);
+        Assert.Contains("jwt_issuer has no effect", Assert.Single(config.Warnings).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void JSON_is_read_too_with_plugins_in_lists()
     {
@@ -235,6 +256,7 @@ public sealed class SpireServerConfTests
     [InlineData("server { trust_domain = \"example.org\" admin_ids = [\"x\"] }", "SPIFFE ID")]
     [InlineData("server { trust_domain = \"example.org\" log_level = \"LOUD\" }", "is not one of TRACE")]
     [InlineData("server { trust_domain = \"example.org\" bind_address = \"host\" }", "is not an address")]
+    [InlineData("server { trust_domain = \"example.org\" jwt_key_type = \"ed25519\" }", "jwt_key_type")]
     [InlineData("server { trust_domain = \"example.org\" } plugins { DataStore \"sql\" { plugin_data { database_type = \"postgres\" connection_string = \"x\" } } }", "only sqlite3 is understood")]
     [InlineData("server { trust_domain = \"example.org\" } plugins { KeyManager \"aws_kms\" { plugin_data { region = \"x\" } } }", "its keys would lie on the disk")]
     [InlineData("server { trust_domain = \"example.org\" } plugins { UpstreamAuthority \"disk\" { plugin_data { cert_file_path = \"/c\" } } }", "key_file_path")]

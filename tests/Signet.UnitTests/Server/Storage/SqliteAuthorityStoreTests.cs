@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.Data.Sqlite;
 using Signet.Authority.Issuance;
 using Signet.Authority.Keys;
+using Signet.Authority.Revocation;
 using Signet.Authority.Rotation;
 using Signet.Identity.Jose;
 using Signet.Identity.Rotation;
@@ -37,6 +38,48 @@ public sealed class SqliteAuthorityStoreTests : IDisposable
         await using var again = Open();
         Assert.Equal(made, (await new SqliteAuthorityStore(again).LoadAsync(CancellationToken.None)).Records);
         Assert.Equal([AuthorityTier.Anchor, AuthorityTier.Issuing, AuthorityTier.Jwt], made.Select(record => record.Tier));
+    }
+
+    [Fact]
+    public async Task A_file_that_is_no_store_is_called_damaged_and_left_as_it_is()
+    {
+        var noise = RandomNumberGenerator.GetBytes(9000);
+        await File.WriteAllBytesAsync(_folder.File("test.db"), noise);
+        Assert.Equal(StoreProblem.Damaged, Assert.Throws<StoreException>(() => SqliteDatabase.Open(_folder.File("test.db"), _time)).Problem);
+        Assert.Equal(noise, await File.ReadAllBytesAsync(_folder.File("test.db")));
+    }
+
+    [Fact]
+    public async Task What_is_revoked_one_by_one_and_keys_that_are_to_go_are_read_as_they_were_saved_and_go_with_their_authority()
+    {
+        AuthorityLedger before;
+        string issuing;
+        await using (var database = Open())
+        {
+            var rotation = await AuthorityRotation.ResumeAsync(Plan, new MemoryKeyManager(), new SqliteAuthorityStore(database), _time, CancellationToken.None);
+            issuing = rotation.Current.Issuing.Id;
+            await rotation.RevokeAsync([new LiveCertificate("4a01", "spiffe://example.org/web", issuing, _time.GetUtcNow().AddHours(1)), new LiveCertificate("4a02", "spiffe://example.org/web", issuing, _time.GetUtcNow().AddHours(1))], RevocationReason.AffiliationChanged, "uid 0", CancellationToken.None);
+            await rotation.PrepareAsync(AuthorityTier.Jwt, CancellationToken.None);
+            await rotation.PrepareAsync(AuthorityTier.Jwt, CancellationToken.None);
+            before = rotation.Current.Ledger;
+            Assert.Equal((2, 1), (before.RevokedCertificates.Count, before.DoomedKeys.Count));
+        }
+
+        await using var again = Open();
+        var store = new SqliteAuthorityStore(again);
+        var after = await store.LoadAsync(CancellationToken.None);
+        Assert.Equal(before.RevokedCertificates.Values.OrderBy(one => one.Serial), after.RevokedCertificates.Values.OrderBy(one => one.Serial));
+        Assert.Equal(before.DoomedKeys, after.DoomedKeys);
+
+        var change = new AuthorityChange { ForgottenCertificates = ["4a01"], DeletedKeys = [.. after.DoomedKeys] };
+        await store.CommitAsync(change, "content", CancellationToken.None);
+        var less = await store.LoadAsync(CancellationToken.None);
+        Assert.Equal(["4a02"], less.RevokedCertificates.Keys);
+        Assert.Empty(less.DoomedKeys);
+        await store.CommitAsync(new AuthorityChange { Forgotten = [issuing] }, "other content", CancellationToken.None);
+        var gone = await store.LoadAsync(CancellationToken.None);
+        Assert.Empty(gone.RevokedCertificates);
+        Assert.Single(gone.DoomedKeys);
     }
 
     [Fact]
