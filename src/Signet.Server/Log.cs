@@ -179,4 +179,10 @@ internal static partial class Log
 
     [LoggerMessage(2712, LogLevel.Information, "MCP sink {Sink} asks for {Collection}, which is not served; it is told that there is nothing")]
     public static partial void McpUnknownCollection(this ILogger log, string sink, string collection);
+
+    [LoggerMessage(2850, LogLevel.Information, "{Kind} of the cluster is followed: {Count} objects")]
+    public static partial void KubernetesListed(this ILogger log, string kind, int count);
+
+    [LoggerMessage(2851, LogLevel.Warning, "{Kind} of the cluster is not followed, what was known stays: {Problem}")]
+    public static partial void KubernetesNotFollowed(this ILogger log, string kind, string problem);
 }
