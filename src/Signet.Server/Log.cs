@@ -182,4 +182,10 @@ internal static partial class Log
 
     [LoggerMessage(2800, LogLevel.Warning, "certificate {Serial} of {SpiffeId} was revoked by {By}: {Reason}")]
     public static partial void CertificateRevoked(this ILogger log, string serial, string spiffeId, string reason, string by);
+
+    [LoggerMessage(2850, LogLevel.Information, "{Kind} of the cluster is followed: {Count} objects")]
+    public static partial void KubernetesListed(this ILogger log, string kind, int count);
+
+    [LoggerMessage(2851, LogLevel.Warning, "{Kind} of the cluster is not followed, what was known stays: {Problem}")]
+    public static partial void KubernetesNotFollowed(this ILogger log, string kind, string problem);
 }

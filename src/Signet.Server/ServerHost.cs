@@ -221,7 +221,7 @@ public sealed class ServerHost : IAsyncDisposable
             logs.CreateLogger<ServerUpkeep>());
         var attestors = NodeAttestors.Start(config.Attestation, config.TrustDomain, tokens, time, logs);
         var admission = new NodeAdmission(attestors.All, agents, entries, issuer, config.X509Ttl, metrics, time, logs.CreateLogger<NodeAdmission>());
-        var mesh = new MeshPlane(config.Mesh, config.DesiredFolder?.Folder, config.TrustDomain, agents, entries, time, logs);
+        var mesh = new MeshPlane(config.Mesh, config.DesiredFolder?.Folder, config.TrustDomain, agents, entries, time, chance, logs);
         var responder = new OcspResponder(authorities, keys, time);
         var tls = new ServerTls(identity, authorities, time, logs.CreateLogger<ServerTls>());
         var api = new ApiEndpoint(

@@ -9,7 +9,11 @@ using Signet.Identity.Spiffe;
 namespace Signet.Hosting.Http;
 
 /// <summary>An API cannot be asked, or answers what nobody understands; the message says which.</summary>
-public sealed class JsonApiException(string message) : Exception(message);
+public sealed class JsonApiException(string message) : Exception(message)
+{
+    /// <summary>What it answered, where that was another status than expected; else null.</summary>
+    public HttpStatusCode? Status { get; init; }
+}
 
 /// <summary>How much an API is asked, and may answer.</summary>
 /// <param name="MaxBytes">The longest answer.</param>
@@ -84,14 +88,34 @@ public sealed class JsonApi : IDisposable
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>The answer, which the caller disposes; null for 404.</returns>
     /// <exception cref="JsonApiException">There is none that can be used.</exception>
-    public Task<JsonDocument?> GetAsync(string path, string? token, CancellationToken cancellationToken) => AskAsync(HttpMethod.Get, path, token, body: null, cancellationToken);
+    public Task<JsonDocument?> GetAsync(string path, string? token, CancellationToken cancellationToken) =>
+        AskAsync(HttpMethod.Get, path, token, body: null, (response, patience, stop) => ReadAsync(response, stop)!, cancellationToken);
 
     /// <param name="path">To what.</param>
     /// <param name="token">A bearer token; null for none.</param>
     /// <param name="body">What is posted, JSON.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <inheritdoc cref="GetAsync"/>
-    public Task<JsonDocument?> PostAsync(string path, string? token, string body, CancellationToken cancellationToken) => AskAsync(HttpMethod.Post, path, token, body, cancellationToken);
+    public Task<JsonDocument?> PostAsync(string path, string? token, string body, CancellationToken cancellationToken) =>
+        AskAsync(HttpMethod.Post, path, token, body, (response, patience, stop) => ReadAsync(response, stop)!, cancellationToken);
+
+    /// <summary>Asks for an answer that goes on: a line of JSON for each thing that happens. Its head has the time of any other answer.</summary>
+    /// <param name="path">What is asked for.</param>
+    /// <param name="token">A bearer token; null for none.</param>
+    /// <param name="longest">After it, an answer that has not ended is left, as if it had; who has said nothing for so long may not be there any more.</param>
+    /// <param name="begun">Called once the answer has begun.</param>
+    /// <param name="take">Gets each line, no longer than an answer may be, and only for the time of the call; what it throws ends the answer and reaches the caller.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>Whether there was an answer; false for 404.</returns>
+    /// <exception cref="JsonApiException">There is none that can be used, or it was cut.</exception>
+    public async Task<bool> FollowAsync(string path, string? token, TimeSpan longest, Action begun, Action<JsonElement> take, CancellationToken cancellationToken) =>
+        await AskAsync(HttpMethod.Get, path, token, body: null, async (response, patience, stop) =>
+        {
+            patience.CancelAfter(longest);
+            begun();
+            await ReadLinesAsync(response, take, patience.Token, stop).ConfigureAwait(false);
+            return response;
+        }, cancellationToken).ConfigureAwait(false) is not null;
 
     public void Dispose()
     {
@@ -99,7 +123,9 @@ public sealed class JsonApi : IDisposable
         _places.Dispose();
     }
 
-    private async Task<JsonDocument?> AskAsync(HttpMethod method, string path, string? token, string? body, CancellationToken cancellationToken)
+    private async Task<T?> AskAsync<T>(
+        HttpMethod method, string path, string? token, string? body, Func<HttpResponseMessage, CancellationTokenSource, CancellationToken, Task<T>> read, CancellationToken cancellationToken)
+        where T : class
     {
         using var patience = new CancellationTokenSource(_limits.Timeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, patience.Token);
@@ -115,9 +141,9 @@ public sealed class JsonApi : IDisposable
             using var response = await _http.SendAsync(request, either.Token).ConfigureAwait(false);
             return response.StatusCode switch
             {
-                HttpStatusCode.OK or HttpStatusCode.Created => await ReadAsync(response, either.Token).ConfigureAwait(false),
+                HttpStatusCode.OK or HttpStatusCode.Created => await read(response, patience, either.Token).ConfigureAwait(false),
                 HttpStatusCode.NotFound => null,
-                var status => throw new JsonApiException($"{_name} answered {(int)status} to {method} {path}"),
+                var status => throw new JsonApiException($"{_name} answered {(int)status} to {method} {path}") { Status = status },
             };
         }
         catch (Exception e) when (e is HttpRequestException or IOException or FormatException or JsonException or OperationCanceledException)
@@ -155,6 +181,53 @@ public sealed class JsonApi : IDisposable
         }
 
         return JsonDocument.Parse(whole.GetBuffer().AsMemory(0, (int)whole.Length), Options);
+    }
+
+    private async Task ReadLinesAsync(HttpResponseMessage response, Action<JsonElement> take, CancellationToken enough, CancellationToken cancellationToken)
+    {
+        var body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+        await using var ended = body.ConfigureAwait(false);
+        var piece = new byte[PieceBytes];
+        using var line = new MemoryStream();
+        try
+        {
+            int read;
+            while ((read = await body.ReadAsync(piece, cancellationToken).ConfigureAwait(false)) > 0)
+            {
+                var rest = piece.AsMemory(0, read);
+                for (int end; (end = rest.Span.IndexOf((byte)'\n')) >= 0; rest = rest[(end + 1)..])
+                {
+                    Keep(rest.Span[..end]);
+                    if (line.Length > 0)
+                    {
+                        using var document = JsonDocument.Parse(line.GetBuffer().AsMemory(0, (int)line.Length), Options);
+                        take(document.RootElement);
+                        line.SetLength(0);
+                    }
+                }
+
+                Keep(rest.Span);
+            }
+        }
+        catch (OperationCanceledException) when (enough.IsCancellationRequested)
+        {
+            return;
+        }
+
+        if (line.Length > 0)
+        {
+            throw new IOException("the answer was cut within a line");
+        }
+
+        void Keep(ReadOnlySpan<byte> more)
+        {
+            if (line.Length + more.Length > _limits.MaxBytes)
+            {
+                throw TooLong();
+            }
+
+            line.Write(more);
+        }
     }
 
     private JsonApiException TooLong() => new($"{_name} gave an answer that is longer than {_limits.MaxBytes} bytes");

@@ -58,6 +58,14 @@ public sealed record K8sClusterConfig
         return clusters.Keys.ToDictionary(name => name, name => Read(clusters.Section(name)), StringComparer.Ordinal);
     }
 
+    /// <summary>Reads where a cluster is; nobody may attest by it.</summary>
+    internal static K8sClusterConfig ReadPlace(ConfigSection section) => Own with
+    {
+        Server = ReadServer(section),
+        CaFile = section.FilePath("caFile", Own.CaFile),
+        TokenFile = section.FilePath("tokenFile", Own.TokenFile),
+    };
+
     private static K8sClusterConfig Read(ConfigSection section)
     {
         var accounts = section.Texts("serviceAccounts");

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Signet.Client.Tls;
@@ -8,23 +9,27 @@ using Signet.Identity.Spiffe;
 namespace Signet.Server.Attestation;
 
 /// <summary>
-/// The little of Kubernetes' API that attestation needs, over HTTPS. Its token and its authorities are read from their files for each connection and call, since both are replaced while
+/// The little of Kubernetes' API that attestation and the mesh need, over HTTPS. Its token and its authorities are read from their files for each connection and call, since both are replaced while
 /// the server runs. Thread-safe.
 /// </summary>
 internal sealed class KubernetesApi : IDisposable
 {
     private const string PodNameKey = "authentication.kubernetes.io/pod-name";
     private const string PodUidKey = "authentication.kubernetes.io/pod-uid";
-    private static readonly JsonApiLimits Limits = new(MaxBytes: 1024 * 1024, AtOnce: 8, TimeSpan.FromSeconds(10));
+    private static readonly JsonApiLimits Short = new(MaxBytes: 1024 * 1024, AtOnce: 8, TimeSpan.FromSeconds(10));
+    private static readonly TimeSpan LeftAfter = TimeSpan.FromSeconds(15);
 
     private readonly K8sClusterConfig _config;
     private readonly JsonApi _api;
 
-    public KubernetesApi(K8sClusterConfig config, TimeProvider time)
+    /// <param name="config">Where it is, and how to show who asks.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="limits">How much is asked; null for what attestation needs, where answers are short.</param>
+    public KubernetesApi(K8sClusterConfig config, TimeProvider time, JsonApiLimits? limits = null)
     {
         var authorities = new FileAuthorities(config.CaFile, config.Server.Host.Trim('[', ']'), time);
         _config = config;
-        _api = JsonApi.OverNetwork(config.Server, SvidTls.Client(credential: null, config.Server.Host, authorities.Judge), () => authorities.Problem, Limits, time);
+        _api = JsonApi.OverNetwork(config.Server, SvidTls.Client(credential: null, config.Server.Host, authorities.Judge), () => authorities.Problem, limits ?? Short, time);
     }
 
     /// <exception cref="JsonApiException">It cannot be asked.</exception>
@@ -71,6 +76,33 @@ internal sealed class KubernetesApi : IDisposable
         using var answer = await _api.GetAsync($"api/v1/nodes/{Uri.EscapeDataString(name)}", ReadToken(), cancellationToken).ConfigureAwait(false);
         return answer is null ? null : new KubernetesNode(answer.RootElement.Child("metadata").Text("uid"), Labels(answer.RootElement));
     }
+
+    /// <summary>A page of a list.</summary>
+    /// <param name="path">The list.</param>
+    /// <param name="page">At most so many.</param>
+    /// <param name="more">From where the page before ended; empty for the first.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>What the caller disposes; null when the cluster does not know the kind.</returns>
+    /// <exception cref="JsonApiException">It cannot be asked.</exception>
+    public Task<JsonDocument?> ListAsync(string path, int page, string more, CancellationToken cancellationToken) =>
+        _api.GetAsync($"{path}?limit={page}{(more.Length > 0 ? "&continue=" + Uri.EscapeDataString(more) : "")}", ReadToken(), cancellationToken);
+
+    /// <summary>What happens to a list from a version on, until the cluster ends it or for a time.</summary>
+    /// <param name="path">The list.</param>
+    /// <param name="version">The version.</param>
+    /// <param name="longest">The time that the cluster is asked for; it is left a little later.</param>
+    /// <param name="begun">Called once it has begun.</param>
+    /// <param name="take">Gets each event.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>False when the cluster does not know the kind.</returns>
+    /// <exception cref="JsonApiException">It cannot be asked, or was cut.</exception>
+    public Task<bool> WatchAsync(string path, string version, TimeSpan longest, Action begun, Action<JsonElement> take, CancellationToken cancellationToken) => _api.FollowAsync(
+        string.Create(CultureInfo.InvariantCulture, $"{path}?watch=1&allowWatchBookmarks=true&timeoutSeconds={(int)longest.TotalSeconds}&resourceVersion={Uri.EscapeDataString(version)}"),
+        ReadToken(),
+        longest + LeftAfter,
+        begun,
+        take,
+        cancellationToken);
 
     public void Dispose() => _api.Dispose();
 

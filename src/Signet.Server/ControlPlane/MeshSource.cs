@@ -14,7 +14,7 @@ namespace Signet.Server.ControlPlane;
 internal sealed record MeshState(MeshSnapshot Snapshot, DesiredMesh Desired);
 
 /// <summary>
-/// Follows the folders of the mesh and keeps the last good snapshot: one mistake anywhere changes nothing. Thread-safe; dispose to stop.
+/// Follows the folders of the mesh, and a cluster, and keeps the last good snapshot: one mistake anywhere changes nothing. Thread-safe; dispose to stop.
 /// </summary>
 internal sealed class MeshSource : IAsyncDisposable
 {
@@ -26,7 +26,8 @@ internal sealed class MeshSource : IAsyncDisposable
     private readonly ILogger<MeshSource> _log;
     private readonly Lock _gate = new();
     private readonly List<FileSetWatch> _watches = [];
-    private readonly string _folder;
+    private readonly string _place;
+    private readonly KubernetesMesh? _cluster;
     private ImmutableArray<WatchedFile> _files = [];
     private ImmutableArray<WatchedFile> _settings = [];
     private ImmutableArray<WatchedFile> _others = [];
@@ -37,29 +38,37 @@ internal sealed class MeshSource : IAsyncDisposable
     /// <param name="otherFolder">A folder of desired entries, whose pods count too; null for none.</param>
     /// <param name="trustDomain">The mesh's own.</param>
     /// <param name="time">The clock.</param>
+    /// <param name="chance">Numbers from 0 to 1, for pauses.</param>
     /// <param name="log">Where it logs.</param>
     /// <exception cref="PlaceException">A folder or file cannot be read.</exception>
-    public MeshSource(MeshConfig config, string? otherFolder, TrustDomain trustDomain, TimeProvider time, ILogger<MeshSource> log)
+    public MeshSource(MeshConfig config, string? otherFolder, TrustDomain trustDomain, TimeProvider time, Func<double> chance, ILogger<MeshSource> log)
     {
-        (_trustDomain, _time, _log, _folder) = (trustDomain, time, log, config.Folder);
+        (_trustDomain, _time, _log) = (trustDomain, time, log);
+        _place = string.Join(" and ", new[] { config.Folder, config.Cluster?.Server.ToString() }.OfType<string>());
         using var whole = _gate.EnterScope();
-        _files = Watch(FileSet.Folder(config.Folder), files => Take(() => _files = files));
+        _files = config.Folder is { } folder ? Watch(FileSet.Folder(folder), files => Take(() => _files = files)) : [];
         _settings = config.SettingsFile is { } file ? Watch(FileSet.Of(file), files => Take(() => _settings = files)) : [];
         _others = otherFolder is not null && otherFolder != config.Folder ? Watch(FileSet.Folder(otherFolder), files => Take(() => _others = files)) : [];
+        _cluster = config.Cluster is { } cluster ? KubernetesMesh.Start(cluster, () => Take(() => { }), time, chance, log) : null;
         Take(() => { });
     }
 
     /// <summary>The last good state; null before the first.</summary>
     public MeshState? Current => Volatile.Read(ref _current);
 
-    /// <summary>Why the files as they are now are not in force; empty when they are.</summary>
-    public string Problem => _watches.Select(watch => watch.Problem).FirstOrDefault(problem => problem is not null) ?? Volatile.Read(ref _problem);
+    /// <summary>Why what is wanted now is not in force; empty when it is.</summary>
+    public string Problem => _watches.Select(watch => watch.Problem).FirstOrDefault(problem => problem is not null)
+        ?? (_cluster?.Problem is { Length: > 0 } problem ? problem : Volatile.Read(ref _problem));
 
     /// <summary>Raised after either has changed.</summary>
     public ChangeSignal Changes { get; } = new();
 
+    /// <summary>What is had of the cluster; null when none is followed.</summary>
+    public KubernetesMesh? Cluster => _cluster;
+
     public async ValueTask DisposeAsync()
     {
+        await (_cluster?.DisposeAsync() ?? ValueTask.CompletedTask).ConfigureAwait(false);
         foreach (var watch in _watches)
         {
             await watch.DisposeAsync().ConfigureAwait(false);
@@ -78,7 +87,14 @@ internal sealed class MeshSource : IAsyncDisposable
         lock (_gate)
         {
             change();
-            var desired = DesiredMesh.Read([.. _files.Select(TextOf)], [.. _others.Select(TextOf)], _settings.Select(TextOf).FirstOrDefault(), _trustDomain);
+            if (_cluster is { Texts.IsDefault: true })
+            {
+                // Nothing counts before all of it does: it says of itself what it waits for.
+                Changes.Raise();
+                return;
+            }
+
+            var desired = DesiredMesh.Read([.. _files.Select(TextOf), .. _cluster?.Texts ?? []], [.. _others.Select(TextOf)], _settings.Select(TextOf).FirstOrDefault(), _trustDomain);
             if (desired.Problems.Length > 0 || !desired.HasPolicies)
             {
                 Refuse_NeedsLock(desired.Problems.Length > 0 ? desired.Problems : [NoPolicy]);
@@ -96,7 +112,7 @@ internal sealed class MeshSource : IAsyncDisposable
     {
         var more = problems.Length - MaxProblems;
         Volatile.Write(ref _problem, string.Join("; ", problems.Take(MaxProblems)) + (more > 0 ? $"; and {more} more" : ""));
-        _log.MeshRefused(_folder, _problem);
+        _log.MeshRefused(_place, _problem);
     }
 
     private void Accept_NeedsLock(DesiredMesh desired)
@@ -111,7 +127,7 @@ internal sealed class MeshSource : IAsyncDisposable
         Volatile.Write(ref _current, new MeshState(snapshot, desired));
         if (!isSame)
         {
-            _log.MeshTaken(snapshot.Revision, snapshot.Documents.Count, _folder);
+            _log.MeshTaken(snapshot.Revision, snapshot.Documents.Count, _place);
             foreach (var doubt in desired.Doubts)
             {
                 _log.MeshDoubtful(doubt);

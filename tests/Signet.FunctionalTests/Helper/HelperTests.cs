@@ -55,7 +55,9 @@ public sealed class HelperTests : IDisposable
         Assert.Equal(written, Text("svid.pem"));
         await domain.StartAgentAsync();
         await Eventually.IsTrueAsync(() => helper.Host.Readiness.IsReady, "the restarted agent");
-        Assert.True(X509Files.TryRead(Text("svid.pem"), Text("key.pem"), Text("bundle.pem"), out _, out var problem), problem);
+        Assert.True(X509Files.TryRead(Text("svid.pem"), Text("key.pem"), Text("bundle.pem"), out var after, out var problem), problem);
+        Assert.True(Pem.TryReadCertificates(written, out var before, out problem), problem);
+        Assert.True(after.Default.Chain[0].NotAfter >= before[0].NotAfter, "older files");
     }
 
     [Fact]
