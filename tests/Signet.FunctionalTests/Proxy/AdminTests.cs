@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Signet.Proxy;
 using Signet.Proxy.Config;
 using Signet.Testing;
 
@@ -60,6 +61,8 @@ public sealed class AdminTests
         await using var client = await Wire.TlsAsync(world.Inbound, world.Authority.Svid("/ns/default/sa/web"));
         await client.AskAsync(Get);
         await client.AskAsync("POST /a HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\n\r\n");
+        await Record.ExceptionAsync(async () => await (await Wire.TlsAsync(world.Inbound, svid: null)).DisposeAsync());
+        await world.RefusedAsync(RefusalReason.PeerCertificateMissing);
 
         var metrics = await world.Admin.GetStringAsync(new Uri($"http://{world.Proxy.AdminEndPoint}/metrics"));
 
@@ -71,6 +74,8 @@ public sealed class AdminTests
         Assert.Contains($"signet_proxy_bytes_total{{{ends},{rest},way=\"sent\"}} 5\n", metrics, StringComparison.Ordinal);
         Assert.Contains("signet_proxy_bundle_expiry_timestamp_seconds{trust_domain=\"example.org\"}", metrics, StringComparison.Ordinal);
         Assert.Contains("signet_proxy_handshakes_total{kind=\"full\",result=\"ok\",side=\"server\",tls_version=\"TLSv1.3\"}", metrics, StringComparison.Ordinal);
+        Assert.Contains("signet_proxy_handshakes_total{kind=\"full\",result=\"PeerCertificateMissing\",side=\"server\",tls_version=\"none\"} 1\n", metrics, StringComparison.Ordinal);
+        Assert.Contains($"signet_proxy_certificate_expiry_timestamp_seconds {world.Identity.Current!.Default.NotAfter.ToUnixTimeSeconds()}\n", metrics, StringComparison.Ordinal);
         Assert.Contains("signet_proxy_connections_live{direction=\"inbound\",protocol=\"http\",state=\"idle\"}", metrics, StringComparison.Ordinal);
     }
 

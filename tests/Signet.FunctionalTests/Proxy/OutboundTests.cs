@@ -58,6 +58,38 @@ public sealed class OutboundTests
 
     [Theory]
     [InlineData(AppProtocol.Http)]
+    [InlineData(AppProtocol.Http2)]
+    public async Task A_kept_connection_serves_only_under_the_identity_and_the_policies_that_it_was_made_under(AppProtocol protocol)
+    {
+        await using var app = await KestrelApp.StartAsync(protocol == AppProtocol.Http ? Microsoft.AspNetCore.Server.Kestrel.Core.HttpProtocols.Http1 : Microsoft.AspNetCore.Server.Kestrel.Core.HttpProtocols.Http2);
+        await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, protocol);
+        await using var web = await ProxyWorld.OutboundAsync([orders.Inbound], orders.Authority, protocol, change: config => config with { Tls = new() { Tunnel = false } });
+        await using var client = await Wire.PlainAsync(web.Outbound);
+        async Task<(string? Serial, int Port)> AskAsync()
+        {
+            var before = orders.Log().Count;
+            Assert.Equal(200, (await client.AskAsync("POST /x?length HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\n\r\n")).Status);
+            await Eventually.IsTrueAsync(() => orders.Log().Count > before, "a line");
+            var source = orders.Log()[^1].GetProperty("source");
+            return (source.GetProperty("serial").GetString(), source.GetProperty("port").GetInt32());
+        }
+
+        var first = await AskAsync();
+        Assert.Equal(first, await AskAsync());
+
+        web.Identity.Publish(orders.Authority.Context("/ns/default/sa/web"));
+        var second = first;
+        await Eventually.IsTrueAsync(async () => (second = await AskAsync()).Port != first.Port, "another connection");
+        Assert.NotEqual(first.Serial, second.Serial);
+
+        web.SetPolicy(ProxyWorld.Permissive);
+        var third = second;
+        await Eventually.IsTrueAsync(async () => (third = await AskAsync()).Port != second.Port, "another connection");
+        Assert.Equal(second.Serial, third.Serial);
+    }
+
+    [Theory]
+    [InlineData(AppProtocol.Http)]
     [InlineData(AppProtocol.Tcp)]
     public async Task Sends_not_a_byte_in_clear_while_there_is_no_identity(AppProtocol protocol)
     {
