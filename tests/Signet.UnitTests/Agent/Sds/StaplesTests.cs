@@ -63,7 +63,11 @@ public sealed class StaplesTests : IAsyncLifetime
         await AdvanceAsync(TimeSpan.FromMinutes(29));
         Assert.Same(first, _staples.Of(Web));
         await AdvanceAsync(TimeSpan.FromMinutes(2));
-        await Eventually.IsTrueAsync(() => _staples.Of(Web) is { } next && next != first, "the next one");
+        await Eventually.IsTrueAsync(async () =>
+        {
+            await AdvanceAsync(TimeSpan.FromSeconds(10));
+            return _staples.Of(Web) is { } next && next != first;
+        }, "the next one");
     }
 
     [Fact]
