@@ -182,4 +182,7 @@ internal static partial class Log
 
     [LoggerMessage(2800, LogLevel.Warning, "certificate {Serial} of {SpiffeId} was revoked by {By}: {Reason}")]
     public static partial void CertificateRevoked(this ILogger log, string serial, string spiffeId, string reason, string by);
+
+    [LoggerMessage(2801, LogLevel.Error, "a private key of an authority that is gone could not be deleted; it is tried again with the next change of the authorities, or delete it by hand: {Problem}")]
+    public static partial void KeyNotDeleted(this ILogger log, string problem);
 }
