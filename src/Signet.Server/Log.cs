@@ -188,4 +188,7 @@ internal static partial class Log
 
     [LoggerMessage(2851, LogLevel.Warning, "{Kind} of the cluster is not followed, what was known stays: {Problem}")]
     public static partial void KubernetesNotFollowed(this ILogger log, string kind, string problem);
+
+    [LoggerMessage(2801, LogLevel.Error, "a private key of an authority that is gone could not be deleted; it is tried again with the next change of the authorities, or delete it by hand: {Problem}")]
+    public static partial void KeyNotDeleted(this ILogger log, string problem);
 }

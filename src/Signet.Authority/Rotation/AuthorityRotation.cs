@@ -28,6 +28,7 @@ public sealed partial class AuthorityRotation : IDisposable
     private AuthorityLedger _ledger;
     private ImmutableHashSet<string> _deletedKeys = [];
     private AuthoritySnapshot? _current;
+    private string _keyProblem = "";
 
     private AuthorityRotation(AuthorityPlan plan, IKeyManager keys, IAuthorityJournal journal, TimeProvider time, AuthorityLedger ledger)
     {
@@ -37,6 +38,9 @@ public sealed partial class AuthorityRotation : IDisposable
 
     /// <summary>The authorities as they are now. Thread-safe.</summary>
     public AuthoritySnapshot Current => Volatile.Read(ref _current)!;
+
+    /// <summary>Why the key of an authority that is gone is there still; empty when none is. Thread-safe.</summary>
+    public string KeyProblem => Volatile.Read(ref _keyProblem);
 
     /// <summary>Resumes from the journal, or makes the first of what is not in it.</summary>
     /// <param name="plan">What authorities look like.</param>
@@ -226,11 +230,27 @@ public sealed partial class AuthorityRotation : IDisposable
             Volatile.Write(ref _current, snapshot);
         }
 
-        foreach (var name in after.DoomedKeys)
+        await DeleteDoomedAsync(after).ConfigureAwait(false);
+    }
+
+    // What can't be deleted now is tried again with the next change, and holds nothing up.
+    private async Task DeleteDoomedAsync(AuthorityLedger ledger)
+    {
+        var problem = "";
+        foreach (var name in ledger.DoomedKeys)
         {
-            await _keys.DeleteAsync(name, CancellationToken.None).ConfigureAwait(false);
-            _deletedKeys = _deletedKeys.Add(name);
+            try
+            {
+                await _keys.DeleteAsync(name, CancellationToken.None).ConfigureAwait(false);
+                _deletedKeys = _deletedKeys.Add(name);
+            }
+            catch (Exception e)
+            {
+                problem = $"key {name}: {e.Message}";
+            }
         }
+
+        Volatile.Write(ref _keyProblem, problem);
     }
 
     /// <summary>What others see of the ledger; null while the first authorities are still being made.</summary>

@@ -37,6 +37,7 @@ internal sealed class ServerUpkeep(
     private readonly ClockWatch _clock = new(time, isClockPlausible);
     private readonly Dictionary<string, string> _failing = new(StringComparer.Ordinal);
     private DateTimeOffset _pruneAt = DateTimeOffset.MinValue;
+    private string _keyProblem = "";
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -60,10 +61,22 @@ internal sealed class ServerUpkeep(
             await TryAsync("rotation of the anchor", stop => care.Anchor.TurnAsync(_clock.IsSettled, stop), cancellationToken).ConfigureAwait(false);
             await TryAsync("renewal of the server's own identity", RenewAsync, cancellationToken).ConfigureAwait(false);
             await TryAsync("pruning of the store", PruneAsync, cancellationToken).ConfigureAwait(false);
+            TellOfKeys();
             care.Expiry.Look(time.GetUtcNow());
             ShowReadiness();
         }
         while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false));
+    }
+
+    private void TellOfKeys()
+    {
+        var problem = authorities.KeyProblem;
+        if (problem != _keyProblem && problem.Length > 0)
+        {
+            log.KeyNotDeleted(problem);
+        }
+
+        _keyProblem = problem;
     }
 
     private async Task TryAsync(string duty, Func<CancellationToken, Task> work, CancellationToken cancellationToken)

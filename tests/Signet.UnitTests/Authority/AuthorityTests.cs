@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using Signet.Authority.Issuance;
 using Signet.Authority.Keys;
@@ -177,6 +178,24 @@ public sealed class AuthorityTests
         Assert.DoesNotContain(first.KeyName, _keys.Names);
         await rotation.PrepareAsync(AuthorityTier.Jwt, CancellationToken.None);
         Assert.DoesNotContain(first.KeyName, _journal.Ledger.DoomedKeys);
+    }
+
+    [Fact]
+    public async Task A_key_that_can_not_be_deleted_holds_nothing_up_and_is_tried_again()
+    {
+        var stubborn = new StubbornKeys(_keys) { IsStuck = true };
+        var rotation = await AuthorityRotation.ResumeAsync(Plan, stubborn, _journal, _time, CancellationToken.None);
+        var first = await rotation.PrepareAsync(AuthorityTier.Jwt, CancellationToken.None);
+        await rotation.PrepareAsync(AuthorityTier.Jwt, CancellationToken.None);
+        Assert.Contains(first.KeyName, rotation.KeyProblem, StringComparison.Ordinal);
+        Assert.Contains("stuck", rotation.KeyProblem, StringComparison.Ordinal);
+
+        rotation = await AuthorityRotation.ResumeAsync(Plan, stubborn, _journal, _time, CancellationToken.None);
+        Assert.Contains(first.KeyName, rotation.KeyProblem, StringComparison.Ordinal);
+        stubborn.IsStuck = false;
+        await rotation.PrepareAsync(AuthorityTier.Jwt, CancellationToken.None);
+        Assert.Equal("", rotation.KeyProblem);
+        Assert.DoesNotContain(first.KeyName, _keys.Names);
     }
 
     [Fact]
@@ -460,5 +479,19 @@ public sealed class AuthorityTests
         var key = KeyPair.Generate(KeyType.EcP256);
         var issuer = new SvidIssuer(rotation, _journal, _time);
         return (await issuer.IssueAsync([new SvidRequest(Web, KeyPair.ExportPublicKey(key), ttl, [], "test")], CancellationToken.None))[0];
+    }
+
+    /// <summary>Deletes nothing while it is stuck.</summary>
+    private sealed class StubbornKeys(IKeyManager keys) : IKeyManager
+    {
+        public bool IsStuck { get; set; }
+
+        public Task<AsymmetricAlgorithm> GenerateAsync(string name, KeyType type, CancellationToken cancellationToken) => keys.GenerateAsync(name, type, cancellationToken);
+
+        public Task ImportAsync(string name, AsymmetricAlgorithm key, CancellationToken cancellationToken) => keys.ImportAsync(name, key, cancellationToken);
+
+        public Task<AsymmetricAlgorithm?> FindAsync(string name, CancellationToken cancellationToken) => keys.FindAsync(name, cancellationToken);
+
+        public Task DeleteAsync(string name, CancellationToken cancellationToken) => IsStuck ? throw new IOException("stuck") : keys.DeleteAsync(name, cancellationToken);
     }
 }

@@ -86,6 +86,23 @@ public sealed class RevocationTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task An_authority_of_a_server_below_is_revoked_by_the_anchor_that_signed_it()
+    {
+        using var key = KeyPair.Generate(KeyType.EcP256);
+        using var leafKey = KeyPair.Generate(KeyType.EcP256);
+        var below = await new DownstreamIssuer(new AuthorityPlan { TrustDomain = Domain }, _authorities, _keys, _journal, _time)
+            .IssueAsync(KeyPair.ExportPublicKey(key), TimeSpan.FromHours(10), "somebody", CancellationToken.None);
+        var leaf = CertificateTemplate.Leaf(SpiffeId.Of(Domain, "/web"), KeyPair.ExportPublicKey(leafKey), _time.GetUtcNow().AddSeconds(-5), _time.GetUtcNow().AddHours(1)).Sign(below, key);
+        var own = await IssueAsync("/own");
+        bool IsBelieved() => SvidVerifier.Verify([leaf, below], _authorities.Current.Trust, CertificateUsage.Server, _time.GetUtcNow()).IsTrusted;
+        Assert.True(IsBelieved());
+        var issued = _journal.Issued.Single(one => one.Certificate.Equals(below));
+        await _authorities.RevokeAsync([new LiveCertificate(below.SerialHex, issued.SpiffeId, issued.AuthorityId, below.NotAfter)], RevocationReason.CessationOfOperation, "somebody", CancellationToken.None);
+        Assert.False(IsBelieved());
+        Assert.True(Believed(own));
+    }
+
+    [Fact]
     public async Task There_is_a_limit_to_revoking_one_by_one_and_the_refusal_says_what_to_do_instead()
     {
         var issuing = _authorities.Current.Issuing.Id;

@@ -11,6 +11,9 @@ namespace Signet.Identity.X509.Revocation;
 /// </summary>
 public sealed class OcspCertificateId : IEquatable<OcspCertificateId>
 {
+    /// <summary>20 bytes (RFC 5280 §4.1.2.2), and one for the sign.</summary>
+    private const int MaxSerialBytes = 21;
+
     private readonly HashAlgorithmName _hash;
     private readonly ReadOnlyMemory<byte> _nameHash;
     private readonly ReadOnlyMemory<byte> _keyHash;
@@ -86,9 +89,6 @@ public sealed class OcspCertificateId : IEquatable<OcspCertificateId>
         sequence.ThrowIfNotEmpty();
         return serial.Length <= MaxSerialBytes ? new OcspCertificateId(der, hash, nameHash, keyHash, Certificate.ToHex(serial)) : throw new AsnContentException("the serial number is too long");
     }
-
-    /// <summary>20 bytes (RFC 5280 §4.1.2.2), and one for the sign.</summary>
-    private const int MaxSerialBytes = 21;
 
     private static ReadOnlyMemory<byte> ReadHash(AsnReader sequence, int length) =>
         sequence.TryReadPrimitiveOctetString(out var hash) && hash.Length == length ? hash : throw new AsnContentException("a hash is not as long as its kind has it");
