@@ -18,12 +18,8 @@ public static class PrometheusText
     private const int MaxRanges = 32;
 
     /// <summary><c>GET /metrics</c>.</summary>
-    public static AdminRoute Route(MetricsCollector metrics) => AdminRoute.Get("/metrics", request =>
-    {
-        var isOpen = PrefersOpenMetrics(request.Accept);
-        return new AdminAnswer(200, isOpen ? OpenMediaType : MediaType, Encoding.UTF8.GetBytes(isOpen ? WriteOpen(metrics) : Write(metrics)));
-    }) with
-    { About = "counters, for Prometheus; with exemplars in OpenMetrics" };
+    public static AdminRoute Route(MetricsCollector metrics) =>
+        AdminRoute.Get("/metrics", request => Answer(metrics, PrefersOpenMetrics(request.Accept))) with { About = "counters, for Prometheus; with exemplars in OpenMetrics" };
 
     /// <summary>Everything that was collected, by name.</summary>
     public static string Write(MetricsCollector metrics) => Write(metrics, isOpen: false);
@@ -54,6 +50,8 @@ public static class PrometheusText
 
         return open > 0 && open >= text;
     }
+
+    private static AdminAnswer Answer(MetricsCollector metrics, bool isOpen) => new(200, isOpen ? OpenMediaType : MediaType, Encoding.UTF8.GetBytes(Write(metrics, isOpen)));
 
     private static string Write(MetricsCollector metrics, bool isOpen)
     {

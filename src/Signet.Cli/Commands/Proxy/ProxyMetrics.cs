@@ -37,15 +37,15 @@ internal static class ProxyMetrics
             name);
     }
 
-    /// <summary>Buckets are for machines; their sum and count say as much as a line can.</summary>
+    /// <summary>Buckets are for machines; their sum and count say as much as a line can. Nor does a label that says nothing, and the value is not pushed out of sight.</summary>
     private static void Write(JsonArray samples, Answer answer)
     {
-        var (table, shown) = (new Table("metric", "labels", "value"), 0);
+        var (table, shown) = (new Table("metric", "value", "labels"), 0);
         foreach (var sample in samples.OfType<JsonObject>().Where(sample => !ProxyVerb.Text(sample, "name").EndsWith(BucketEnding, StringComparison.Ordinal)))
         {
             shown++;
-            var labels = sample["labels"]!.AsObject().Select(label => $"{label.Key}={label.Value}");
-            table.Add(ProxyVerb.Text(sample, "name"), string.Join(' ', labels), ProxyVerb.Text(sample, "value"));
+            var labels = sample["labels"]!.AsObject().Where(label => label.Value?.ToString() is { Length: > 0 }).Select(label => $"{label.Key}={label.Value}");
+            table.Add(ProxyVerb.Text(sample, "name"), ProxyVerb.Text(sample, "value"), string.Join(' ', labels));
         }
 
         if (table.IsEmpty)
