@@ -10,14 +10,30 @@ namespace Signet.Client;
 /// </summary>
 public sealed class X509Source : IX509Source, IAsyncDisposable
 {
+    private const int MaxNamed = 5;
+
     private readonly SourceState _state = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _watch;
     private readonly AppliedReporter _reporter;
 
-    /// <summary>Begins to watch at once.</summary>
+    private readonly SvidPick _pick;
+
+    /// <summary>Begins to watch at once, for the agent's first SVID.</summary>
     public X509Source(WorkloadApiAddress address, TimeProvider time)
+        : this(address, SvidPick.First, time)
     {
+    }
+
+    /// <summary>Begins to watch at once.</summary>
+    /// <param name="address">Where the Workload API is.</param>
+    /// <param name="pick">
+    /// Which of a workload's SVIDs is its <see cref="X509Context.Default"/>; the others come after it. While there is none such, there is no identity: never another in its place.
+    /// </param>
+    /// <param name="time">The clock.</param>
+    public X509Source(WorkloadApiAddress address, SvidPick pick, TimeProvider time)
+    {
+        _pick = pick;
         _reporter = new AppliedReporter(address, _state, time);
         _watch = WorkloadApiStream.FollowAsync(
             address, (client, options) => client.FetchX509SVID(new X509SVIDRequest(), options), Take, _state.Fail, Withdraw, time, _stop.Token);
@@ -46,7 +62,13 @@ public sealed class X509Source : IX509Source, IAsyncDisposable
             return problem;
         }
 
-        _state.Publish(context);
+        if (_pick.From(context.Svids) is not { } chosen)
+        {
+            Withdraw($"the Workload API gives no SVID {_pick}; it gives {string.Join(", ", context.Svids.Take(MaxNamed).Select(SvidPick.Describe))}");
+            return null;
+        }
+
+        _state.Publish(context with { Svids = [chosen, .. context.Svids.Where(svid => svid != chosen)] });
         _reporter.Tell();
         return null;
     }

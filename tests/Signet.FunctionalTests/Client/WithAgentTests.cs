@@ -1,3 +1,4 @@
+using System.Net.Http.Headers;
 using Grpc.Core;
 using Signet.Client;
 using Signet.Client.Http;
@@ -35,6 +36,60 @@ public sealed class WithAgentTests
 
         await using var bundles = new X509BundleSource(domain.WorkloadApi, Clock);
         await Eventually.IsTrueAsync(() => bundles.Current.Find(TestTrustDomain.Name) is not null && bundles.Problem is null, "the bundle");
+    }
+
+    [Fact]
+    public async Task A_program_with_several_identities_presents_the_one_it_names_or_none()
+    {
+        await using var domain = await TestTrustDomain.StartAsync();
+        await domain.RegisterAsync("/web");
+        await domain.RegisterAsync("/second");
+        await using var first = new X509Source(domain.WorkloadApi, Clock);
+        var all = await first.WaitAsync(_patience);
+        await Eventually.IsTrueAsync(() => first.Current is { Svids.Count: 2 }, "both");
+        var other = first.Current!.Svids[1].Id;
+
+        await using var second = new X509Source(domain.WorkloadApi, SvidPick.ById(other), Clock);
+        Assert.Equal(other, (await second.WaitAsync(_patience)).Default.Id);
+        await Eventually.IsTrueAsync(() => second.Current is { Svids.Count: 2 }, "the other one after it");
+        Assert.Equal(all.Default.Id, second.Current!.Svids[1].Id);
+        await using var neither = new X509Source(domain.WorkloadApi, SvidPick.ByHint("internal"), Clock);
+        await Eventually.IsTrueAsync(() => neither.Problem?.Contains("no SVID with hint \"internal\"; it gives spiffe://example.org/", StringComparison.Ordinal) == true, "the reason");
+        Assert.Null(neither.Current);
+    }
+
+    [Fact]
+    public async Task A_token_goes_to_one_origin_and_no_request_goes_without()
+    {
+        await using var domain = await TestTrustDomain.StartAsync();
+        await domain.RegisterAsync("/web");
+        using var client = new WorkloadApiClient(domain.WorkloadApi, Clock);
+        await Eventually.IsTrueAsync(() => domain.AgentHost.Readiness.IsReady, "the agent");
+        await using var source = new X509Source(domain.WorkloadApi, Clock);
+        await source.WaitAsync(_patience);
+        await using var tokens = new JwtSource(client, Clock, () => 0.5);
+        using var wire = new Recorder();
+        using var http = new HttpClient(new JwtBearerHandler(tokens, "orders", new Uri("https://orders.example:8443/api")) { InnerHandler = wire });
+        using var answer = await http.GetAsync(new Uri("https://orders.example:8443/one"), _patience);
+        using var again = await http.GetAsync(new Uri("https://orders.example:8443/two"), _patience);
+        Assert.Equal(["Bearer", "Bearer"], wire.Shown.Select(shown => shown?.Scheme));
+        Assert.Equal(wire.Shown[0], wire.Shown[1]);
+        Assert.Equal("/web", (await client.ValidateJwtAsync("orders", wire.Shown[0]!.Parameter!, _patience)).Id.Path);
+
+        foreach (var elsewhere in new[] { "http://orders.example:8443/", "https://orders.example/", "https://orders.example.evil:8443/" })
+        {
+            Assert.Contains("no other origin", (await Assert.ThrowsAsync<HttpRequestException>(() => http.GetAsync(new Uri(elsewhere), _patience))).Message, StringComparison.Ordinal);
+        }
+
+        using var request = new HttpRequestMessage(HttpMethod.Get, "https://orders.example:8443/");
+        Assert.Throws<NotSupportedException>(() => http.Send(request, _patience));
+        using var stranger = new HttpClient(new JwtBearerHandler(tokens, "orders", new Uri("http://127.0.0.1:1"), SpiffeId.Of(TestTrustDomain.Name, "/other")) { InnerHandler = wire });
+        Assert.Contains("no token for orders", (await Assert.ThrowsAsync<HttpRequestException>(() => stranger.GetAsync(new Uri("http://127.0.0.1:1/"), _patience))).Message, StringComparison.Ordinal);
+        Assert.Equal(2, wire.Shown.Count);
+        foreach (var open in new[] { "http://orders.example", "http://localhost:8080", "http://10.0.0.1", "ftp://127.0.0.1" })
+        {
+            Assert.Throws<ArgumentException>(() => new JwtBearerHandler(tokens, "orders", new Uri(open)));
+        }
     }
 
     [Fact]
@@ -133,5 +188,17 @@ public sealed class WithAgentTests
             },
             "three rotations");
         Assert.True(connections.Count >= 3, $"{connections.Count} connections");
+    }
+
+    /// <summary>Remembers what requests show, and answers.</summary>
+    private sealed class Recorder : HttpMessageHandler
+    {
+        public List<AuthenticationHeaderValue?> Shown { get; } = [];
+
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            Shown.Add(request.Headers.Authorization);
+            return Task.FromResult(new HttpResponseMessage());
+        }
     }
 }
