@@ -2,7 +2,7 @@
 CONFIGURATION ?= Release
 SIGNET := src/Signet.Cli/bin/$(CONFIGURATION)/net10.0/signet
 
-.PHONY: build test soak demo bench format clean
+.PHONY: build test soak demo bench pack format clean
 
 build:
 	dotnet build Signet.slnx -c $(CONFIGURATION) -v quiet -nologo
@@ -28,6 +28,10 @@ bench:
 	@eng/install-peers bench/apt-packages.txt
 	@dotnet build bench/Signet.Benchmarks -c Release -v quiet -nologo
 	@bench/Signet.Benchmarks/bin/Release/net10.0/Signet.Benchmarks $(BENCH)
+
+pack:
+	@eng/require-sdk
+	@eng/pack
 
 format:
 	dotnet format Signet.slnx

@@ -24,6 +24,10 @@ internal sealed class NodeSync(
     /// <summary>A server may ask for no more.</summary>
     private static readonly TimeSpan LongestSpread = TimeSpan.FromMinutes(1);
 
+    /// <summary>After so many entries what reading them left behind is given back at once: else the agent would take for a moment twice what it needs for long.</summary>
+    private const int Bulk = 5_000;
+
+    private int _readSince;
     private NodeView _current = cache.Current.View;
     private string _problem = "not connected yet";
 
@@ -148,6 +152,12 @@ internal sealed class NodeSync(
     private WatchRequest? Answer(NodeUpdate update, NodeUpdateReader reader)
     {
         Spread = update.Afresh ? TimeSpan.FromMilliseconds(Math.Min(update.SpreadMilliseconds, LongestSpread.TotalMilliseconds)) : Spread;
+        if ((_readSince += update.Entries.Count) >= Bulk)
+        {
+            _readSince = 0;
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive);
+        }
+
         switch (reader.Read(update))
         {
             case NodeReading.Complete(var view):

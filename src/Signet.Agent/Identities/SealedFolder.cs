@@ -89,9 +89,9 @@ internal sealed class SealedFolder
 
     /// <summary>Puts content in the place of what was kept under the kind, in one step.</summary>
     /// <param name="kind">1 to 32 of <c>a-z</c> and <c>-</c>; a file name.</param>
-    /// <param name="content">At most <see cref="MaxBytes"/>.</param>
+    /// <param name="content">At most <see cref="MaxBytes"/>; sealed where it stands, and nothing to read any more afterwards.</param>
     /// <exception cref="PlaceException">It cannot be written; what was there before still is.</exception>
-    public void Save(string kind, ReadOnlySpan<byte> content)
+    public void Save(string kind, Span<byte> content)
     {
         var path = PathOf(kind);
         if (content.Length > MaxBytes)
@@ -99,18 +99,18 @@ internal sealed class SealedFolder
             throw new PlaceException("file", path, $"would have {content.Length} bytes; the limit is {MaxBytes}");
         }
 
-        var file = new byte[HeaderLength + content.Length];
-        Magic.CopyTo(file, 0);
-        file[Magic.Length] = Version;
-        _keyId.CopyTo(file, Magic.Length + 1);
-        var nonce = file.AsSpan(NonceAt, NonceLength);
+        var header = new byte[HeaderLength];
+        Magic.CopyTo(header, 0);
+        header[Magic.Length] = Version;
+        _keyId.CopyTo(header, Magic.Length + 1);
+        var nonce = header.AsSpan(NonceAt, NonceLength);
         RandomNumberGenerator.Fill(nonce);
         using (var cipher = CipherFor(kind))
         {
-            cipher.Encrypt(nonce, content, file.AsSpan(HeaderLength), file.AsSpan(NonceAt + NonceLength, TagLength), file.AsSpan(0, NonceAt));
+            cipher.Encrypt(nonce, content, content, header.AsSpan(NonceAt + NonceLength, TagLength), header.AsSpan(0, NonceAt));
         }
 
-        PrivateFile.WriteAtomically(path, file);
+        PrivateFile.WriteAtomically(path, header, content);
     }
 
     /// <summary>What was kept under the kind.</summary>

@@ -34,10 +34,13 @@ internal static class KeptIdentities
     /// <summary>So many entries stand in one message, so that neither writing nor reading needs all of them twice.</summary>
     private const int PageEntries = 500;
 
-    public static ReadOnlyMemory<byte> Encode(RememberedView remembered)
+    /// <summary>What most entries need less than. Room for all of them at the start is a fourth of what growing to it takes.</summary>
+    private const int TypicalEntryBytes = 208;
+
+    public static Memory<byte> Encode(RememberedView remembered)
     {
         var view = remembered.View;
-        var content = new MemoryStream();
+        var content = new MemoryStream((view.Entries.Length + PageEntries) * TypicalEntryBytes);
         new KeptView { Agent = remembered.Agent, HeardAt = remembered.HeardAt.ToUnixTimeMilliseconds() }.WriteDelimitedTo(content);
         var page = new NodeUpdate { Revision = view.Revision, Afresh = true, Authorities = new AuthorityNotice() };
         page.Bundles.AddRange(view.Bundles.All.Select(bundle => bundle.ToWire(view.JwtBundles.GetValueOrDefault(bundle.TrustDomain) ?? JwtBundle.Empty(bundle.TrustDomain))));

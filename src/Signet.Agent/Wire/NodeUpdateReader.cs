@@ -122,7 +122,7 @@ internal sealed class NodeUpdateReader(TrustDomain trustDomain)
                 return $"entry {Printable.Of(wire.Id)}: {problem}";
             }
 
-            entries[entry.Id] = _shared.Share(entry) with { CreatedAt = DateTimeOffset.UnixEpoch.AddMilliseconds(Math.Clamp(created, 0, MaxMilliseconds)) };
+            entries[entry.Id] = _shared.Share(entry, DateTimeOffset.UnixEpoch.AddMilliseconds(Math.Clamp(created, 0, MaxMilliseconds)));
         }
 
         entries.RemoveRange(update.RemovedEntries);

@@ -12,9 +12,10 @@ internal sealed class SharedParts
     private readonly Dictionary<SpiffeId, SpiffeId> _parents = [];
     private readonly Dictionary<string, string> _texts = new(StringComparer.Ordinal);
 
-    /// <summary>An equal entry.</summary>
-    public RegistrationEntry Share(RegistrationEntry entry) => entry with
+    /// <summary>An equal entry of this time.</summary>
+    public RegistrationEntry Share(RegistrationEntry entry, DateTimeOffset createdAt) => entry with
     {
+        CreatedAt = createdAt,
         ParentId = Same(_parents, entry.ParentId),
         Selectors = [.. entry.Selectors.Select(selector => new Selector(Same(_texts, selector.Type), Same(_texts, selector.Value)))],
     };

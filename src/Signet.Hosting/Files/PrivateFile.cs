@@ -9,8 +9,11 @@ public static class PrivateFile
     /// Replaces a file in one step, with mode 0600: whoever looks, also after a power cut, finds the old content or the new one, never a part. When the
     /// new content can't be written the old file is untouched and nothing is left beside it.
     /// </summary>
+    /// <param name="path">The file.</param>
+    /// <param name="content">What is to stand in it.</param>
+    /// <param name="rest">What is to stand after it.</param>
     /// <exception cref="PlaceException">The disk is full, the folder may not be written to, …</exception>
-    public static void WriteAtomically(string path, ReadOnlySpan<byte> content)
+    public static void WriteAtomically(string path, ReadOnlySpan<byte> content, ReadOnlySpan<byte> rest = default)
     {
         var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         var draft = Path.Combine(folder, $".{Path.GetFileName(path)}.{Path.GetRandomFileName()}");
@@ -26,6 +29,7 @@ public static class PrivateFile
             }))
             {
                 file.Write(content);
+                file.Write(rest);
                 file.Flush(flushToDisk: true);
             }
 

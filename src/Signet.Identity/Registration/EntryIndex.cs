@@ -23,14 +23,14 @@ public sealed class EntryIndex : IEquatable<EntryIndex>
     public EntryIndex(ImmutableArray<RegistrationEntry> entries)
     {
         Entries = entries;
-        var counts = new Dictionary<Selector, int>();
+        var counts = new Dictionary<Selector, int>(entries.Length);
         foreach (var selector in entries.SelectMany(entry => entry.Selectors.IsDefault ? [] : entry.Selectors))
         {
             counts[selector] = counts.GetValueOrDefault(selector) + 1;
         }
 
         _questions = counts.Keys.Select(selector => (selector.Type, Key(selector))).ToFrozenSet();
-        _first = [];
+        _first = new Dictionary<Selector, int>(Math.Min(counts.Count, entries.Length));
         _next = new int[entries.Length];
         for (var i = entries.Length - 1; i >= 0; i--)
         {

@@ -156,7 +156,7 @@ public sealed class NodeMemoryTests : IDisposable
     public void What_is_no_message_inside_a_good_seal_is_passed_over()
     {
         Memory().Keep(Snapshot(Held(Web, "/web")), isInTouch: true);
-        SealedFolder.Open(_folder.File("cache")).Save("entries", "\xff\xff\xff"u8);
+        SealedFolder.Open(_folder.File("cache")).Save("entries", "\xff\xff\xff"u8.ToArray());
         Assert.Same(IdentitySnapshot.Empty, Memory().Restore());
         Assert.Single(_log.WithId(3511));
     }

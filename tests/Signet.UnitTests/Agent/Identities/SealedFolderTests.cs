@@ -7,7 +7,7 @@ namespace Signet.UnitTests.Agent.Identities;
 
 public sealed class SealedFolderTests : IDisposable
 {
-    private static readonly byte[] Content = Encoding.UTF8.GetBytes("what is served, with keys");
+    private static byte[] Content => Encoding.UTF8.GetBytes("what is served, with keys");
 
     private readonly TestFolder _test = new();
     private readonly string _machineId;
@@ -31,7 +31,7 @@ public sealed class SealedFolderTests : IDisposable
         var folder = Open();
         folder.Save("svids", Content);
         folder.Save("entries", []);
-        folder.Save("svids", "new"u8);
+        folder.Save("svids", "new"u8.ToArray());
         Assert.Equal("new"u8, Assert.IsType<SealedContent.Opened>(folder.Load("svids")).Content);
         Assert.Empty(Assert.IsType<SealedContent.Opened>(folder.Load("entries")).Content);
         Assert.Equal(["entries.sealed", "secret", "svids.sealed"], Directory.EnumerateFiles(Place).Select(Path.GetFileName).Order(StringComparer.Ordinal));

@@ -8,10 +8,12 @@ public sealed class SharedPartsTests
 {
     private readonly SharedParts _parts = new();
 
+    private static readonly DateTimeOffset Created = DateTimeOffset.UnixEpoch.AddYears(50);
+
     [Fact]
     public void Entries_share_what_they_have_in_common_and_stay_what_they_are()
     {
-        var (one, other) = (_parts.Share(Entry("one", "production")), _parts.Share(Entry("other", "production")));
+        var (one, other) = (_parts.Share(Entry("one", "production"), Created), _parts.Share(Entry("other", "production"), Created));
         Assert.Same(one.ParentId, other.ParentId);
         Assert.Same(one.Selectors[0].Type, other.Selectors[0].Type);
         Assert.Same(one.Selectors[0].Value, other.Selectors[0].Value);
@@ -21,7 +23,7 @@ public sealed class SharedPartsTests
     [Fact]
     public void What_differs_stays_different()
     {
-        var (one, other) = (_parts.Share(Entry("one", "production")), _parts.Share(Entry("one", "test")));
+        var (one, other) = (_parts.Share(Entry("one", "production"), Created), _parts.Share(Entry("one", "test"), Created));
         Assert.Equal(["selectors"], other.DifferencesFrom(one).Select(difference => difference.Field));
     }
 

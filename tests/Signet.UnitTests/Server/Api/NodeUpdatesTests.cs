@@ -35,6 +35,23 @@ public sealed class NodeUpdatesTests
     }
 
     [Fact]
+    public void Reading_and_keeping_very_many_entries_takes_little_more_memory_than_they_do()
+    {
+        const int Many = 20_000, PerEntry = 4_000, PerKept = 1_500;
+        var updates = NodeUpdates.Between(null, new NodeImage(Enumerable.Range(0, Many).Select(i => Entry($"{i:D36}")).ToDictionary(entry => entry.Id), [Own]), 7).ToArray();
+        Assert.All(updates, update => Assert.InRange(update.CalculateSize(), 1, 1024 * 1024));
+        var reader = new NodeUpdateReader(Domain);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var view = View(updates.Select(reader.Read).ToArray()[^1]);
+        var read = GC.GetAllocatedBytesForCurrentThread();
+        var kept = KeptIdentities.Encode(new RememberedView(Agent.Uri, DateTimeOffset.UnixEpoch, view));
+        var encoded = GC.GetAllocatedBytesForCurrentThread();
+        Assert.Equal(Many, view.Entries.Length);
+        Assert.True((read - before) / Many < PerEntry, $"{(read - before) / Many} bytes were allocated to read an entry");
+        Assert.True((encoded - read) / Many < PerKept, $"{(encoded - read) / Many} bytes were allocated to keep an entry of {kept.Length / Many} bytes");
+    }
+
+    [Fact]
     public void Nothing_is_said_when_nothing_differs()
     {
         var image = Image("1");
