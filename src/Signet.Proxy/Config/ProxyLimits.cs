@@ -12,7 +12,7 @@ public sealed record ProxyLimits
     public int Handshakes { get; init; } = 256;
 
     /// <summary>Unused connections kept per destination.</summary>
-    public int IdleUpstreams { get; init; } = 64;
+    public int IdleUpstreams { get; init; } = 1000;
 
     /// <summary>Requests at once on one HTTP/2 connection; a client that opens more has them refused and may send them again.</summary>
     public int Streams { get; init; } = 1_000;

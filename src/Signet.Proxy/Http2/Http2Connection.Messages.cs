@@ -212,7 +212,11 @@ public sealed partial class Http2Connection
         ThrowIfIdle(header);
         if (_streams.TryGetValue(header.StreamId, out var stream))
         {
-            Count_NeedsLock(FloodKind.Reset, "resets");
+            if (!stream.IsAnswered)
+            {
+                Count_NeedsLock(FloodKind.Reset, "resets");
+            }
+
             stream.OnReset_NeedsLock((Http2Error)BinaryPrimitives.ReadUInt32BigEndian(payload));
         }
     }

@@ -30,7 +30,10 @@ public sealed record Http2Options
     /// <summary>The time over which floods are counted.</summary>
     public TimeSpan FloodInterval { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Streams per interval that the peer may reset, or make this side reset by what it sends (rapid reset, CVE-2023-44487).</summary>
+    /// <summary>
+    /// Streams per interval that the peer may reset before they are answered, or make this side reset by what it sends (rapid reset, CVE-2023-44487). Later resets are how
+    /// connections in a tunnel break and calls are cancelled; whoever waits for an answer each time is held back by that.
+    /// </summary>
     public int MaxResets { get; init; } = 2_000;
 
     /// <summary>PING and SETTINGS frames per interval.</summary>

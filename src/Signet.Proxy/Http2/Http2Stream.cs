@@ -75,6 +75,9 @@ public sealed partial class Http2Stream : ITransport
         }
     }
 
+    /// <summary>Whether the request has its response, as far as the head. The connection's.</summary>
+    internal bool IsAnswered => _connection.IsServer ? _sentHead : _hasHead;
+
     /// <summary>It waits in the queue of those that send. The connection's.</summary>
     internal bool IsQueued { get; set; }
 

@@ -17,6 +17,10 @@ internal static class FieldLines
 
     private static readonly List<string> Nothing = [];
 
+    private static readonly string[][] CommonNames = ByLength(
+        "Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Cookie", "Date", "ETag", "Host",
+        "Last-Modified", "Location", "Origin", "Referer", "Server", "Set-Cookie", "Traceparent", "Tracestate", "Transfer-Encoding", "User-Agent", "Vary", "X-Forwarded-For", "X-Forwarded-Proto", "X-Request-Id");
+
     public static bool IsToken(ReadOnlySpan<byte> bytes) => !bytes.IsEmpty && bytes.IndexOfAnyExcept(TokenBytes) < 0;
 
     /// <summary>Takes one line, without its CR LF, from the front. The scanner has made sure that there is one.</summary>
@@ -27,6 +31,9 @@ internal static class FieldLines
         section = section[(end + 2)..];
         return line;
     }
+
+    /// <summary>How many fields there are at most up to the empty line.</summary>
+    public static int Count(ReadOnlySpan<byte> section) => Math.Min(section.Count((byte)'\n'), HttpLimits.MaxHeaders);
 
     /// <summary>Reads the fields up to the empty line.</summary>
     public static bool TryRead(ReadOnlySpan<byte> section, List<KeyValuePair<string, string>> fields, out HttpProblem problem)
@@ -67,8 +74,29 @@ internal static class FieldLines
                 return false;
             }
 
-            fields.Add(new(Encoding.ASCII.GetString(line[..colon]), Encoding.Latin1.GetString(value)));
+            fields.Add(new(NameOf(line[..colon]), Encoding.Latin1.GetString(value)));
         }
+    }
+
+    /// <summary>As it was spelled; the same string for a name that is in every message.</summary>
+    private static string NameOf(ReadOnlySpan<byte> name)
+    {
+        foreach (var common in name.Length < CommonNames.Length ? CommonNames[name.Length] : [])
+        {
+            if (Ascii.Equals(name, common))
+            {
+                return common;
+            }
+        }
+
+        return Encoding.ASCII.GetString(name);
+    }
+
+    /// <summary>By length, as clients and servers spell them.</summary>
+    private static string[][] ByLength(params ReadOnlySpan<string> names)
+    {
+        string[] all = [.. names, .. names.ToArray().Select(name => name.ToLowerInvariant())];
+        return [.. Enumerable.Range(0, all.Max(name => name.Length) + 1).Select(length => all.Where(name => name.Length == length).ToArray())];
     }
 
     /// <summary>The values of a comma-separated field, in lower case and without empty ones, over all its lines.</summary>

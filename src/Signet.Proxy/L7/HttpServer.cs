@@ -79,6 +79,7 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
 
                 var isGood = RequestHead.TryParse(client.Available.Span[..length], out var head, out var malformed);
                 client.Consume(length);
+                client.ReleaseIfEmpty();
                 return isGood ? (head, null) : (null, malformed);
             }
 

@@ -7,7 +7,7 @@ namespace Signet.Proxy.L7;
 
 /// <summary>
 /// Gathers a message's head and the payload that is already there, so that a small message leaves in one write. Whoever is about to wait
-/// for more input flushes first. The buffer comes from the shared pool; dispose to give it back.
+/// for more input flushes first. The buffer comes from the shared pool and goes back when it is empty; dispose to give up what is in it.
 /// </summary>
 internal sealed class OutputBuffer(ITransport to) : IDisposable
 {
@@ -19,9 +19,6 @@ internal sealed class OutputBuffer(ITransport to) : IDisposable
 
     private byte[]? _buffer;
     private int _length;
-
-    /// <summary>Bytes handed to the transport so far.</summary>
-    public long Written { get; private set; }
 
     /// <summary>Writes a request's head.</summary>
     public ValueTask WriteRequestHeadAsync(string method, string path, IReadOnlyList<KeyValuePair<string, string>> fields, CancellationToken cancellationToken) =>
@@ -38,7 +35,6 @@ internal sealed class OutputBuffer(ITransport to) : IDisposable
         {
             await FlushAsync(cancellationToken).ConfigureAwait(false);
             await to.WriteAsync(payload, cancellationToken).ConfigureAwait(false);
-            Written += payload.Length;
             return;
         }
 
@@ -86,12 +82,13 @@ internal sealed class OutputBuffer(ITransport to) : IDisposable
             var length = _length;
             _length = 0;
             await to.WriteAsync(_buffer.AsMemory(0, length), cancellationToken).ConfigureAwait(false);
-            Written += length;
+            Dispose();
         }
     }
 
     public void Dispose()
     {
+        _length = 0;
         if (_buffer is { } buffer)
         {
             _buffer = null;

@@ -91,7 +91,7 @@ public sealed class RequestHead
             return false;
         }
 
-        var headers = new List<KeyValuePair<string, string>>(16);
+        var headers = new List<KeyValuePair<string, string>>(FieldLines.Count(rest));
         if (!FieldLines.TryRead(rest, headers, out problem)
             || !TryReadHost(headers, out var host, out problem)
             || !TryReadTarget(method, target, host, out var path, out problem)

@@ -50,7 +50,7 @@ public sealed class ResponseHead
 
         var minorVersion = line[7] - '0';
         var status = ((line[9] - '0') * 100) + ((line[10] - '0') * 10) + (line[11] - '0');
-        var headers = new List<KeyValuePair<string, string>>(16);
+        var headers = new List<KeyValuePair<string, string>>(FieldLines.Count(rest));
         if (!FieldLines.TryRead(rest, headers, out problem) || !BodyFraming.TryRead(headers, minorVersion, out var announced, out problem))
         {
             return false;

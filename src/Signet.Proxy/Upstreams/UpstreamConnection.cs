@@ -93,8 +93,15 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
         if (_watch is { } watch)
         {
             _watch = null;
-            await using var registration = cancellationToken.UnsafeRegister(state => ((CancellationTokenSource)state!).Cancel(), _disposed).ConfigureAwait(false);
-            return await watch.ConfigureAwait(false);
+            var registration = cancellationToken.UnsafeRegister(state => ((CancellationTokenSource)state!).Cancel(), _disposed);
+            try
+            {
+                return await watch.ConfigureAwait(false);
+            }
+            finally
+            {
+                await registration.DisposeAsync().ConfigureAwait(false);
+            }
         }
 
         return await transport.ReadMoreAsync(limit, cancellationToken).ConfigureAwait(false);

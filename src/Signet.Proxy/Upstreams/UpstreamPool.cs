@@ -260,7 +260,13 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
     {
         lock (_gate)
         {
-            return Remove_NeedsLock(_unused.FindLastIndex(unused => unused.Connection.Loop == loop && unused.Connection.Home == endpoint));
+            var index = _unused.Count - 1;
+            while (index >= 0 && !(_unused[index].Connection.Loop == loop && _unused[index].Connection.Home == endpoint))
+            {
+                index--;
+            }
+
+            return Remove_NeedsLock(index);
         }
     }
 

@@ -56,6 +56,24 @@ public sealed class Http2FloodTests
     }
 
     [Fact]
+    public async Task Streams_that_were_answered_may_be_reset_however_many()
+    {
+        await using var peer = await Limited(stream =>
+        {
+            stream.WriteHead(new Http2ResponseHead(200, []), endStream: false);
+            return Task.Delay(Timeout.Infinite);
+        });
+        for (var i = 0; i < 60; i++)
+        {
+            await peer.SendConnectAsync((2 * i) + 1);
+            await peer.ReadAsync(FrameType.Headers);
+            await peer.SendAsync(writer => writer.Reset((2 * i) + 1, Http2Error.Cancel));
+        }
+
+        await peer.ExpectAliveAsync();
+    }
+
+    [Fact]
     public async Task Continuations_are_counted()
     {
         await using var peer = await RawPeer.OfServerAsync(options: options => options with { MaxContinuations = 5 });
@@ -102,7 +120,7 @@ public sealed class Http2FloodTests
         }
     }
 
-    private static Task<RawPeer> Limited() => RawPeer.OfServerAsync(options: options => options with
+    private static Task<RawPeer> Limited(Func<Http2Stream, Task>? serve = null) => RawPeer.OfServerAsync(serve, options => options with
     {
         MaxConcurrentStreams = 100,
         MaxResets = 40,
