@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Signet.Proxy.Connections;
 using Signet.Proxy.Http2;
 using Signet.Proxy.Telemetry;
@@ -12,6 +11,8 @@ namespace Signet.Proxy.L7;
 /// </summary>
 internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTransport client, IHttpRole role)
 {
+    private HeadScanner _scanner;
+    private bool _skippedEmptyLine;
     private bool _isFirst = true;
     private bool _isHttp2;
 
@@ -22,7 +23,41 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
         var goesOn = true;
         while (goesOn)
         {
-            var (head, problem) = await ReadHeadAsync().ConfigureAwait(false);
+            BeginHead();
+            RequestHead? head;
+            HttpProblem? problem;
+            while (!TryTakeHead(out head, out problem))
+            {
+                // Awaited here and not further down: a connection at rest is as dear as what is suspended with it.
+                var isIdle = BeginWait();
+                var isOver = isIdle && core.EndsIdle;
+                try
+                {
+                    if (isIdle && !isOver)
+                    {
+                        await client.WaitAsync(live.Token).ConfigureAwait(false);
+                    }
+
+                    isOver = isOver || !await client.ReadMoreAsync(HttpLimits.MaxHead, live.Token).ConfigureAwait(false);
+                }
+                catch (IOException)
+                {
+                    isOver = true;
+                }
+                catch (OperationCanceledException) when (live.Closed is { } closed)
+                {
+                    await CloseBetweenRequestsAsync(closed).ConfigureAwait(false);
+                    isOver = true;
+                }
+
+                if (isOver)
+                {
+                    break;
+                }
+
+                EndWait(isIdle);
+            }
+
             if (_isHttp2)
             {
                 await new HttpStreams(core, live, client, role).RunAsync().ConfigureAwait(false);
@@ -52,52 +87,47 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
     /// <summary>How the preface begins, which has the form of a request so that servers of HTTP/1 refuse it (RFC 9113 §3.4).</summary>
     private static ReadOnlySpan<byte> PrefaceHead => FrameHeader.Preface[..18];
 
-    /// <summary>Waits for a request and reads its head. Neither a head nor a problem: there is nothing more to say on the connection.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<(RequestHead? Head, HttpProblem? Problem)> ReadHeadAsync()
+    private void BeginHead()
     {
-        var scanner = default(HeadScanner);
-        var skippedEmptyLine = false;
+        (_scanner, _skippedEmptyLine) = (default, false);
         live.CloseAfter(core.Config.Timeouts.RequestHead, RefusalReason.RequestHeadTimeout);
-        while (true)
-        {
-            if (scanner.TryFindEnd(client.Available.Span, out var length, out var problem))
-            {
-                if (length == 2 && !skippedEmptyLine)
-                {
-                    // One empty line before a request is forgiven: old clients end a body with one (RFC 9112 §2.2).
-                    (skippedEmptyLine, scanner) = (true, default);
-                    client.Consume(length);
-                    continue;
-                }
-
-                if (_isFirst && client.Available.Span[..length].SequenceEqual(PrefaceHead))
-                {
-                    _isHttp2 = true;
-                    return (null, null);
-                }
-
-                var isGood = RequestHead.TryParse(client.Available.Span[..length], out var head, out var malformed);
-                client.Consume(length);
-                client.ReleaseIfEmpty();
-                return isGood ? (head, null) : (null, malformed);
-            }
-
-            if (problem is not null || client.Available.Length >= HttpLimits.MaxHead)
-            {
-                return (null, problem ?? HttpProblem.HeadTooLarge);
-            }
-
-            if (!await ReadMoreAsync().ConfigureAwait(false))
-            {
-                return (null, null);
-            }
-        }
     }
 
-    /// <summary>Reads on within the deadline for a head, or for the next request when nothing of one is there yet.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<bool> ReadMoreAsync()
+    /// <summary>
+    /// Takes the next head, once it has come whole: false when more is needed. Neither a head nor a problem, and not HTTP/2 either, is what a
+    /// caller is left with that stops asking: there is nothing more to say on the connection.
+    /// </summary>
+    private bool TryTakeHead(out RequestHead? head, out HttpProblem? problem)
+    {
+        head = null;
+        int length;
+        while (_scanner.TryFindEnd(client.Available.Span, out length, out problem) && length == 2 && !_skippedEmptyLine)
+        {
+            // One empty line before a request is forgiven: old clients end a body with one (RFC 9112 §2.2).
+            (_skippedEmptyLine, _scanner) = (true, default);
+            client.Consume(length);
+        }
+
+        if (length == 0)
+        {
+            problem ??= client.Available.Length >= HttpLimits.MaxHead ? HttpProblem.HeadTooLarge : null;
+            return problem is not null;
+        }
+
+        if (_isFirst && client.Available.Span[..length].SequenceEqual(PrefaceHead))
+        {
+            _isHttp2 = true;
+            return true;
+        }
+
+        problem = RequestHead.TryParse(client.Available.Span[..length], out head, out var malformed) ? null : malformed;
+        client.Consume(length);
+        client.ReleaseIfEmpty();
+        return true;
+    }
+
+    /// <summary>Reading goes on within the deadline for a head, or for the next request when nothing of one is there yet. True for the latter.</summary>
+    private bool BeginWait()
     {
         var isIdle = client.Available.IsEmpty;
         live.IsIdle = isIdle;
@@ -106,30 +136,16 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
             live.CloseAfter(core.Config.Timeouts.KeepAlive, RefusalReason.IdleTimeout);
         }
 
-        try
-        {
-            if ((isIdle && core.EndsIdle) || !await client.ReadMoreAsync(HttpLimits.MaxHead, live.Token).ConfigureAwait(false))
-            {
-                return false;
-            }
-        }
-        catch (IOException)
-        {
-            return false;
-        }
-        catch (OperationCanceledException) when (live.Closed is { } closed)
-        {
-            await CloseBetweenRequestsAsync(closed).ConfigureAwait(false);
-            return false;
-        }
+        return isIdle;
+    }
 
+    private void EndWait(bool wasIdle)
+    {
         live.IsIdle = false;
-        if (isIdle)
+        if (wasIdle)
         {
             live.CloseAfter(core.Config.Timeouts.RequestHead, RefusalReason.RequestHeadTimeout);
         }
-
-        return true;
     }
 
     private async Task RefuseHeadAsync(Http1Client messages, HttpProblem problem)

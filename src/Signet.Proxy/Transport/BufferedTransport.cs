@@ -18,11 +18,17 @@ public sealed class BufferedTransport(ITransport below) : ITransport
     /// <summary>Bytes that were read and not yet taken. Valid until the next call.</summary>
     public ReadOnlyMemory<byte> Available => _buffer is null ? default : _buffer.AsMemory(_start, _end - _start);
 
+    /// <summary>Waits until there is something to read, or the end, without a buffer. Nothing may be <see cref="Available"/>.</summary>
+    public ValueTask<int> WaitAsync(CancellationToken cancellationToken)
+    {
+        ReleaseIfEmpty();
+        return below.ReadAsync(Memory<byte>.Empty, cancellationToken);
+    }
+
     /// <summary>Reads more bytes behind those that are <see cref="Available"/>, of which there may then be up to <paramref name="limit"/>.</summary>
     /// <returns>False when the peer has ended its direction.</returns>
     /// <exception cref="InvalidOperationException">The limit is already reached; the caller must look before it reads.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<bool> ReadMoreAsync(int limit, CancellationToken cancellationToken)
+    public ValueTask<bool> ReadMoreAsync(int limit, CancellationToken cancellationToken)
     {
         if (_end - _start >= limit)
         {
@@ -32,14 +38,17 @@ public sealed class BufferedTransport(ITransport below) : ITransport
         if (_buffer is null)
         {
             // An idle connection holds no buffer: wait first, rent when there is something to put into it.
-            await below.ReadAsync(Memory<byte>.Empty, cancellationToken).ConfigureAwait(false);
+            var wait = below.ReadAsync(Memory<byte>.Empty, cancellationToken);
+            if (!wait.IsCompletedSuccessfully)
+            {
+                return WaitAndReadAsync(wait, limit, cancellationToken);
+            }
+
+            _ = wait.Result;
         }
 
-        MakeRoom(limit);
-        var read = await below.ReadAsync(_buffer.AsMemory(_end, Math.Min(_buffer!.Length - _end, limit - (_end - _start))), cancellationToken).ConfigureAwait(false);
-        _end += read;
-        ReleaseIfEmpty();
-        return read > 0;
+        var read = ReadBehindAsync(limit, cancellationToken);
+        return read.IsCompletedSuccessfully ? new(Keep(read.Result)) : FinishAsync(read);
     }
 
     /// <summary>Takes bytes from the front of <see cref="Available"/>.</summary>
@@ -82,6 +91,29 @@ public sealed class BufferedTransport(ITransport below) : ITransport
             _buffer = null;
             _start = _end = 0;
         }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> WaitAndReadAsync(ValueTask<int> wait, int limit, CancellationToken cancellationToken)
+    {
+        await wait.ConfigureAwait(false);
+        return Keep(await ReadBehindAsync(limit, cancellationToken).ConfigureAwait(false));
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> FinishAsync(ValueTask<int> read) => Keep(await read.ConfigureAwait(false));
+
+    private ValueTask<int> ReadBehindAsync(int limit, CancellationToken cancellationToken)
+    {
+        MakeRoom(limit);
+        return below.ReadAsync(_buffer.AsMemory(_end, Math.Min(_buffer!.Length - _end, limit - (_end - _start))), cancellationToken);
+    }
+
+    private bool Keep(int read)
+    {
+        _end += read;
+        ReleaseIfEmpty();
+        return read > 0;
     }
 
     /// <summary>A read that filled the buffer says that more is coming: it grows. Otherwise what is waiting moves to the front.</summary>

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Signet.Proxy.L7;
 using Signet.Proxy.Loop;
 using Signet.Proxy.Tls;
@@ -13,7 +12,8 @@ namespace Signet.Proxy.Upstreams;
 internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop loop, string endpoint, TlsSession? session) : IAsyncDisposable
 {
     private readonly CancellationTokenSource _disposed = new();
-    private Task<bool>? _watch;
+    private CancellationTokenRegistration _asker;
+    private ValueTask<bool>? _watch;
     private EndpointUse? _use;
     private int _hasLeft;
     private int _isDisposed;
@@ -79,32 +79,28 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
     }
 
     /// <summary>The connection is unused from now on.</summary>
-    public void Rest(long timestamp)
+    public async ValueTask RestAsync(long timestamp)
     {
+        await _asker.DisposeAsync().ConfigureAwait(false);
         transport.ReleaseIfEmpty();
         (IsReused, IdleSince) = (true, timestamp);
-        _watch = transport.ReadMoreAsync(HttpLimits.MaxHead, _disposed.Token).AsTask();
+        _watch = transport.ReadMoreAsync(HttpLimits.MaxHead, _disposed.Token);
     }
 
-    /// <summary>Reads more behind what is available; the first read after a rest is the one that was already waiting.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<bool> ReadMoreAsync(int limit, CancellationToken cancellationToken)
+    /// <summary>
+    /// Reads more behind what is available; the first read after a rest is the one that was already waiting, and ends like the connection when
+    /// whoever takes it over no longer wants it.
+    /// </summary>
+    public ValueTask<bool> ReadMoreAsync(int limit, CancellationToken cancellationToken)
     {
-        if (_watch is { } watch)
+        if (_watch is not { } watch)
         {
-            _watch = null;
-            var registration = cancellationToken.UnsafeRegister(state => ((CancellationTokenSource)state!).Cancel(), _disposed);
-            try
-            {
-                return await watch.ConfigureAwait(false);
-            }
-            finally
-            {
-                await registration.DisposeAsync().ConfigureAwait(false);
-            }
+            return transport.ReadMoreAsync(limit, cancellationToken);
         }
 
-        return await transport.ReadMoreAsync(limit, cancellationToken).ConfigureAwait(false);
+        _watch = null;
+        _asker = cancellationToken.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), _disposed);
+        return watch;
     }
 
     /// <summary>Closes the connection, at once and only once.</summary>
@@ -115,11 +111,12 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
             return;
         }
 
+        await _asker.DisposeAsync().ConfigureAwait(false);
         await _disposed.CancelAsync().ConfigureAwait(false);
         await transport.DisposeAsync().ConfigureAwait(false);
         if (_watch is { } watch)
         {
-            await ((Task)watch).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await ((Task)watch.AsTask()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         Leave();

@@ -79,7 +79,7 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
         connection.EndUse();
         if (connection.Transport.Available.IsEmpty && !(dialer.Upstream?.Traffic.Pool.MaxRequestsPerConnection is { } most && connection.Requests >= most))
         {
-            connection.Rest(core.Time.GetTimestamp());
+            await connection.RestAsync(core.Time.GetTimestamp()).ConfigureAwait(false);
             var isKept = false;
             lock (_gate)
             {
