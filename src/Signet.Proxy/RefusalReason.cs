@@ -26,6 +26,7 @@ public enum RefusalReason
     PeerCertificateInvalid,
     PeerCertificateNotYetValid,
     PeerCertificateExpired,
+    PeerCertificateRevoked,
     PeerAuthorityUnknown,
     PeerTrustDomainUnknown,
     PeerNotAWorkload,

@@ -11,7 +11,7 @@ public static class Refusals
         RefusalReason.NotCaptured or RefusalReason.DestinationUnknown => "capture",
         RefusalReason.ProxyHeaderInvalid or RefusalReason.DetectionTimeout or RefusalReason.MalformedClientHello => "detection",
         RefusalReason.HandshakeTimeout or RefusalReason.HandshakeFailed or RefusalReason.PeerCertificateMissing or RefusalReason.PeerCertificateInvalid
-            or RefusalReason.PeerCertificateNotYetValid or RefusalReason.PeerCertificateExpired or RefusalReason.PeerAuthorityUnknown
+            or RefusalReason.PeerCertificateNotYetValid or RefusalReason.PeerCertificateExpired or RefusalReason.PeerCertificateRevoked or RefusalReason.PeerAuthorityUnknown
             or RefusalReason.PeerTrustDomainUnknown or RefusalReason.PeerNotAWorkload or RefusalReason.PeerIdentityUnexpected => "handshake",
         RefusalReason.WaitingForPolicy or RefusalReason.PolicyDenied or RefusalReason.PolicyChanged or RefusalReason.ClientTlsUnsupported => "policy",
         RefusalReason.TokenInvalid => "request-authentication",

@@ -23,6 +23,9 @@ public sealed record ConnectionTls(string Version, string CipherSuite, string? A
 /// </summary>
 public sealed class LiveConnection : IDisposable
 {
+    /// <summary>How long before a certificate ends nothing new begins on what rests on it, so that what is under way can finish.</summary>
+    internal static readonly TimeSpan Notice = TimeSpan.FromSeconds(5);
+
     /// <summary>Longer spans count as this: thirty years.</summary>
     private const double MaxSeconds = 1e9;
 
@@ -36,6 +39,9 @@ public sealed class LiveConnection : IDisposable
     private int _endReason;
     private int _deadlineReason;
     private long _idle;
+    private long _ownEnd = long.MaxValue;
+    private Action? _drain;
+    private int _isEnding;
     private Closure? _closure;
     private Peer? _peer;
     private ConnectionTls? _tls;
@@ -92,6 +98,9 @@ public sealed class LiveConnection : IDisposable
         internal set => Interlocked.Exchange(ref _isIdle, value ? 1 : 0);
     }
 
+    /// <summary>Whether a certificate that it rests on is about to end: nothing new should begin on it.</summary>
+    internal bool IsEnding => Volatile.Read(ref _isEnding) != 0;
+
     /// <summary>The loop that serves it.</summary>
     internal EventLoop Loop { get; }
 
@@ -144,7 +153,14 @@ public sealed class LiveConnection : IDisposable
     internal void Prove(TlsSession session)
     {
         Volatile.Write(ref _tls, new ConnectionTls(session.Version, session.CipherSuite, session.Alpn, session.IsResumed));
-        Peer = session.Peer;
+        RestOn(session);
+    }
+
+    /// <summary>From now on it lasts no longer than the certificates of this session, which may carry others' requests too; null is no session.</summary>
+    internal void RestOn(TlsSession? session)
+    {
+        Volatile.Write(ref _ownEnd, session?.OwnExpiresAt.UtcTicks ?? long.MaxValue);
+        Peer = session?.Peer;
     }
 
     /// <summary>The connection lies in a tunnel, whose handshake and peer are its own.</summary>
@@ -152,7 +168,18 @@ public sealed class LiveConnection : IDisposable
     {
         Tunnel = tunnel.Id;
         Volatile.Write(ref _tls, tunnel.Tls);
+        Volatile.Write(ref _ownEnd, Volatile.Read(ref tunnel._ownEnd));
         Peer = tunnel.Peer;
+    }
+
+    /// <summary>Lets a connection that carries many things take no new ones, once, a moment before a certificate that it rests on ends.</summary>
+    internal void WhenEnding(Action drain)
+    {
+        Interlocked.Exchange(ref _drain, drain);
+        if (IsEnding)
+        {
+            Interlocked.Exchange(ref _drain, null)?.Invoke();
+        }
     }
 
     internal void CountReceived(int bytes)
@@ -220,6 +247,10 @@ public sealed class LiveConnection : IDisposable
         {
             Close(RefusalReason.PeerExpired, $"the certificate of {peer.Name} expired at {peer.ExpiresAt:O}");
         }
+        else if (now.UtcTicks > Volatile.Read(ref _ownEnd))
+        {
+            Close(RefusalReason.OwnSvidExpired, $"this proxy's certificate of that session expired at {new DateTimeOffset(Volatile.Read(ref _ownEnd), TimeSpan.Zero):O}");
+        }
         else if (_time.GetTimestamp() > Volatile.Read(ref _end))
         {
             Close((RefusalReason)Volatile.Read(ref _endReason), "the caller's own deadline has passed");
@@ -228,6 +259,11 @@ public sealed class LiveConnection : IDisposable
         {
             var reason = (RefusalReason)Volatile.Read(ref _deadlineReason);
             Close(reason, reason == RefusalReason.IdleTimeout ? "nothing moved for too long" : "the deadline has passed");
+        }
+        else if (!IsEnding && (now + Notice).UtcTicks > Math.Min(Peer?.ExpiresAt.UtcTicks ?? long.MaxValue, Volatile.Read(ref _ownEnd)))
+        {
+            Interlocked.Exchange(ref _isEnding, 1);
+            Interlocked.Exchange(ref _drain, null)?.Invoke();
         }
     }
 

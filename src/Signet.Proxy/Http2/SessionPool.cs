@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
+using Signet.Proxy.Connections;
 using Signet.Proxy.Tls;
 using Signet.Proxy.Transport;
 
@@ -82,11 +83,16 @@ public sealed class SessionPool<TKey>(SessionPoolOptions options) : IAsyncDispos
         }
     }
 
-    /// <summary>Lets sessions go that are unused for too long.</summary>
-    public void Sweep() => Retire((_, connection) => connection.IdleSince is { } since && options.Http2.Time.GetElapsedTime(since) >= options.Idle);
+    /// <summary>Lets sessions go that are unused for too long, or whose certificates are about to end.</summary>
+    public void Sweep()
+    {
+        var time = options.Http2.Time;
+        var soon = time.GetUtcNow() + LiveConnection.Notice;
+        Retire((_, session) => session.Dialled.Session?.ExpiresAt < soon || (session.Connection.IdleSince is { } since && time.GetElapsedTime(since) >= options.Idle));
+    }
 
     /// <summary>Lets sessions go in which nothing is under way.</summary>
-    public void RetireIdle() => Retire((_, connection) => connection.IdleSince is not null);
+    public void RetireIdle() => Retire((_, session) => session.Connection.IdleSince is not null);
 
     /// <summary>Lets sessions go whose keys nobody will ask for any more; streams in them live on.</summary>
     public void Retire(Func<TKey, bool> isOver) => Retire((key, _) => isOver(key));
@@ -105,12 +111,12 @@ public sealed class SessionPool<TKey>(SessionPoolOptions options) : IAsyncDispos
         // _stop stays: it holds nothing that needs releasing.
     }
 
-    private void Retire(Func<TKey, Http2Connection, bool> isOver)
+    private void Retire(Func<TKey, SharedSession, bool> isOver)
     {
         List<Http2Connection> over;
         lock (_gate)
         {
-            over = [.. _shelves.SelectMany(shelf => shelf.Value.Sessions.Select(session => (shelf.Key, session.Connection))).Where(pair => isOver(pair.Key, pair.Connection)).Select(pair => pair.Connection)];
+            over = [.. _shelves.SelectMany(shelf => shelf.Value.Sessions.Where(session => isOver(shelf.Key, session)).Select(session => session.Connection))];
         }
 
         foreach (var connection in over)

@@ -1,3 +1,4 @@
+using Signet.Proxy.Connections;
 using Signet.Proxy.Http2;
 using Signet.Proxy.Telemetry;
 using Signet.Proxy.Transport;
@@ -5,7 +6,7 @@ using Signet.Proxy.Transport;
 namespace Signet.Proxy.L7;
 
 /// <summary>The exchanges of a client that speaks HTTP/1, one after the other on its connection. Dispose to give the output's buffer back.</summary>
-internal sealed class Http1Client(ProxyCore core, BufferedTransport client) : IClientMessages, IDisposable
+internal sealed class Http1Client(ProxyCore core, LiveConnection live, BufferedTransport client) : IClientMessages, IDisposable
 {
     private readonly OutputBuffer _output = new(client);
     private readonly Http1Body _body = new(client);
@@ -15,8 +16,8 @@ internal sealed class Http1Client(ProxyCore core, BufferedTransport client) : IC
 
     public IBodySource Body => _body;
 
-    /// <summary>It can only send another request once all of this one's body was taken from it.</summary>
-    public bool MayGoOn => Head is { KeepAlive: true } && !core.IsDraining && _body.IsComplete;
+    /// <summary>It can only send another request once all of this one's body was taken from it, and while the certificates last.</summary>
+    public bool MayGoOn => Head is { KeepAlive: true } && !core.IsDraining && !live.IsEnding && _body.IsComplete;
 
     public ITransport Upgraded => client;
 

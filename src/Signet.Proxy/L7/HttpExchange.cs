@@ -321,7 +321,7 @@ internal sealed class HttpExchange(
         await client.WriteHeadAsync(101, answer.Phrase, fields, BodyFraming.None, goesOn: true, live.Token).ConfigureAwait(false);
         await client.FlushAsync(live.Token).ConfigureAwait(false);
         live.CloseWhenIdleFor(core.Config.Timeouts.TcpIdle);
-        role.KeepAsking(server.Session?.Peer, isTunnel: true);
+        role.KeepAsking(server.Session, isTunnel: true);
         var (receivedBefore, sentBefore) = (live.Received, live.Sent);
         try
         {
@@ -374,7 +374,7 @@ internal sealed class HttpExchange(
 
         if (head.Version == ProtocolVersion.Http2)
         {
-            role.Reached(server.Session?.Peer);
+            role.Reached(server.Session);
         }
     }
 }

@@ -19,7 +19,7 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
     /// <summary>Returns when the connection is over; disposing the transport is the caller's.</summary>
     public async Task RunAsync()
     {
-        using var messages = new Http1Client(core, client);
+        using var messages = new Http1Client(core, live, client);
         var goesOn = true;
         while (goesOn)
         {
@@ -167,7 +167,7 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
         record.Refuse(closed.Reason, closed.Detail);
         if (closed.Reason == RefusalReason.RequestHeadTimeout)
         {
-            using var messages = new Http1Client(core, client);
+            using var messages = new Http1Client(core, live, client);
             await LastWordsAsync(messages, record, Refusals.Status(closed.Reason)).ConfigureAwait(false);
         }
         else

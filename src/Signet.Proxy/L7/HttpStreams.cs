@@ -30,6 +30,7 @@ internal sealed class HttpStreams(ProxyCore core, LiveConnection live, ITranspor
         var connection = Http2Connection.AsServer(client, options, ServeAsync, problem => Refuse(RefusalReason.MalformedRequest, problem.ToString()));
         var running = connection.RunAsync(live.Token);
         using var drain = core.Draining.UnsafeRegister(static connection => ((Http2Connection)connection!).Drain(), connection);
+        live.WhenEnding(connection.Drain);
         var end = await running.ConfigureAwait(false);
         if (end.IsBreach)
         {

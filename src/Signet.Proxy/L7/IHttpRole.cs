@@ -22,10 +22,10 @@ internal interface IHttpRole : IDisposable
     IHttpRole ForStream(LiveConnection stream);
 
     /// <summary>The request of a stream goes to this server, for as long as it is believed; null is the own application.</summary>
-    void Reached(Peer? server);
+    void Reached(TlsSession? server);
 
     /// <summary>Lets a connection that is about to stop being HTTP be asked again about its last request; null asks no more.</summary>
-    void KeepAsking(Peer? upstream, bool isTunnel);
+    void KeepAsking(TlsSession? upstream, bool isTunnel);
 }
 
 /// <param name="Clearance">Leave to forward.</param>

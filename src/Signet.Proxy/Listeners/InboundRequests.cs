@@ -134,12 +134,12 @@ internal sealed class InboundRequests : IHttpRole
         return query < 0 ? _facts.NormalizedPath.ToString() : string.Concat(_facts.NormalizedPath, _facts.Path.AsSpan(query));
     }
 
-    public void Reached(Peer? server)
+    public void Reached(TlsSession? server)
     {
         // Nobody proves to be the own application.
     }
 
-    public void KeepAsking(Peer? upstream, bool isTunnel) => _life.KeepAsking(isTunnel ? _recheck : _connection.IsAuthenticated ? _connection.CheckTrust : null);
+    public void KeepAsking(TlsSession? upstream, bool isTunnel) => _life.KeepAsking(isTunnel ? _recheck : _connection.IsAuthenticated ? _connection.CheckTrust : null);
 
     /// <summary>A stream may last for hours. What was decided a moment ago is not decided again, unless policies have changed meanwhile.</summary>
     private void KeepAsking(Permit permit, ProxyModel model)

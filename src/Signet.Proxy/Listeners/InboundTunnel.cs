@@ -35,6 +35,7 @@ internal sealed class InboundTunnel(
         var server = new TunnelServer(session, new Http2Options { Time = core.Time, AtTurnEnd = live.Loop.Post }, OpenAsync);
         var running = server.Connection.RunAsync(live.Token);
         using var drain = core.Draining.UnsafeRegister(static connection => ((Http2Connection)connection!).Drain(), server.Connection);
+        live.WhenEnding(server.Connection.Drain);
         var end = await running.ConfigureAwait(false);
         live.Token.ThrowIfCancellationRequested();
         return end.IsOrderly ? null : end.Reason;

@@ -26,20 +26,20 @@ internal sealed class OutboundRequests(OutboundConnection connection, ProxyCore 
     }
 
     /// <summary>A stream may last for hours. Its server was judged a moment ago; again only if something has changed since.</summary>
-    public void Reached(Peer? server)
+    public void Reached(TlsSession? server)
     {
         if (server is not null)
         {
-            life.Peer = server;
-            life.KeepAsking(() => connection.CheckTrust(server), askNow: !ReferenceEquals(connection.Era, _era));
+            life.RestOn(server);
+            life.KeepAsking(() => connection.CheckTrust(server.Peer), askNow: !ReferenceEquals(connection.Era, _era));
         }
     }
 
     /// <summary>A tunnel through a pooled connection lasts as long as its server is believed; the destination asks its own policy.</summary>
-    public void KeepAsking(Peer? upstream, bool isTunnel)
+    public void KeepAsking(TlsSession? upstream, bool isTunnel)
     {
-        life.Peer = upstream;
-        life.KeepAsking(upstream is null ? null : () => connection.CheckTrust(upstream));
+        life.RestOn(upstream);
+        life.KeepAsking(upstream is null ? null : () => connection.CheckTrust(upstream.Peer));
     }
 
     public void Dispose()

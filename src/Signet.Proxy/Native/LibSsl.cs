@@ -66,6 +66,7 @@ internal static unsafe partial class LibSsl
     public const int VerifyErrorNotYetValid = 9;
     public const int VerifyErrorExpired = 10;
     public const int VerifyErrorUnknownIssuer = 20;
+    public const int VerifyErrorRevoked = 23;
     public const int VerifyErrorRejected = 28;
 
     [LibraryImport(Ssl, EntryPoint = "TLS_server_method")]

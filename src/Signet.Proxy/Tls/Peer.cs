@@ -9,7 +9,7 @@ namespace Signet.Proxy.Tls;
 /// </summary>
 /// <param name="Id">The only URI name of a workload's certificate; null for a server outside the mesh.</param>
 /// <param name="Presented">The certificates it sent, leaf first, so that the question can be asked again when bundles change.</param>
-/// <param name="ExpiresAt">The earliest end in the verified path: the connection may not outlive it.</param>
+/// <param name="ExpiresAt">The earliest end of a certificate in the verified path: the connection may not outlive it.</param>
 public sealed record Peer(SpiffeId? Id, IReadOnlyList<Certificate> Presented, DateTimeOffset ExpiresAt)
 {
     /// <summary>The expected name that the certificate of a server outside the mesh carries; null for a workload, and for who was believed unseen.</summary>

@@ -35,8 +35,9 @@ internal sealed class PeerVerdicts(TrustBundles bundles)
     {
         var verdict = SvidVerifier.Verify(certificates, bundles, usage, now);
         return verdict.Id is { } id
-            ? new(new Peer(id, certificates, verdict.ExpiresAt), verdict.Path.Max(certificate => certificate.NotBefore), default, "")
-            : new(null, default, ReasonOf(verdict.Problem), verdict.Reason);
+            ? VerdictCache.Finding.Believed(
+                new Peer(id, certificates, verdict.Path.Min(certificate => certificate.NotAfter)), verdict.Path.Max(certificate => certificate.NotBefore), verdict.ExpiresAt)
+            : VerdictCache.Finding.Refused(ReasonOf(verdict.Problem), verdict.Reason);
     }
 
     private static RefusalReason ReasonOf(PeerProblem problem) => problem switch
@@ -47,6 +48,7 @@ internal sealed class PeerVerdicts(TrustBundles bundles)
         PeerProblem.UnknownAuthority => RefusalReason.PeerAuthorityUnknown,
         PeerProblem.Expired => RefusalReason.PeerCertificateExpired,
         PeerProblem.NotYetValid => RefusalReason.PeerCertificateNotYetValid,
+        PeerProblem.Revoked => RefusalReason.PeerCertificateRevoked,
         _ => RefusalReason.PeerCertificateInvalid,
     };
 }

@@ -29,6 +29,9 @@ internal sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
     /// <summary>Those of this process that are not disposed of.</summary>
     internal static int Count => Volatile.Read(ref s_count);
 
+    /// <summary>The earliest end in the chain that it presents; without one there is no end.</summary>
+    public DateTimeOffset PresentedUntil { get; private set; } = DateTimeOffset.MaxValue;
+
     /// <exception cref="CryptographicException">OpenSSL does not take the certificate or the key.</exception>
     public static unsafe TlsContext ForServer(IReadOnlyList<Certificate> chain, AsymmetricAlgorithm key, TlsConfig config)
     {
@@ -167,6 +170,8 @@ internal sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
         {
             throw Failed("OpenSSL does not take the private key");
         }
+
+        PresentedUntil = chain.Min(certificate => certificate.NotAfter);
     }
 
     private static CryptographicException Failed(string what) => new($"{what}: {LibSsl.TakeError() ?? "no reason given"}");

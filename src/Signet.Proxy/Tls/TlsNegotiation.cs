@@ -144,6 +144,7 @@ internal sealed class TlsNegotiation
     {
         { Peer: not null } => LibSsl.VerifyOk,
         { Reason: RefusalReason.PeerCertificateExpired } => LibSsl.VerifyErrorExpired,
+        { Reason: RefusalReason.PeerCertificateRevoked } => LibSsl.VerifyErrorRevoked,
         { Reason: RefusalReason.PeerCertificateNotYetValid } => LibSsl.VerifyErrorNotYetValid,
         { Reason: RefusalReason.PeerAuthorityUnknown or RefusalReason.PeerTrustDomainUnknown } => LibSsl.VerifyErrorUnknownIssuer,
         _ => LibSsl.VerifyErrorRejected,

@@ -46,4 +46,10 @@ public sealed record TlsSession(ITransport Transport, Peer Peer, string Version,
 {
     /// <summary>Whether this side, too, had a certificate to present.</summary>
     public bool IsMutual { get; init; } = true;
+
+    /// <summary>The earliest end in the chain that this side presented: the connection may not outlive it either.</summary>
+    public DateTimeOffset OwnExpiresAt { get; init; } = DateTimeOffset.MaxValue;
+
+    /// <summary>When the first certificate of either side ends, and the connection with it.</summary>
+    public DateTimeOffset ExpiresAt => Peer.ExpiresAt < OwnExpiresAt ? Peer.ExpiresAt : OwnExpiresAt;
 }

@@ -357,7 +357,7 @@ internal sealed class TlsTransport : ITransport
 
         return Negotiation.Answer switch
         {
-            { Peer: { } peer } => new TlsOutcome.Established(new TlsSession(this, peer, Text(Version()), Text(CipherName()), Alpn(), isResumed) { IsMutual = Negotiation.HasCertificate }),
+            { Peer: { } peer } => new TlsOutcome.Established(new TlsSession(this, peer, Text(Version()), Text(CipherName()), Alpn(), isResumed) { IsMutual = Negotiation.HasCertificate, OwnExpiresAt = Negotiation.Context.PresentedUntil }),
             { } no => new TlsOutcome.Refused(no.Reason, no.Detail),
             null => new TlsOutcome.Refused(RefusalReason.PeerCertificateMissing, "the peer presented no certificate"),
         };

@@ -5,7 +5,7 @@ using Signet.Identity.X509;
 namespace Signet.Proxy.Tls;
 
 /// <summary>
-/// Remembers who is behind a chain of certificates for as long as every certificate in the path is valid; refusals are not remembered. Whoever
+/// Remembers who is behind a chain of certificates for as long as every certificate in the path and every revocation list that was asked is valid; refusals are not remembered. Whoever
 /// owns it lets it go with what its answers rested on. Thread-safe.
 /// </summary>
 internal sealed class VerdictCache
@@ -14,8 +14,13 @@ internal sealed class VerdictCache
 
     private readonly ConcurrentDictionary<Key, Finding> _known = new();
 
-    /// <summary>A verifier's answer: a peer and since when every certificate in its path is valid, or why there is none.</summary>
-    public sealed record Finding(Peer? Peer, DateTimeOffset ValidFrom, RefusalReason Reason, string Detail);
+    /// <summary>A verifier's answer: a peer, and from when until when the answer holds; or why there is none.</summary>
+    public sealed record Finding(Peer? Peer, DateTimeOffset ValidFrom, DateTimeOffset ValidUntil, RefusalReason Reason, string Detail)
+    {
+        public static Finding Believed(Peer peer, DateTimeOffset from, DateTimeOffset until) => new(peer, from, until, default, "");
+
+        public static Finding Refused(RefusalReason reason, string detail) => new(null, default, default, reason, detail);
+    }
 
     internal int Count => _known.Count;
 
@@ -26,7 +31,7 @@ internal sealed class VerdictCache
     public Judgement Judge(IReadOnlyList<ReadOnlyMemory<byte>> presented, CertificateUsage usage, DateTimeOffset now, Func<IReadOnlyList<Certificate>, Finding> verify)
     {
         var key = KeyOf(presented, usage);
-        if (_known.TryGetValue(key, out var known) && now >= known.ValidFrom && now <= known.Peer!.ExpiresAt)
+        if (_known.TryGetValue(key, out var known) && now >= known.ValidFrom && now <= known.ValidUntil)
         {
             return new(known.Peer, default, "");
         }

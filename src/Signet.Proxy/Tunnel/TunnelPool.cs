@@ -66,7 +66,7 @@ public sealed class TunnelPool(TunnelOptions options) : IAsyncDisposable
         return new TunnelOutcome.Failed(RefusalReason.UpstreamClosed, $"{key.Endpoint}: {problem}");
     }
 
-    /// <summary>Lets tunnels go that are unused for too long.</summary>
+    /// <summary>Lets tunnels go that are unused for too long, or whose certificates are about to end; connections in the latter live on until then.</summary>
     public void Sweep() => _sessions.Sweep();
 
     /// <summary>Lets tunnels go whose keys nobody will ask for any more; connections in them live on.</summary>

@@ -36,7 +36,7 @@ internal sealed class MeshDialer(OutboundConfig service, ProxyCore core) : IUpst
         get
         {
             var files = core.Model is { } model ? RulesIn(model).Files : null;
-            var now = new EraOf(core.Identity.Current, core.Model, files is null ? null : core.WebCredentials.Current(files));
+            var now = new EraOf(core.Identity.TryUse(out var identity, out _, out _) ? identity : null, core.Model, files is null ? null : core.WebCredentials.Current(files));
             var last = Volatile.Read(ref _era);
             if (now.IsSameAs(last))
             {

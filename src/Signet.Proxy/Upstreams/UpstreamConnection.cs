@@ -47,8 +47,8 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
     /// <summary>When it was last used, as a timestamp.</summary>
     public long IdleSince { get; private set; }
 
-    /// <summary>Whether an unused connection is still as it was left, and its peer's certificate valid.</summary>
-    public bool IsSound(DateTimeOffset now) => _watch is { IsCompleted: false } && (session is null || now < session.Peer.ExpiresAt);
+    /// <summary>Whether an unused connection is still as it was left, and the certificates of both sides valid.</summary>
+    public bool IsSound(DateTimeOffset now) => _watch is { IsCompleted: false } && (session is null || now < session.ExpiresAt);
 
     /// <summary>The place that was kept for it is taken, until it is closed.</summary>
     public void Settle(UpstreamEndpoint home)

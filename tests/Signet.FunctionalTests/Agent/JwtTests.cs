@@ -13,7 +13,7 @@ using Signet.Testing;
 namespace Signet.FunctionalTests.Agent;
 
 /// <summary>JWT-SVIDs from the server through the agent to those who show them and those who believe them.</summary>
-public sealed class JwtTests
+public sealed class JwtTests(EmptyDomain world) : IClassFixture<EmptyDomain>
 {
     private static readonly SpiffeId Web = SpiffeId.Of(TestTrustDomain.Name, "/web");
 
@@ -35,8 +35,8 @@ public sealed class JwtTests
     [Fact]
     public async Task A_workload_gets_a_token_that_the_agent_and_its_bundle_believe()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        await domain.RegisterAsync("/web");
+        var domain = world.Domain;
+        await using var web = await world.RegisterAsync("/web");
         var svid = Assert.Single(await FetchAsync(domain, ["billing", "orders"]));
         Assert.Equal(Web, svid.Id);
         Assert.InRange(svid.ExpiresAt, DateTimeOffset.UtcNow.AddMinutes(4), DateTimeOffset.UtcNow.AddMinutes(6));
@@ -54,8 +54,8 @@ public sealed class JwtTests
     [Fact]
     public async Task A_token_is_kept_for_its_audiences()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        await domain.RegisterAsync("/web");
+        var domain = world.Domain;
+        await using var web = await world.RegisterAsync("/web");
         var first = Assert.Single(await FetchAsync(domain, ["billing"]));
         Assert.Equal(first.Token, Assert.Single(await FetchAsync(domain, ["billing"])).Token);
         var other = Assert.Single(await FetchAsync(domain, ["orders"]));
@@ -69,10 +69,10 @@ public sealed class JwtTests
     [Fact]
     public async Task Each_identity_has_its_token_and_one_can_be_asked_for()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        await domain.RegisterAsync("/web");
-        await domain.RegisterAsync("/second");
-        await domain.RegisterAsync("/foreign", new Selector("unix", "uid:4000000"));
+        var domain = world.Domain;
+        await using var web = await world.RegisterAsync("/web");
+        await using var second = await world.RegisterAsync("/second");
+        await using var foreign = await world.RegisterAsync("/foreign", new Selector("unix", "uid:4000000"));
         Assert.Equal(["/web", "/second"], (await FetchAsync(domain, ["a"], want: 2)).Select(svid => svid.Id.Path));
         Assert.Equal("/second", Assert.Single(await FetchAsync(domain, ["a"], SpiffeId.Of(TestTrustDomain.Name, "/second"))).Id.Path);
         var denied = await Assert.ThrowsAsync<RpcException>(() => domain.Client.FetchJwtAsync(["a"], SpiffeId.Of(TestTrustDomain.Name, "/foreign"), _patience));
@@ -82,15 +82,14 @@ public sealed class JwtTests
     [Fact]
     public async Task Mistakes_have_the_codes_that_the_standard_gives_them()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        var domain = world.Domain;
         using var channel = WorkloadApi.Connect(domain.WorkloadApi, TimeProvider.System);
         var api = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel);
-        await Eventually.IsTrueAsync(() => domain.AgentHost.Readiness.IsReady, "the agent");
         await CodeAsync(StatusCode.PermissionDenied, () => api.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "a" } }, WorkloadApi.Options(_patience)).ResponseAsync);
         await CodeAsync(StatusCode.PermissionDenied, () => api.ValidateJWTSVIDAsync(new ValidateJWTSVIDRequest { Audience = "a", Svid = "a.b.c" }, WorkloadApi.Options(_patience)).ResponseAsync);
         await CodeAsync(StatusCode.PermissionDenied, () => api.FetchJWTBundles(new JWTBundlesRequest(), WorkloadApi.Options(_patience)).ResponseStream.MoveNext(_patience));
 
-        await domain.RegisterAsync("/web");
+        await using var web = await world.RegisterAsync("/web");
         await FetchAsync(domain, ["a"]);
         await CodeAsync(StatusCode.InvalidArgument, () => api.FetchJWTSVIDAsync(new JWTSVIDRequest(), WorkloadApi.Options(_patience)).ResponseAsync);
         await CodeAsync(StatusCode.InvalidArgument, () => api.FetchJWTSVIDAsync(new JWTSVIDRequest { Audience = { "" } }, WorkloadApi.Options(_patience)).ResponseAsync);
@@ -106,8 +105,8 @@ public sealed class JwtTests
     [Fact]
     public async Task A_token_from_before_a_restart_of_server_and_agent_is_still_believed()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        await domain.RegisterAsync("/web");
+        var domain = world.Domain;
+        await using var web = await world.RegisterAsync("/web");
         var svid = Assert.Single(await FetchAsync(domain, ["a"]));
         await domain.StopAgentAsync();
         await domain.StopServerAsync();
@@ -120,14 +119,15 @@ public sealed class JwtTests
     [Fact]
     public async Task A_new_key_reaches_everybody_before_it_signs_and_the_old_ones_tokens_hold_until_they_expire()
     {
-        await using var domain = await TestTrustDomain.StartAsync(authorityTtl: TimeSpan.FromSeconds(24));
+        var time = new ManualTimeProvider();
+        await using var domain = await TestTrustDomain.StartAsync(authorityTtl: TimeSpan.FromMinutes(1), time: time);
         await domain.RegisterAsync("/web");
-        await using var bundles = new JwtBundleSource(domain.WorkloadApi, TimeProvider.System);
+        await using var bundles = new JwtBundleSource(domain.WorkloadApi, time);
         var first = Assert.Single(await FetchAsync(domain, ["a"]));
-        await Eventually.IsTrueAsync(() => Keys().Count == 1, "the first key");
+        await Eventually.IsTrueAsync(() => Keys().Count == 1, "the first key", passing: time);
         var firstKey = Keys()[0];
 
-        await Eventually.IsTrueAsync(() => Keys().Count == 2, "the second key, prepared");
+        await Eventually.IsTrueAsync(() => Keys().Count == 2, "the second key, prepared", passing: time);
         Assert.Equal(Web.Uri, (await domain.Client.ValidateJwtAsync("a", first.Token, _patience)).Id.Uri);
 
         // Every token that is signed meanwhile is believed at once, by whichever key.
@@ -137,12 +137,13 @@ public sealed class JwtTests
             {
                 var audience = $"{++i}";
                 var svid = Assert.Single(await domain.Client.FetchJwtAsync([audience], null, _patience));
-                Assert.True(JwtSvidVerifier.Verify(svid.Token, bundles.Find, audience, DateTimeOffset.UtcNow).IsTrusted);
+                Assert.True(JwtSvidVerifier.Verify(svid.Token, bundles.Find, audience, time.GetUtcNow()).IsTrusted);
                 return KeyOf(svid.Token) != firstKey;
             },
-            "a token by the second key");
-        await Eventually.IsTrueAsync(() => !Keys().Contains(firstKey), "the first key is gone with what it signed");
-        Assert.True(first.ExpiresAt <= DateTimeOffset.UtcNow);
+            "a token by the second key",
+            passing: time);
+        await Eventually.IsTrueAsync(() => !Keys().Contains(firstKey), "the first key is gone with what it signed", passing: time);
+        Assert.True(first.ExpiresAt <= time.GetUtcNow());
 
         IReadOnlyList<string> Keys() => [.. bundles.Find(TestTrustDomain.Name)?.Authorities.Select(authority => authority.KeyId) ?? []];
 
@@ -159,8 +160,8 @@ public sealed class JwtTests
     [Fact]
     public async Task An_operator_mints_tokens_of_workloads_and_of_nobody_else()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        await domain.RegisterAsync("/web");
+        var domain = world.Domain;
+        await using var web = await world.RegisterAsync("/web");
         await FetchAsync(domain, ["a"]);
         using var admin = domain.Admin();
         var minted = await admin.MintTokenAsync(SpiffeId.Of(TestTrustDomain.Name, "/tool"), ["a"], TimeSpan.FromMinutes(1), _patience);
@@ -177,8 +178,8 @@ public sealed class JwtTests
     [Proves(RefusalReason.TokenInvalid)]
     public async Task A_proxy_believes_the_JWT_SVIDs_of_its_trust_domain_with_the_keys_of_the_agent()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        await domain.RegisterAsync("/web");
+        var domain = world.Domain;
+        await using var web = await world.RegisterAsync("/web");
         var good = Assert.Single(await FetchAsync(domain, ["pay"])).Token;
         var elsewhere = Assert.Single(await FetchAsync(domain, ["elsewhere"])).Token;
         using var admin = domain.Admin();
@@ -188,16 +189,16 @@ public sealed class JwtTests
         var forged = (await strange.MintTokenAsync(Web, ["pay"], null, _patience)).Token;
 
         await using var app = App.Http();
-        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, TakesTokens, change: config => config with { Identity = new IdentityConfig.Socket(domain.WorkloadApi) });
-        await using var client = await Wire.PlainAsync(world.Inbound);
+        await using var proxy = await ProxyWorld.InboundAsync(app.EndPoint, TakesTokens, change: config => config with { Identity = new IdentityConfig.Socket(domain.WorkloadApi) });
+        await using var client = await Wire.PlainAsync(proxy.Inbound);
         await Eventually.IsTrueAsync(async () => (await client.AskAsync(Get(good))).Status == 200, "the keys have come");
         Assert.Equal(403, (await client.AskAsync(Get(null))).Status);
         Assert.Equal(403, (await client.AskAsync(Get(other))).Status);
         foreach (var (token, reason) in new[] { (elsewhere, "which no rule accepts"), (forged, "made the token's signature") })
         {
-            await using var again = await Wire.PlainAsync(world.Inbound);
+            await using var again = await Wire.PlainAsync(proxy.Inbound);
             Assert.Equal(401, (await again.AskAsync(Get(token))).Status);
-            await world.LoggedAsync(line => line.GetRawText().Contains(reason.Replace("'", "\\u0027", StringComparison.Ordinal), StringComparison.Ordinal) || line.GetRawText().Contains(reason, StringComparison.Ordinal), reason);
+            await proxy.LoggedAsync(line => line.GetRawText().Contains(reason.Replace("'", "\\u0027", StringComparison.Ordinal), StringComparison.Ordinal) || line.GetRawText().Contains(reason, StringComparison.Ordinal), reason);
         }
     }
 

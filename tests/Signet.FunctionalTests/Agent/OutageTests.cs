@@ -75,19 +75,7 @@ public sealed class OutageTests
         return chain[0];
     }
 
-    private Task UntilAsync(Func<bool> condition, string what) => UntilAsync(() => Task.FromResult(condition()), what);
+    private Task UntilAsync(Func<bool> condition, string what) => Eventually.IsTrueAsync(condition, what, passing: _time);
 
-    /// <summary>A little virtual time passes at each look, slowly enough for calls not to run out of theirs.</summary>
-    private Task UntilAsync(Func<Task<bool>> condition, string what) => Eventually.IsTrueAsync(
-        async () =>
-        {
-            if (await condition())
-            {
-                return true;
-            }
-
-            _time.Advance(TimeSpan.FromMilliseconds(100));
-            return false;
-        },
-        what);
+    private Task UntilAsync(Func<Task<bool>> condition, string what) => Eventually.IsTrueAsync(condition, what, passing: _time);
 }

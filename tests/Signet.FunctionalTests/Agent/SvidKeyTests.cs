@@ -21,7 +21,7 @@ using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
 namespace Signet.FunctionalTests.Agent;
 
 /// <summary>Kinds of keys and templates, from the entry to the certificate in the workload's hand.</summary>
-public sealed class SvidKeyTests
+public sealed class SvidKeyTests(EmptyDomain world) : IClassFixture<EmptyDomain>
 {
     private static readonly CliContext Context = new(TimeProvider.System, () => 0.5);
     private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(2)).Token;
@@ -29,15 +29,13 @@ public sealed class SvidKeyTests
     [Fact]
     public async Task Each_entry_gets_its_kind_of_key_and_a_renewal_keeps_it()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        var domain = world.Domain;
         KeyType?[] types = [null, KeyType.EcP384, KeyType.Rsa2048, KeyType.Ed25519];
         using var admin = domain.Admin();
-        var entries = new List<RegistrationEntry>();
-        foreach (var type in types)
-        {
-            entries.Add(await admin.CreateEntryAsync(Wanted(domain, $"/{type?.Name() ?? "usual"}", new SvidTemplate { KeyType = type }), _patience));
-        }
-
+        await using var usual = await world.RegisterAsync(Wanted(domain, "/usual", new SvidTemplate()));
+        await using var p384 = await world.RegisterAsync(Wanted(domain, "/ec-p384", new SvidTemplate { KeyType = KeyType.EcP384 }));
+        await using var rsa = await world.RegisterAsync(Wanted(domain, "/rsa-2048", new SvidTemplate { KeyType = KeyType.Rsa2048 }));
+        await using var ed25519 = await world.RegisterAsync(Wanted(domain, "/ed25519", new SvidTemplate { KeyType = KeyType.Ed25519 }));
         await using var source = new X509Source(domain.WorkloadApi, TimeProvider.System);
         await Eventually.IsTrueAsync(() => source.Current?.Svids.Count == types.Length, "all SVIDs");
         var first = source.Current!.Svids.ToDictionary(svid => svid.Id.Path);
@@ -45,10 +43,10 @@ public sealed class SvidKeyTests
         Assert.All(first.Values, svid => Assert.True(SvidVerifier.Verify(svid.Chain, source.Current.Bundles, CertificateUsage.Any, DateTimeOffset.UtcNow).IsTrusted));
 
         // Another lifetime makes another certificate.
-        foreach (var entry in entries)
+        foreach (var one in new[] { usual, p384, rsa, ed25519 })
         {
             await admin.UpdateEntryAsync(
-                new Signet.Rpc.Wire.Spire.Types.Entry { Id = entry.Id, X509SvidTtl = 1800 }, new Signet.Rpc.Wire.Spire.Types.EntryMask { X509SvidTtl = true }, _patience);
+                new Signet.Rpc.Wire.Spire.Types.Entry { Id = one.Entry.Id, X509SvidTtl = 1800 }, new Signet.Rpc.Wire.Spire.Types.EntryMask { X509SvidTtl = true }, _patience);
         }
 
         await Eventually.IsTrueAsync(
@@ -75,10 +73,10 @@ public sealed class SvidKeyTests
     [Fact]
     public async Task A_request_with_a_key_that_is_weak_or_of_another_kind_than_the_entry_wants_is_refused_and_the_rest_of_the_batch_is_not()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        using var admin = domain.Admin();
-        var usual = await admin.CreateEntryAsync(Wanted(domain, "/usual", SvidTemplate.None, "unix:uid:4294967294"), _patience);
-        var rsa = await admin.CreateEntryAsync(Wanted(domain, "/rsa", new SvidTemplate { KeyType = KeyType.Rsa2048 }, "unix:uid:4294967294"), _patience);
+        var domain = world.Domain;
+        await using var usualEntry = await world.RegisterAsync(Wanted(domain, "/usual", SvidTemplate.None, "unix:uid:4294967294"));
+        await using var rsaEntry = await world.RegisterAsync(Wanted(domain, "/rsa", new SvidTemplate { KeyType = KeyType.Rsa2048 }, "unix:uid:4294967294"));
+        var (usual, rsa) = (usualEntry.Entry, rsaEntry.Entry);
         await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Length == 2, "the entries at the agent");
         using var channel = Connect(domain);
         using var weak = RSA.Create(1024);
@@ -107,7 +105,7 @@ public sealed class SvidKeyTests
     [Fact]
     public async Task The_certificate_says_what_the_entry_says_and_nothing_that_the_request_asks_for()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        var domain = world.Domain;
         var (exit, output, _) = await EntryAsync(
             domain, "create", "--spiffe-id", "spiffe://example.org/ns/prod/web", "--parent-id", domain.AgentId.Uri, "--selector", TestTrustDomain.Myself.ToString(), "--subject", "CN={path.last},OU={path.2},O=Acme",
             "--name", "dns:{path.last}.{path.2}.internal", "--name", "ip:10.0.0.7", "--name", "email:web@example.org", "--key-type", "ed25519", "--output", "json");
@@ -153,12 +151,14 @@ public sealed class SvidKeyTests
         shown = JsonNode.Parse(output)!;
         Assert.Equal(("", null, 0), (shown["subject"]!.GetValue<string>(), shown["keyType"], shown["names"]!.AsArray().Count));
         await Eventually.IsTrueAsync(() => source.Current?.Default.Leaf is { Subject: "O=Signet", DnsNames.Count: 0, KeyDescription: "EC P-256" }, "a certificate as by default");
+        Assert.Equal(0, (await EntryAsync(domain, "delete", id)).Exit);
+        await Eventually.IsTrueAsync(() => domain.AgentView.Entries.IsEmpty, "the end of the entry");
     }
 
     [Fact]
     public async Task An_entry_that_would_not_give_a_sound_certificate_is_not_made()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        var domain = world.Domain;
         using var admin = domain.Admin();
         var issuing = await AuthorityNameAsync(domain);
         (SvidTemplate Template, string Reason)[] cases =

@@ -87,7 +87,10 @@ public sealed class WorkloadApiClauseTests(AgentDomain world) : IClassFixture<Ag
         await domain.RegisterAsync("/other", new Selector("unix", "uid:4000000"));
         await AgentDomain.AnswersAsync(domain, StatusCode.PermissionDenied);
         using var channel = WorkloadApi.Connect(domain.WorkloadApi, TimeProvider.System);
-        await EachMethodAsync(StatusCode.PermissionDenied, new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel), Options);
+        var api = new SpiffeWorkloadAPI.SpiffeWorkloadAPIClient(channel);
+        await EachMethodAsync(StatusCode.PermissionDenied, api, Options);
+        var refusal = await Assert.ThrowsAsync<RpcException>(() => api.FetchX509SVID(new X509SVIDRequest(), Options).ResponseStream.MoveNext(_patience));
+        Assert.Equal("no identity issued", refusal.Status.Detail);
     }
 
     [Fact]

@@ -3,14 +3,16 @@ using Grpc.Core;
 using Signet.Client;
 using Signet.Client.Http;
 using Signet.Client.Tls;
+using Signet.FunctionalTests.Agent;
 using Signet.FunctionalTests.AspNetCore;
 using Signet.Identity.Spiffe;
+using Signet.Rpc.Wire.Spire.Types;
 using Signet.Testing;
 
 namespace Signet.FunctionalTests.Client;
 
 /// <summary>The package as a stranger uses it, with a real agent and server.</summary>
-public sealed class WithAgentTests
+public sealed class WithAgentTests(EmptyDomain world) : IClassFixture<EmptyDomain>
 {
     private static readonly TimeProvider Clock = TimeProvider.System;
 
@@ -19,8 +21,8 @@ public sealed class WithAgentTests
     [Fact]
     public async Task A_client_fetches_everything_that_the_Workload_API_has()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        await domain.RegisterAsync("/web");
+        var domain = world.Domain;
+        await using var web = await world.RegisterAsync("/web");
         await using var source = new X509Source(domain.WorkloadApi, Clock);
         var identity = await source.WaitAsync(_patience);
 
@@ -41,9 +43,9 @@ public sealed class WithAgentTests
     [Fact]
     public async Task A_program_with_several_identities_presents_the_one_it_names_or_none()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        await domain.RegisterAsync("/web");
-        await domain.RegisterAsync("/second");
+        var domain = world.Domain;
+        await using var web = await world.RegisterAsync("/web");
+        await using var another = await world.RegisterAsync("/second");
         await using var first = new X509Source(domain.WorkloadApi, Clock);
         var all = await first.WaitAsync(_patience);
         await Eventually.IsTrueAsync(() => first.Current is { Svids.Count: 2 }, "both");
@@ -61,8 +63,8 @@ public sealed class WithAgentTests
     [Fact]
     public async Task A_token_goes_to_one_origin_and_no_request_goes_without()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        await domain.RegisterAsync("/web");
+        var domain = world.Domain;
+        await using var web = await world.RegisterAsync("/web");
         using var client = new WorkloadApiClient(domain.WorkloadApi, Clock);
         await Eventually.IsTrueAsync(() => domain.AgentHost.Readiness.IsReady, "the agent");
         await using var source = new X509Source(domain.WorkloadApi, Clock);
@@ -95,21 +97,22 @@ public sealed class WithAgentTests
     [Fact]
     public async Task A_stream_tells_of_each_change_and_one_of_a_process_without_identity_is_refused()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        var domain = world.Domain;
         using var client = new WorkloadApiClient(domain.WorkloadApi, Clock);
         await Eventually.IsTrueAsync(() => domain.AgentHost.Readiness.IsReady, "the agent");
         Assert.Equal(StatusCode.PermissionDenied, (await Assert.ThrowsAsync<RpcException>(() => client.FetchX509Async(_patience))).StatusCode);
 
-        await domain.RegisterAsync("/web");
+        await using var web = await world.RegisterAsync("/web");
         await using var source = new X509Source(domain.WorkloadApi, Clock);
         await source.WaitAsync(_patience);
+        Registered? second = null;
         var counts = new List<int>();
         await foreach (var identity in client.WatchX509Async(_patience))
         {
             counts.Add(identity.Svids.Count);
             if (counts.Count == 1)
             {
-                await domain.RegisterAsync("/second");
+                second = await world.RegisterAsync("/second");
             }
             else if (identity.Svids.Count == 2)
             {
@@ -118,13 +121,14 @@ public sealed class WithAgentTests
         }
 
         Assert.Equal(1, counts[0]);
+        await second!.DisposeAsync();
     }
 
     [Fact]
     public async Task Tokens_are_kept_renewed_at_half_their_life_and_given_while_the_agent_is_away()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        await domain.RegisterAsync("/web");
+        var domain = world.Domain;
+        await using var web = await world.RegisterAsync("/web");
         await using (var identity = new X509Source(domain.WorkloadApi, Clock))
         {
             await identity.WaitAsync(_patience);
@@ -156,8 +160,8 @@ public sealed class WithAgentTests
     [Fact]
     public async Task Another_caller_that_gives_up_takes_nobodys_token_away()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        await domain.RegisterAsync("/web");
+        var domain = world.Domain;
+        await using var web = await world.RegisterAsync("/web");
         await using (var identity = new X509Source(domain.WorkloadApi, Clock))
         {
             await identity.WaitAsync(_patience);
@@ -172,21 +176,28 @@ public sealed class WithAgentTests
     [Fact]
     public async Task An_HttpClient_that_is_kept_open_rotates_with_its_agent_and_no_request_fails()
     {
-        await using var domain = await TestTrustDomain.StartAsync(TimeSpan.FromSeconds(14));
-        await domain.RegisterAsync("/web");
+        var domain = world.Domain;
+        await using var web = await world.RegisterAsync("/web");
         await using var source = new X509Source(domain.WorkloadApi, Clock);
         await source.WaitAsync(_patience);
         await using var app = await MutualTlsApp.StartAsync(source, Authorizer.Exactly(SpiffeId.Of(TestTrustDomain.Name, "/web")));
         using var http = new HttpClient(new MutualTlsHandler(new MutualTls(source, Authorizer.MemberOf(TestTrustDomain.Name), Clock)));
-        var (serials, connections) = (new HashSet<string>(), new HashSet<string>());
-        await Eventually.IsTrueAsync(
-            async () =>
-            {
-                serials.Add(source.Current!.Default.Leaf.SerialHex);
-                connections.Add((await http.GetStringAsync(app.Address, _patience)).Split('|')[3]);
-                return serials.Count > 3;
-            },
-            "three rotations");
+        var connections = new HashSet<string>();
+        using var admin = domain.Admin();
+        for (var rotation = 1; rotation <= 3; rotation++)
+        {
+            // Another lifetime makes another certificate; requests go on meanwhile.
+            var before = source.Current!.Default.Leaf;
+            await admin.UpdateEntryAsync(new Entry { Id = web.Entry.Id, X509SvidTtl = 1800 + rotation }, new EntryMask { X509SvidTtl = true }, _patience);
+            await Eventually.IsTrueAsync(
+                async () =>
+                {
+                    connections.Add((await http.GetStringAsync(app.Address, _patience)).Split('|')[3]);
+                    return source.Current!.Default.Leaf != before;
+                },
+                $"rotation {rotation}");
+        }
+
         Assert.True(connections.Count >= 3, $"{connections.Count} connections");
     }
 

@@ -10,6 +10,7 @@ public sealed class AlertTests
 {
     private const int HandshakeFailure = 40;
     private const int BadCertificate = 42;
+    private const int CertificateRevoked = 44;
     private const int CertificateExpired = 45;
     private const int UnknownAuthority = 48;
     private const int ProtocolVersion = 70;
@@ -37,6 +38,29 @@ public sealed class AlertTests
         Assert.Equal(alert, client.Alert);
         Assert.Equal("handshake", (await world.RefusedAsync(reason)).GetProperty("stage").GetString());
         Assert.Equal(0, app.Count);
+    }
+
+    [Theory]
+    [InlineData(OpenSslClient.Tls13)]
+    [InlineData(OpenSslClient.Tls12)]
+    [Proves(RefusalReason.PeerCertificateRevoked)]
+    public async Task Tells_a_peer_that_its_certificate_was_revoked_and_no_other(int version)
+    {
+        await using var app = App.Echo();
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp);
+        var (revoked, good) = (world.Authority.Svid("/ns/default/sa/web"), world.Authority.Svid("/ns/default/sa/web"));
+        world.Identity.Publish(world.Revoking(revoked.Leaf));
+
+        using (var client = await OpenSslClient.ConnectAsync(world.Inbound, revoked, version))
+        {
+            Assert.Equal("", await client.EchoAsync("hello"));
+            Assert.Equal(CertificateRevoked, client.Alert);
+        }
+
+        Assert.Contains("was revoked", (await world.RefusedAsync(RefusalReason.PeerCertificateRevoked)).GetProperty("reason").GetString(), StringComparison.Ordinal);
+        Assert.Equal(0, app.Count);
+        using var other = await OpenSslClient.ConnectAsync(world.Inbound, good, version);
+        Assert.Equal("hello", await other.EchoAsync("hello"));
     }
 
     [Theory]

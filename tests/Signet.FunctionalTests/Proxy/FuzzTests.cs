@@ -102,9 +102,9 @@ public sealed class FuzzTests
         });
         await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp, change: config => config with { Timeouts = Short });
         var svid = world.Authority.Svid("/ns/default/sa/web");
-        var random = new Random(Seed);
-        for (var i = 0; i < 60; i++)
+        await Parallel.ForEachAsync(Enumerable.Range(0, 60), new ParallelOptions { MaxDegreeOfParallelism = 12 }, async (i, _) =>
         {
+            var random = new Random(Seed + i);
             var (at, kind) = (random.Next(1, 6), i % 4);
             byte[]? held = null;
             await using var meddler = Meddler.Records(world.Inbound, (toServer, number, record) => Task.FromResult<byte[]?>(
@@ -125,7 +125,7 @@ public sealed class FuzzTests
                 held = record;
                 return [];
             }
-        }
+        });
 
         // What did arrive is the beginning of what was sent, never something else.
         Assert.All(app.Heads, text => Assert.Contains(text, new[] { "one", "two", "onetwo" }));

@@ -239,8 +239,9 @@ public sealed class HostileTests
     [Fact]
     public async Task Peers_that_begin_a_handshake_and_fall_silent_do_not_keep_others_out()
     {
+        var time = new ManualTimeProvider(DateTimeOffset.UtcNow);
         await using var app = App.Echo();
-        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp, change: config => config with
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp, time: time, change: config => config with
         {
             Limits = new ProxyLimits { Handshakes = 4 },
             Timeouts = new ProxyTimeouts { Handshake = TimeSpan.FromMinutes(10) },
@@ -253,7 +254,12 @@ public sealed class HostileTests
             return toServer && number > 0 ? silent.Task : Task.FromResult<byte[]?>(record);
         });
         var stuck = Enumerable.Range(0, 40).Select(_ => OpenSslClient.ConnectAsync(meddler.EndPoint, world.Authority.Svid("/ns/default/sa/other"))).ToList();
-        await Eventually.IsTrueAsync(() => answered == stuck.Count, "all of them have begun: ten times as many as may have a turn at once");
+        for (var turn = 1; turn <= 10; turn++)
+        {
+            await Eventually.IsTrueAsync(() => Volatile.Read(ref answered) == 4 * turn, "as many as may have a turn at once have begun");
+            Assert.Equal(4 * turn, Volatile.Read(ref answered));
+            time.Advance(TimeSpan.FromSeconds(1));
+        }
 
         await using var web = await Wire.TlsAsync(world.Inbound, world.Authority.Svid("/ns/default/sa/web"), ["istio"]);
         await web.SendAsync("hello");
@@ -268,19 +274,31 @@ public sealed class HostileTests
     [Fact]
     public async Task A_handshake_that_lost_its_turn_still_ends_at_its_deadline()
     {
+        var time = new ManualTimeProvider(DateTimeOffset.UtcNow);
         await using var app = App.Echo();
-        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp, change: config => config with
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp, time: time, change: config => config with
         {
             Limits = new ProxyLimits { Handshakes = 1 },
             Timeouts = new ProxyTimeouts { Handshake = TimeSpan.FromSeconds(2) },
         });
         var silent = new TaskCompletionSource<byte[]?>();
-        await using var meddler = Meddler.Records(world.Inbound, (toServer, number, record) => toServer && number > 0 ? silent.Task : Task.FromResult<byte[]?>(record));
+        var isAnswered = false;
+        await using var meddler = Meddler.Records(world.Inbound, (toServer, number, record) =>
+        {
+            Volatile.Write(ref isAnswered, isAnswered || !toServer);
+            return toServer && number > 0 ? silent.Task : Task.FromResult<byte[]?>(record);
+        });
 
-        using var client = await OpenSslClient.ConnectAsync(meddler.EndPoint, world.Authority.Svid("/ns/default/sa/other"));
+        var connecting = OpenSslClient.ConnectAsync(meddler.EndPoint, world.Authority.Svid("/ns/default/sa/other"));
+        await Eventually.IsTrueAsync(() => Volatile.Read(ref isAnswered), "the handshake has begun");
+        time.Advance(TimeSpan.FromSeconds(1.5));
+        Assert.Equal(1, (await world.AdminAsync("/stats")).GetProperty("handshakeTurnsFree").GetProperty("inbound").GetInt32());
+        Assert.Equal(1, world.Proxy.Connections.Count);
+        time.Advance(TimeSpan.FromSeconds(1));
 
         await world.RefusedAsync(RefusalReason.HandshakeTimeout);
         silent.SetException(new IOException("enough"));
+        (await connecting).Dispose();
         Assert.Equal(1, (await world.AdminAsync("/stats")).GetProperty("handshakeTurnsFree").GetProperty("inbound").GetInt32());
     }
 

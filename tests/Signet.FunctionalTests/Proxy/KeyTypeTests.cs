@@ -1,4 +1,5 @@
 using System.Security.Authentication;
+using Signet.Client;
 using Signet.Identity.X509;
 using Signet.Proxy;
 using Signet.Testing;
@@ -26,6 +27,31 @@ public sealed class KeyTypeTests
         Assert.Equal(200, (await caller.AskAsync(Get)).Status);
         var line = await orders.LoggedAsync(line => line.TryGetProperty("request", out _), "the request");
         Assert.Equal("example.org/ns/default/sa/web", line.GetProperty("source").GetProperty("principal").GetString());
+    }
+
+    [Theory]
+    [InlineData(KeyType.EcP256)]
+    [InlineData(KeyType.Rsa2048)]
+    public async Task Sidecars_use_keys_where_a_provider_of_OpenSSL_keeps_them(KeyType keyType)
+    {
+        using var folder = new TestFolder();
+        await using var app = App.Http();
+        await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, authority: _authority, identity: Held("/ns/default/sa/orders"));
+        await using var web = await ProxyWorld.OutboundAsync([orders.Inbound], _authority, identity: Held("/ns/default/sa/web"));
+        await using var caller = await Wire.PlainAsync(web.Outbound);
+
+        Assert.Equal(200, (await caller.AskAsync(Get)).Status);
+        var line = await orders.LoggedAsync(line => line.TryGetProperty("request", out _), "the request");
+        Assert.Equal("example.org/ns/default/sa/web", line.GetProperty("source").GetProperty("principal").GetString());
+
+        X509Context Held(string path)
+        {
+            var svid = _authority.Svid(path, keyType: keyType);
+            var file = folder.File($"{Guid.NewGuid():N}.pem");
+            File.WriteAllText(file, Pem.EncodePrivateKey(svid.Key));
+            Assert.True(X509Files.TryRead(Pem.Encode(svid.Chain), $"provider:default:file:{file}", _authority.Bundle.ToPem(), out var context, out var problem), problem);
+            return context;
+        }
     }
 
     [Fact]

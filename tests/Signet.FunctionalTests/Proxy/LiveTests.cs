@@ -9,6 +9,7 @@ namespace Signet.FunctionalTests.Proxy;
 public sealed class LiveTests
 {
     private const string Get = "GET /a HTTP/1.1\r\nHost: orders\r\n\r\n";
+    private static readonly TimeSpan Span = TimeSpan.FromMinutes(20);
 
     private const string DenyWeb = ProxyWorld.Permissive + """
         ---
@@ -100,14 +101,120 @@ public sealed class LiveTests
     [Proves(RefusalReason.PeerExpired)]
     public async Task Closes_a_connection_when_the_peers_certificate_expires(AppProtocol protocol)
     {
+        var time = new ManualTimeProvider(DateTimeOffset.UtcNow);
         await using var app = protocol == AppProtocol.Http ? App.Http() : App.Echo();
-        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, protocol);
-        var now = DateTimeOffset.UtcNow;
-        await using var web = await Wire.TlsAsync(world.Inbound, world.Authority.Svid("/ns/default/sa/web", now.AddHours(-1), now.AddSeconds(3)));
-        await (protocol == AppProtocol.Http ? web.AskAsync(Get) : (Task)EchoedAsync(web));
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, protocol, time: time);
+        var end = time.GetUtcNow() + Span;
+        await using var web = await UsedAsync(await Wire.TlsAsync(world.Inbound, world.Authority.Svid("/ns/default/sa/web", end.AddHours(-1), end)), protocol);
+        await using var other = await UsedAsync(await Wire.TlsAsync(world.Inbound, world.Authority.Svid("/ns/default/sa/other")), protocol);
+
+        time.Jump(end.AddSeconds(-30));
+        await UsedAsync(web, protocol);
+        time.Jump(end);
+        time.Advance(TimeSpan.FromSeconds(2));
 
         Assert.Equal("", await web.ReadToEndAsync());
         await world.RefusedAsync(RefusalReason.PeerExpired);
+        await UsedAsync(other, protocol);
+    }
+
+    [Theory]
+    [InlineData(AppProtocol.Tcp)]
+    [InlineData(AppProtocol.Http)]
+    public async Task Closes_a_connection_when_the_own_certificate_that_it_began_with_expires(AppProtocol protocol)
+    {
+        var time = new ManualTimeProvider(DateTimeOffset.UtcNow);
+        var authority = new TestAuthority(time.GetUtcNow());
+        var end = time.GetUtcNow() + Span;
+        await using var app = protocol == AppProtocol.Http ? App.Http() : App.Echo();
+        await using var world = await ProxyWorld.InboundAsync(
+            app.EndPoint, ProxyWorld.Strict, protocol, authority, authority.Context(authority.Svid("/ns/default/sa/orders", end.AddHours(-1), end)), time: time);
+        await using var old = await UsedAsync(await Wire.TlsAsync(world.Inbound, authority.Svid("/ns/default/sa/web")), protocol);
+        world.Identity.Publish(authority.Context("/ns/default/sa/orders"));
+        await using var young = await UsedAsync(await Wire.TlsAsync(world.Inbound, authority.Svid("/ns/default/sa/web")), protocol);
+
+        time.Jump(end);
+        time.Advance(TimeSpan.FromSeconds(2));
+
+        Assert.Equal("", await old.ReadToEndAsync());
+        Assert.Contains("of that session expired", (await world.RefusedAsync(RefusalReason.OwnSvidExpired)).GetProperty("reason").GetString(), StringComparison.Ordinal);
+        await UsedAsync(young, protocol);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Closes_a_connection_to_a_service_when_the_own_certificate_that_it_began_with_expires(bool tunnel)
+    {
+        var time = new ManualTimeProvider(DateTimeOffset.UtcNow);
+        var end = time.GetUtcNow() + Span;
+        await using var app = App.Echo();
+        await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp);
+        await using var web = await ProxyWorld.OutboundAsync(
+            [orders.Inbound], orders.Authority, AppProtocol.Tcp, identity: orders.Authority.Context(orders.Authority.Svid("/ns/default/sa/web", end.AddHours(-1), end)), time: time,
+            change: config => config with { Tls = new TlsConfig { Tunnel = tunnel } });
+        await using var old = await EchoedAsync(await Wire.PlainAsync(web.Outbound));
+        web.Identity.Publish(orders.Authority.Context("/ns/default/sa/web"));
+        await using var young = await EchoedAsync(await Wire.PlainAsync(web.Outbound));
+
+        time.Jump(end);
+        time.Advance(TimeSpan.FromSeconds(2));
+
+        Assert.Equal("", await old.ReadToEndAsync());
+        await web.RefusedAsync(RefusalReason.OwnSvidExpired);
+        await EchoedAsync(young);
+    }
+
+    [Fact]
+    public async Task Lets_what_is_under_way_finish_and_takes_nothing_new_when_a_certificate_is_about_to_expire()
+    {
+        var time = new ManualTimeProvider(DateTimeOffset.UtcNow);
+        var go = new TaskCompletionSource();
+        await using var app = App.Http((head, _) =>
+        {
+            if (head.StartsWith("GET /slow", StringComparison.Ordinal))
+            {
+                go.Task.Wait(TimeSpan.FromSeconds(30));
+            }
+
+            return App.Ok("done");
+        });
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, time: time);
+        var end = time.GetUtcNow() + Span;
+        await using var web = await Wire.TlsAsync(world.Inbound, world.Authority.Svid("/ns/default/sa/web", end.AddHours(-1), end));
+        Assert.DoesNotContain("connection: close", (await web.AskAsync(Get)).Head, StringComparison.Ordinal);
+        await web.SendAsync("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+        await Eventually.IsTrueAsync(() => app.Heads.Count == 2, "the slow request is under way");
+
+        time.Jump(end.AddSeconds(-4));
+        time.Advance(TimeSpan.FromSeconds(1));
+        await Eventually.IsTrueAsync(() => world.Proxy.Connections.All.Any(live => live.IsEnding), "it is about to end");
+        go.SetResult();
+
+        var (status, head, _) = await web.ReadResponseAsync();
+        Assert.Equal(200, status);
+        Assert.Contains("connection: close", head, StringComparison.Ordinal);
+        Assert.Equal("", await web.ReadToEndAsync());
+        Assert.All(world.Log(), line => Assert.Equal("allow", line.GetProperty("verdict").GetString()));
+    }
+
+    [Fact]
+    public async Task Closes_exactly_the_connections_of_those_who_were_revoked()
+    {
+        await using var app = App.Echo();
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp);
+        await using var sidecar = await ProxyWorld.OutboundAsync([world.Inbound], world.Authority, AppProtocol.Tcp);
+        var revoked = world.Authority.Svid("/ns/default/sa/web");
+        await using var web = await EchoedAsync(await Wire.TlsAsync(world.Inbound, revoked, ["istio"]));
+        await using var inTunnel = await EchoedAsync(await Wire.PlainAsync(sidecar.Outbound));
+        await using var other = await EchoedAsync(await Wire.TlsAsync(world.Inbound, world.Authority.Svid("/ns/default/sa/other"), ["istio"]));
+
+        world.Identity.Publish(world.Revoking(revoked.Leaf, sidecar.Identity.Current!.Default.Leaf));
+
+        Assert.Equal("", await web.ReadToEndAsync());
+        Assert.Equal("", await inTunnel.ReadToEndAsync());
+        Assert.Contains("was revoked", (await world.RefusedAsync(RefusalReason.PeerNoLongerTrusted)).GetProperty("reason").GetString(), StringComparison.Ordinal);
+        await EchoedAsync(other);
     }
 
     [Fact]
@@ -230,6 +337,17 @@ public sealed class LiveTests
             .Select(proof => proof.Reason);
 
         Assert.Empty(Enum.GetValues<RefusalReason>().Except(proven));
+    }
+
+    private static async Task<Wire> UsedAsync(Wire wire, AppProtocol protocol)
+    {
+        if (protocol == AppProtocol.Http)
+        {
+            Assert.Equal(200, (await wire.AskAsync(Get)).Status);
+            return wire;
+        }
+
+        return await EchoedAsync(wire);
     }
 
     private static async Task<Wire> EchoedAsync(Wire wire)

@@ -90,6 +90,31 @@ public sealed class OutboundTests
 
     [Theory]
     [InlineData(AppProtocol.Http)]
+    [InlineData(AppProtocol.Http2)]
+    public async Task A_kept_connection_serves_no_more_once_the_own_certificate_has_expired(AppProtocol protocol)
+    {
+        var time = new ManualTimeProvider(DateTimeOffset.UtcNow);
+        await using var app = await KestrelApp.StartAsync(protocol == AppProtocol.Http ? Microsoft.AspNetCore.Server.Kestrel.Core.HttpProtocols.Http1 : Microsoft.AspNetCore.Server.Kestrel.Core.HttpProtocols.Http2);
+        await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, protocol);
+        var end = time.GetUtcNow().AddMinutes(2);
+        await using var web = await ProxyWorld.OutboundAsync(
+            [orders.Inbound], orders.Authority, protocol, identity: orders.Authority.Context(orders.Authority.Svid("/ns/default/sa/web", end.AddHours(-1), end)), time: time);
+        await using var client = await Wire.PlainAsync(web.Outbound);
+        const string ask = "POST /x?length HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\n\r\n";
+        Assert.Equal(200, (await client.AskAsync(ask)).Status);
+        time.Jump(end.AddSeconds(-1));
+        Assert.Equal(200, (await client.AskAsync(ask)).Status);
+
+        time.Jump(end.AddSeconds(1));
+
+        Assert.Equal(503, (await client.AskAsync(ask)).Status);
+        await web.RefusedAsync(RefusalReason.OwnSvidExpired);
+        web.Identity.Publish(orders.Authority.Context("/ns/default/sa/web"));
+        Assert.Equal(200, (await client.AskAsync(ask)).Status);
+    }
+
+    [Theory]
+    [InlineData(AppProtocol.Http)]
     [InlineData(AppProtocol.Tcp)]
     public async Task Sends_not_a_byte_in_clear_while_there_is_no_identity(AppProtocol protocol)
     {

@@ -5,6 +5,7 @@ using Microsoft.Extensions.Logging;
 using Signet.Client;
 using Signet.Hosting.Logging;
 using Signet.Identity.Spiffe;
+using Signet.Identity.X509;
 using Signet.Policy;
 using Signet.Proxy;
 using Signet.Proxy.Config;
@@ -51,9 +52,9 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger, IL
     /// <summary>A sidecar of web in namespace default, with one outbound service at the endpoints.</summary>
     public static Task<ProxyWorld> OutboundAsync(
         EndPoint[] endpoints, TestAuthority authority, AppProtocol protocol = AppProtocol.Http, string policy = "", X509Context? identity = null, bool withoutIdentity = false,
-        string[]? serverIdentities = null, Func<ProxyConfig, ProxyConfig>? change = null) =>
+        string[]? serverIdentities = null, Func<ProxyConfig, ProxyConfig>? change = null, TimeProvider? time = null) =>
         StartAsync(
-            "web", policy, authority, identity, withoutIdentity, time: null,
+            "web", policy, authority, identity, withoutIdentity, time,
             config => (change ?? (c => c))(config with
             {
                 Outbound =
@@ -63,6 +64,10 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger, IL
                         (serverIdentities ?? []).Select(SpiffeId.Parse).ToHashSet()),
                 ],
             }));
+
+    /// <summary>The proxy's identity of this moment beside a list of its authority that names these certificates.</summary>
+    public X509Context Revoking(params Certificate[] certificates) =>
+        new(Identity.Current!.Svids, Identity.Current.Bundles.WithCrls([Authority.Revoke(certificates)]));
 
     /// <summary>Where this world's proxies hand over to each other.</summary>
     public string HandoverPath => _config.Handover!;

@@ -125,6 +125,42 @@ public sealed class TunnelTests
     }
 
     [Fact]
+    public async Task A_tunnel_takes_no_more_connections_when_a_certificate_is_about_to_expire_and_those_in_it_go_on_until_it_has()
+    {
+        var time = new ManualTimeProvider(DateTimeOffset.UtcNow);
+        var authority = new TestAuthority(time.GetUtcNow());
+        var end = time.GetUtcNow().AddMinutes(20);
+        await using var app = App.Echo();
+        await using var orders = await ProxyWorld.InboundAsync(
+            app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp, authority, authority.Context(authority.Svid("/ns/default/sa/orders", end.AddHours(-1), end)), time: time);
+        await using var web = await ProxyWorld.OutboundAsync([orders.Inbound], orders.Authority, AppProtocol.Tcp);
+        await using var old = await EchoedAsync(await Wire.PlainAsync(web.Outbound), "old");
+        orders.Identity.Publish(authority.Context("/ns/default/sa/orders"));
+
+        time.Jump(end.AddSeconds(-4));
+        time.Advance(TimeSpan.FromSeconds(1));
+        await Eventually.IsTrueAsync(() => orders.Proxy.Connections.All.Any(live => live is { Protocol: "tunnel", IsEnding: true }), "the tunnel is about to end");
+        await EchoedAsync(old, "still here");
+        var young = new List<Wire>();
+        await Eventually.IsTrueAsync(
+            async () =>
+            {
+                young.Add(await EchoedAsync(await Wire.PlainAsync(web.Outbound), "young"));
+                return Tunnels(orders) == 2;
+            },
+            "another tunnel");
+
+        time.Advance(TimeSpan.FromSeconds(5));
+        Assert.Equal("", await old.ReadToEndAsync());
+        await orders.RefusedAsync(RefusalReason.OwnSvidExpired);
+        await EchoedAsync(young[^1], "lives on");
+        foreach (var wire in young)
+        {
+            await wire.DisposeAsync();
+        }
+    }
+
+    [Fact]
     public async Task A_proxy_that_stops_lets_the_connections_in_a_tunnel_end()
     {
         await using var app = App.Echo();

@@ -98,7 +98,7 @@ public sealed class WebUpstreamTests : IDisposable
         Assert.Equal(isRevoked ? 503 : 200, (await client.AskAsync(Get)).Status);
         if (isRevoked)
         {
-            Assert.Contains("revoked", (await web.RefusedAsync(RefusalReason.PeerCertificateInvalid)).GetProperty("reason").GetString(), StringComparison.Ordinal);
+            Assert.Contains("revoked", (await web.RefusedAsync(RefusalReason.PeerCertificateRevoked)).GetProperty("reason").GetString(), StringComparison.Ordinal);
         }
     }
 

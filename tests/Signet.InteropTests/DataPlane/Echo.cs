@@ -13,10 +13,10 @@ internal sealed class Echo : IAsyncDisposable
     private readonly Task _accepting;
     private readonly Func<NetworkStream, Task> _serve;
 
-    public Echo(Func<NetworkStream, Task>? serve = null)
+    public Echo(Func<NetworkStream, Task>? serve = null, IPEndPoint? at = null)
     {
         _serve = serve ?? (stream => stream.CopyToAsync(stream, 16 * 1024));
-        _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        _listener.Bind(at ?? new IPEndPoint(IPAddress.Loopback, 0));
         _listener.Listen(4096);
         _accepting = AcceptAsync();
     }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Signet.Identity.X509;
 using Signet.Testing;
 
 namespace Signet.InteropTests.DataPlane;
@@ -32,6 +33,40 @@ public sealed class PeersTests
         Assert.Contains("hello", answer, StringComparison.Ordinal);
         Assert.Contains("alert", refused, StringComparison.Ordinal);
         await Eventually.IsTrueAsync(() => orders.Log().Any(line => line.GetProperty("response").GetProperty("flag").GetString() == "PeerCertificateMissing"), "the refusal is logged");
+    }
+
+    [Fact]
+    public async Task Openssl_is_told_what_is_wrong_with_its_certificate()
+    {
+        await using var mesh = new Sidecars();
+        await using var echo = new Echo();
+        var orders = await mesh.InboundAsync(echo.EndPoint, "tcp");
+        var now = DateTimeOffset.UtcNow;
+        const string path = "/ns/default/sa/web";
+        (string Version, X509Svid? Svid, int Alert, string Reason)[] cases =
+        [
+            ("-tls1_3", mesh.Authority.SvidBelowAnotherAuthority(path), 42, "PeerCertificateInvalid"),
+            ("-tls1_3", mesh.Authority.Svid(path, now.AddHours(-2), now.AddMinutes(-5)), 45, "PeerCertificateExpired"),
+            ("-tls1_2", mesh.Authority.Svid(path, now.AddHours(-2), now.AddMinutes(-5)), 45, "PeerCertificateExpired"),
+            ("-tls1_3", new TestAuthority(now).Svid(path), 48, "PeerAuthorityUnknown"),
+            ("-tls1_2", new TestAuthority(now).Svid(path), 48, "PeerAuthorityUnknown"),
+            ("-tls1_3", new TestAuthority(now, "elsewhere.example").Svid(path), 48, "PeerTrustDomainUnknown"),
+            ("-tls1_3", null, 116, "PeerCertificateMissing"),
+        ];
+
+        await Task.WhenAll(cases.Select(async (one, i) =>
+        {
+            var folder = one.Svid is null ? null : mesh.WriteIdentity($"client-{i}", one.Svid);
+            string[] certificate = folder is null ? [] : ["-cert", $"{folder}/chain.pem", "-cert_chain", $"{folder}/chain.pem", "-key", $"{folder}/key.pem"];
+            var (_, said) = await Tool.RunAsync("timeout", ["60", "openssl", "s_client", "-connect", $"{orders.EndPoint}", "-quiet", one.Version, .. certificate], "secret\n");
+            Assert.Contains($"SSL alert number {one.Alert}", said, StringComparison.Ordinal);
+        }));
+        foreach (var reason in cases.GroupBy(one => one.Reason))
+        {
+            await Eventually.IsTrueAsync(() => orders.Log().Count(line => line.GetProperty("response").GetProperty("flag").GetString() == reason.Key) == reason.Count(), reason.Key);
+        }
+
+        Assert.Equal(0, echo.Open);
     }
 
     [Fact]

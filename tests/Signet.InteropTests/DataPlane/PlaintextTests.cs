@@ -60,6 +60,7 @@ public sealed class PlaintextTests
         // While it is good it is used; from one moment to the next nothing goes out any more.
         Assert.False(await SeesMarkerAsync(mesh, orders.EndPoint.Port, () => Eventually.IsTrueAsync(async () => await SayAsync(web) == "" && Flags(web).Contains("OwnSvidExpired"), "the certificate has expired")));
         Assert.Equal("", await SayAsync(web));
+        await RefusedAsync(web, "OwnSvidExpired");
     }
 
     [Theory]
@@ -82,6 +83,13 @@ public sealed class PlaintextTests
                 Assert.Contains(await SayAsync(web), new[] { "", Marker });
             }
         }));
+
+        // Who begins with such a bundle has no identity at all.
+        var folder = mesh.File("web");
+        var late = await mesh.OutboundAsync(
+            orders.EndPoint, "tcp", account: "late", identity: $"{{files: {{certificate: {folder}/chain.pem, key: {folder}/key.pem, roots: {folder}/bundle.pem}}}}");
+        Assert.False(await SeesMarkerAsync(mesh, orders.EndPoint.Port, async () => Assert.Equal("", await SayAsync(late))));
+        await RefusedAsync(late, "WaitingForSvid");
     }
 
     [Fact]
@@ -101,6 +109,7 @@ public sealed class PlaintextTests
             """);
 
         Assert.False(await SeesMarkerAsync(mesh, orders.EndPoint.Port, () => Eventually.IsTrueAsync(async () => await SayAsync(web) == "", "nothing is sent")));
+        await RefusedAsync(web, "ClientTlsUnsupported");
     }
 
     [Fact]
@@ -114,7 +123,13 @@ public sealed class PlaintextTests
         await RefusedAsync(web, "HandshakeFailed");
     }
 
-    private static async Task RefusedAsync(Sidecar sidecar, string reason) => await Eventually.IsTrueAsync(() => Flags(sidecar).Contains(reason), reason);
+    /// <summary>The refusal is in the log and has been counted.</summary>
+    private static async Task RefusedAsync(Sidecar sidecar, string reason)
+    {
+        await Eventually.IsTrueAsync(() => Flags(sidecar).Contains(reason), reason);
+        using var http = new HttpClient();
+        Assert.Matches($$"""signet_proxy_refusals_total\{[^}]*reason="{{reason}}"[^}]*\} [1-9]""", await http.GetStringAsync(new Uri($"http://{sidecar.AdminEndPoint}/metrics")));
+    }
 
     private static IEnumerable<string?> Flags(Sidecar sidecar) => sidecar.Log().Select(line => line.GetProperty("response").GetProperty("flag").GetString());
 

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using Signet.Cli.Demo;
+using Signet.Hosting.Configuration;
 using Signet.Identity.X509;
 using Signet.Testing;
 
@@ -30,6 +31,12 @@ internal sealed class Sidecars : IAsyncDisposable
 
     /// <summary>What every configuration that is written from now on has besides.</summary>
     public string More { get; set; } = "";
+
+    /// <summary>Programs with their arguments under which every proxy that is started from now on runs.</summary>
+    public string[] Under { get; set; } = [];
+
+    /// <summary>How long whatever is started from now on may take until it listens.</summary>
+    public TimeSpan Patience { get; set; } = TimeSpan.FromSeconds(90);
 
     public TestAuthority Authority { get; } = new(DateTimeOffset.UtcNow);
 
@@ -61,12 +68,12 @@ internal sealed class Sidecars : IAsyncDisposable
 
     /// <summary>A sidecar with one service that listens at the endpoint.</summary>
     public Task<Sidecar> OutboundAsync(
-        IPEndPoint endpoint, string protocol, string account = "web", IReadOnlyDictionary<string, string>? environment = null, string? identity = null, bool tunnel = true)
+        EndPoint endpoint, string protocol, string account = "web", IReadOnlyDictionary<string, string>? environment = null, string? identity = null, bool tunnel = true)
     {
         var port = Port();
         return StartAsync(
             account, port, environment,
-            $"outbound:\n- {{listen: \"127.0.0.1:{port}\", host: orders.default.svc.cluster.local, port: 8080, protocol: {protocol}, endpoints: [\"{endpoint}\"]}}\ntls: {{tunnel: {(tunnel ? "true" : "false")}}}\n", identity);
+            $"outbound:\n- {{listen: \"127.0.0.1:{port}\", host: orders.default.svc.cluster.local, port: 8080, protocol: {protocol}, endpoints: [\"{EndPointText.Format(endpoint)}\"]}}\ntls: {{tunnel: {(tunnel ? "true" : "false")}}}\n", identity);
     }
 
     /// <summary>Web's and orders' sidecars with the application behind them; connect to the first.</summary>
@@ -100,7 +107,7 @@ internal sealed class Sidecars : IAsyncDisposable
         _processes.Add(process);
         try
         {
-            await Eventually.IsTrueAsync(async () => process.HasExited || await AnswersAsync(port), $"{program} listens");
+            await Eventually.IsTrueAsync(async () => process.HasExited || await AnswersAsync(port), $"{program} listens", Patience);
         }
         catch (TimeoutException e)
         {
@@ -179,7 +186,7 @@ internal sealed class Sidecars : IAsyncDisposable
 
             """ + ports + More);
         string[] assignments = [.. (environment ?? new Dictionary<string, string>()).Select(variable => $"{variable.Key}={variable.Value}")];
-        string[] command = [.. assignments, DemoLayout.OwnProgram, "proxy", "run", "--config"];
+        string[] command = [.. assignments, .. Under, DemoLayout.OwnProgram, "proxy", "run", "--config"];
         return new Sidecar(await StartAsync("env", [.. command, config], port), new IPEndPoint(IPAddress.Loopback, port), admin, log, config, command);
     }
 

@@ -39,17 +39,17 @@ internal sealed class WebVerdicts(IReadOnlyList<Certificate>? authorities, PathP
     {
         if (presented.Count == 0)
         {
-            return new(null, default, RefusalReason.PeerCertificateMissing, "the server presented no certificate");
+            return VerdictCache.Finding.Refused(RefusalReason.PeerCertificateMissing, "the server presented no certificate");
         }
 
         if (authorities is null)
         {
-            return new(new Peer(null, presented, DateTimeOffset.MaxValue), DateTimeOffset.MinValue, default, "");
+            return VerdictCache.Finding.Believed(new Peer(null, presented, DateTimeOffset.MaxValue), DateTimeOffset.MinValue, DateTimeOffset.MaxValue);
         }
 
         if (presented.Count > SvidVerifier.MaxPresented)
         {
-            return new(null, default, RefusalReason.PeerCertificateInvalid, $"the server presented {presented.Count} certificates; the limit is {SvidVerifier.MaxPresented}");
+            return VerdictCache.Finding.Refused(RefusalReason.PeerCertificateInvalid, $"the server presented {presented.Count} certificates; the limit is {SvidVerifier.MaxPresented}");
         }
 
         var verdict = PathValidator.Validate(new PathRequest
@@ -63,8 +63,9 @@ internal sealed class WebVerdicts(IReadOnlyList<Certificate>? authorities, PathP
             Crls = revoked,
         });
         return verdict.IsValid
-            ? new(new Peer(null, presented, verdict.ExpiresAt), verdict.Path.Max(certificate => certificate.NotBefore), default, "")
-            : new(null, default, ReasonOf(verdict.Problem), $"{verdict.Problem.Word()}: {verdict.Reason}");
+            ? VerdictCache.Finding.Believed(
+                new Peer(null, presented, verdict.Path.Min(certificate => certificate.NotAfter)), verdict.Path.Max(certificate => certificate.NotBefore), verdict.ExpiresAt)
+            : VerdictCache.Finding.Refused(ReasonOf(verdict.Problem), $"{verdict.Problem.Word()}: {verdict.Reason}");
     }
 
     private static bool Carries(Certificate leaf, string name) =>
@@ -84,6 +85,7 @@ internal sealed class WebVerdicts(IReadOnlyList<Certificate>? authorities, PathP
         PathProblem.UnknownAuthority => RefusalReason.PeerAuthorityUnknown,
         PathProblem.Expired => RefusalReason.PeerCertificateExpired,
         PathProblem.NotYetValid => RefusalReason.PeerCertificateNotYetValid,
+        PathProblem.Revoked => RefusalReason.PeerCertificateRevoked,
         _ => RefusalReason.PeerCertificateInvalid,
     };
 }

@@ -117,6 +117,44 @@ public sealed class LiveConnectionsTests : IDisposable
     }
 
     [Fact]
+    public void Closes_a_connection_with_the_own_certificate_that_it_began_with()
+    {
+        var (live, resting, free) = (Open(), Open(), Open());
+        var session = Session(peerEnds: TimeSpan.FromHours(1), ownEnds: TimeSpan.FromMinutes(10));
+        live.Prove(session);
+        resting.RestOn(session);
+        free.RestOn(session);
+        free.RestOn(null);
+
+        Pass(TimeSpan.FromMinutes(10));
+        Assert.Null(live.Closed);
+        Pass(TimeSpan.FromSeconds(1));
+        Assert.Equal((RefusalReason.OwnSvidExpired, RefusalReason.OwnSvidExpired, null), (live.Closed?.Reason, resting.Closed?.Reason, free.Closed?.Reason));
+    }
+
+    [Theory]
+    [InlineData(10, 60)]
+    [InlineData(60, 10)]
+    public void Gives_notice_once_before_a_certificate_of_either_side_ends(int peerEnds, int ownEnds)
+    {
+        var (live, other) = (Open(), Open());
+        var (notices, others, late) = (0, 0, 0);
+        live.Prove(Session(TimeSpan.FromMinutes(peerEnds), TimeSpan.FromMinutes(ownEnds)));
+        other.Prove(Session(TimeSpan.FromHours(1), TimeSpan.FromHours(1)));
+        live.WhenEnding(() => notices++);
+        other.WhenEnding(() => others++);
+
+        Pass(TimeSpan.FromMinutes(10) - LiveConnection.Notice);
+        Assert.Equal((0, false), (notices, live.IsEnding));
+        Pass(TimeSpan.FromSeconds(1));
+        Pass(TimeSpan.FromSeconds(1));
+        live.WhenEnding(() => late++);
+
+        Assert.Equal((1, true, 1, 0, false), (notices, live.IsEnding, late, others, other.IsEnding));
+        Assert.Null(live.Closed);
+    }
+
+    [Fact]
     public void Closes_those_whose_question_now_has_another_answer()
     {
         var (stays, goes, neverAsked) = (Open(), Open(), Open());
@@ -157,6 +195,15 @@ public sealed class LiveConnectionsTests : IDisposable
         live.Close(RefusalReason.Draining, "late");
 
         Assert.Equal(0, _all.Count);
+    }
+
+    private TlsSession Session(TimeSpan peerEnds, TimeSpan ownEnds)
+    {
+        var svid = new TestAuthority(_time.GetUtcNow()).Svid("/a");
+        return new(Transport: null!, new Peer(svid.Id, svid.Chain, _time.GetUtcNow() + peerEnds), "TLSv1.3", "TLS_AES_128_GCM_SHA256", null, IsResumed: false)
+        {
+            OwnExpiresAt = _time.GetUtcNow() + ownEnds,
+        };
     }
 
     private LiveConnection Open() => _all.Open(Direction.Inbound, "inbound-1", new IPEndPoint(IPAddress.Loopback, 1), _loop);

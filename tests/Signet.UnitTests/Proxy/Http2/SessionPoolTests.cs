@@ -1,5 +1,6 @@
 using Signet.Proxy;
 using Signet.Proxy.Http2;
+using Signet.Proxy.Tls;
 using Signet.Testing;
 
 namespace Signet.UnitTests.Proxy.Http2;
@@ -14,6 +15,7 @@ public sealed class SessionPoolTests : IAsyncDisposable
     private readonly SessionPool<string> _pool;
     private int _ended;
     private bool _fails;
+    private TlsSession? _tls;
 
     public SessionPoolTests() => _pool = new(new() { Http2 = new Http2Options { Time = _time }, MaxSessions = 4 });
 
@@ -75,6 +77,29 @@ public sealed class SessionPoolTests : IAsyncDisposable
         await first.DisposeAsync();
     }
 
+    [Theory]
+    [InlineData(10, 60)]
+    [InlineData(60, 10)]
+    public async Task A_session_whose_certificate_is_about_to_end_gets_no_stream_and_keeps_those_it_has(int peerEnds, int ownEnds)
+    {
+        var (now, svid) = (_time.GetUtcNow(), new TestAuthority(_time.GetUtcNow()).Svid("/a"));
+        _tls = new TlsSession(null!, new Peer(svid.Id, svid.Chain, now.AddMinutes(peerEnds)), "TLSv1.3", "TLS_AES_128_GCM_SHA256", null, IsResumed: false) { OwnExpiresAt = now.AddMinutes(ownEnds) };
+        var first = await OpenAsync();
+        _time.Advance(TimeSpan.FromMinutes(9));
+        _pool.Sweep();
+        await OpenAsync();
+        Assert.Single(_servers);
+
+        _time.Advance(TimeSpan.FromSeconds(57));
+        _pool.Sweep();
+        _tls = null;
+        await OpenAsync();
+
+        Assert.Equal(2, _servers.Count);
+        Assert.Equal(2, _servers[0].OpenStreams);
+        await first.DisposeAsync();
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _pool.DisposeAsync();
@@ -106,6 +131,6 @@ public sealed class SessionPoolTests : IAsyncDisposable
         _servers.Add(server);
         _transports.Add(far);
         _ends.Add(server.RunAsync(CancellationToken.None));
-        return Task.FromResult<SessionDial>(new SessionDial.Connected(near, null, "10.0.0.9:1", Ended: () => Interlocked.Increment(ref _ended)));
+        return Task.FromResult<SessionDial>(new SessionDial.Connected(near, _tls, "10.0.0.9:1", Ended: () => Interlocked.Increment(ref _ended)));
     }
 }

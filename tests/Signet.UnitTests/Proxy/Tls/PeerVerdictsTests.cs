@@ -155,6 +155,27 @@ public sealed class PeerVerdictsTests
         Assert.InRange(verdicts.Count, 1, 100);
     }
 
+    [Fact]
+    public void A_verdict_holds_no_longer_than_the_list_that_was_asked_and_its_connection_as_long_as_the_certificates()
+    {
+        var svid = _authority.Svid("/ns/default/sa/web", Now.AddHours(-1), Now.AddDays(10));
+        var verdicts = new PeerVerdicts(Bundles(_authority).WithCrls([_authority.Revoke()]));
+
+        Assert.Equal(svid.Leaf.NotAfter, Judge(verdicts, Chain(svid)).Peer!.ExpiresAt);
+        Assert.NotNull(Judge(verdicts, Chain(svid), at: Now.AddDays(1)).Peer);
+        Assert.Equal(RefusalReason.PeerCertificateInvalid, Judge(verdicts, Chain(svid), at: Now.AddDays(1).AddSeconds(1)).Reason);
+    }
+
+    [Fact]
+    public void Says_of_a_revoked_peer_that_it_is_revoked()
+    {
+        var (revoked, good) = (_authority.Svid("/ns/default/sa/web"), _authority.Svid("/ns/default/sa/web"));
+        var verdicts = new PeerVerdicts(Bundles(_authority).WithCrls([_authority.Revoke(revoked.Leaf)]));
+
+        Assert.Equal(RefusalReason.PeerCertificateRevoked, Judge(verdicts, Chain(revoked)).Reason);
+        Assert.NotNull(Judge(verdicts, Chain(good)).Peer);
+    }
+
     private static TrustBundles Bundles(TestAuthority authority) => TrustBundles.Of([authority.Bundle]);
 
     private static ReadOnlyMemory<byte>[] Chain(X509Svid svid) => [.. svid.Chain.Select(certificate => certificate.Der)];
