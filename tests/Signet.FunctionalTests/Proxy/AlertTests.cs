@@ -104,6 +104,30 @@ public sealed class AlertTests
         Assert.Contains("no shared cipher", (await world.RefusedAsync(RefusalReason.HandshakeFailed)).GetProperty("reason").GetString(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("X25519", "x25519")]
+    [InlineData("P-521:P-256", "secp256r1")]
+    [InlineData("P-384", "secp384r1")]
+    [InlineData("X25519MLKEM768:X25519", "X25519MLKEM768")]
+    [InlineData("P-521", null)]
+    public async Task Agrees_on_a_group_of_its_list_the_hybrid_where_there_is_one_and_on_none_outside(string offered, string? agreed)
+    {
+        Assert.SkipUnless(OpenSslClient.Knows(offered), $"this OpenSSL does not know all of {offered}; 3.5 is the first with the hybrid");
+        await using var app = App.Echo();
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp);
+        using var client = await OpenSslClient.ConnectAsync(world.Inbound, world.Authority.Svid("/ns/default/sa/web"), OpenSslClient.Tls13, groups: offered);
+
+        Assert.Equal(agreed is not null, client.IsConnected);
+        if (agreed is null)
+        {
+            Assert.Equal(HandshakeFailure, client.Alert);
+        }
+        else
+        {
+            Assert.Equal(agreed, client.Group, ignoreCase: true);
+        }
+    }
+
     [Fact]
     public async Task Refuses_a_second_handshake_on_a_connection()
     {

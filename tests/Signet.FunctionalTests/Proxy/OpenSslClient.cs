@@ -33,6 +33,8 @@ internal sealed unsafe partial class OpenSslClient : IDisposable
     private const int ExtraChainCertificate = 14;
     private const int ServerName = 55;
     private const int FirstAlertReason = 1000;
+    private const int Groups = 92;
+    private const int NegotiatedGroup = 134;
 
     private readonly Socket _socket;
     private readonly nint _context;
@@ -67,9 +69,22 @@ internal sealed unsafe partial class OpenSslClient : IDisposable
         }
     }
 
+    /// <summary>Whether this machine's OpenSSL knows the groups.</summary>
+    public static bool Knows(string groups)
+    {
+        var context = NewContext(ClientMethod());
+        var isKnown = TrySetGroups(context, groups);
+        FreeContext(context);
+        ClearErrors();
+        return isKnown;
+    }
+
+    /// <summary>The group that keys were agreed on in, as OpenSSL writes it.</summary>
+    public string? Group => Marshal.PtrToStringUTF8(GroupName(_ssl, (int)ControlConnection(_ssl, NegotiatedGroup, 0, null)));
+
     /// <summary>Connects and shakes hands; how that went is in <see cref="IsConnected"/>, <see cref="Alert"/> and <see cref="Problem"/>.</summary>
     public static Task<OpenSslClient> ConnectAsync(
-        IPEndPoint to, X509Svid? svid, int? version = null, string[]? alpn = null, OpenSslSession? session = null, string? suites = null, string? earlyData = null) => OnOwnThread(() =>
+        IPEndPoint to, X509Svid? svid, int? version = null, string[]? alpn = null, OpenSslSession? session = null, string? suites = null, string? earlyData = null, string? groups = null) => OnOwnThread(() =>
     {
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveTimeout = 30_000, SendTimeout = 30_000 };
         socket.Connect(to);
@@ -81,6 +96,11 @@ internal sealed unsafe partial class OpenSslClient : IDisposable
         }
 
         CipherList(context, suites ?? "DEFAULT:@SECLEVEL=0");
+        if (groups is not null && !TrySetGroups(context, groups))
+        {
+            throw new NotSupportedException($"this OpenSSL does not know all of {groups}");
+        }
+
         if (svid is not null)
         {
             Present(context, svid);
@@ -183,6 +203,14 @@ internal sealed unsafe partial class OpenSslClient : IDisposable
         _socket.Dispose();
     }
 
+    private static bool TrySetGroups(nint context, string groups)
+    {
+        fixed (byte* list = Encoding.ASCII.GetBytes(groups + '\0'))
+        {
+            return Control(context, Groups, 0, list) == 1;
+        }
+    }
+
     private int Note(int result)
     {
         if (result <= 0)
@@ -261,6 +289,9 @@ internal sealed unsafe partial class OpenSslClient : IDisposable
 
     [LibraryImport(Ssl, EntryPoint = "SSL_free")]
     private static partial void Free(nint ssl);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_group_to_name")]
+    private static partial nint GroupName(nint ssl, int group);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_ctrl")]
     private static partial nint ControlConnection(nint ssl, int command, nint number, void* pointer);

@@ -157,15 +157,19 @@ public sealed class OutboundTests
     }
 
     [Theory]
-    [InlineData(null, true)]
-    [InlineData("spiffe://example.org/ns/default/sa/orders", true)]
-    [InlineData("spiffe://example.org/ns/default/sa/payments", false)]
+    [InlineData(null, false, true)]
+    [InlineData("spiffe://example.org/ns/default/sa/orders", false, true)]
+    [InlineData("spiffe://example.org/ns/default/sa/payments", false, false)]
+    [InlineData("spiffe://example.org/ns/default/sa/orders", true, true)]
+    [InlineData("spiffe://example.org/ns/default/sa/payments", true, false)]
     [Proves(RefusalReason.PeerIdentityUnexpected)]
-    public async Task Accepts_only_the_servers_that_the_configuration_names(string? accepted, bool isServed)
+    public async Task Accepts_only_the_servers_that_the_configuration_or_a_rule_names(string? accepted, bool byRule, bool isServed)
     {
+        const string rule = "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: orders, namespace: default}\nspec: {host: orders.default.svc.cluster.local, trafficPolicy: {tls: {mode: ISTIO_MUTUAL, subjectAltNames: [\"NAME\"]}}}\n";
         await using var app = App.Http();
         await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict);
-        await using var web = await ProxyWorld.OutboundAsync([orders.Inbound], orders.Authority, serverIdentities: accepted is null ? null : [accepted]);
+        await using var web = await ProxyWorld.OutboundAsync(
+            [orders.Inbound], orders.Authority, policy: byRule ? rule.Replace("NAME", accepted, StringComparison.Ordinal) : "", serverIdentities: accepted is null || byRule ? null : [accepted]);
         await using var client = await Wire.PlainAsync(web.Outbound);
 
         Assert.Equal(isServed ? 200 : 503, (await client.AskAsync(Get)).Status);

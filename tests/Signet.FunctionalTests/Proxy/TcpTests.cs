@@ -175,6 +175,30 @@ public sealed class TcpTests
     }
 
     [Fact]
+    public async Task Beyond_the_limit_connections_wait_and_are_served_when_one_has_ended()
+    {
+        await using var app = App.Echo();
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Tcp, change: config => config with { Limits = new ProxyLimits { Connections = 2 } });
+        await using var first = await Wire.PlainAsync(world.Inbound);
+        await using var second = await Wire.PlainAsync(world.Inbound);
+        foreach (var wire in new[] { first, second })
+        {
+            await wire.SendAsync("hello");
+            await wire.ReadUntilAsync("hello");
+        }
+
+        await using var third = await Wire.PlainAsync(world.Inbound);
+        await third.SendAsync("patient");
+        await first.SendAsync("still here");
+        await first.ReadUntilAsync("still here");
+        Assert.Equal((2, 2), (world.Proxy.Connections.Count, app.Count));
+
+        await first.EndAsync();
+        await first.ReadToEndAsync();
+        Assert.Equal("patient", await third.ReadUntilAsync("patient"));
+    }
+
+    [Fact]
     public async Task Reads_no_faster_than_the_other_side_takes()
     {
         var go = new TaskCompletionSource();
