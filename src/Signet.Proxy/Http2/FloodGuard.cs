@@ -6,12 +6,15 @@ internal enum FloodKind
     Reset,
     Control,
     Idle,
+
+    /// <summary>Resets that this side sends as client, each of which the peer counts in turn.</summary>
+    OwnReset,
 }
 
 /// <summary>Counts such frames over fixed intervals. A pure function of the times it is given, apart from its counts.</summary>
 internal sealed class FloodGuard(Http2Options options)
 {
-    private readonly int[] _counts = new int[3];
+    private readonly int[] _counts = new int[4];
     private long? _intervalStart;
 
     /// <summary>Counts one more.</summary>
@@ -30,6 +33,7 @@ internal sealed class FloodGuard(Http2Options options)
         {
             FloodKind.Reset => options.MaxResets,
             FloodKind.Control => options.MaxControlFrames,
+            FloodKind.OwnReset => options.MaxOwnResets,
             _ => options.MaxIdleFrames,
         };
     }

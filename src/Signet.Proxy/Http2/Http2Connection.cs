@@ -265,6 +265,15 @@ public sealed partial class Http2Connection : IAsyncDisposable
         }
     }
 
+    /// <summary>A client that has reset too many streams goes on elsewhere, before its peer has had enough of all that share the connection.</summary>
+    internal void CountOwnReset_NeedsLock()
+    {
+        if (!IsServer && !_floods.Allows(FloodKind.OwnReset, _options.Time.GetTimestamp()) && !_isDraining && !_isClosing)
+        {
+            Drain_NeedsLock();
+        }
+    }
+
     private void Drain_NeedsLock()
     {
         _isDraining = true;

@@ -36,6 +36,12 @@ public sealed record Http2Options
     /// </summary>
     public int MaxResets { get; init; } = 2_000;
 
+    /// <summary>
+    /// A client's: streams per interval that it resets itself before the connection takes no new ones. Servers end connections for resets, each by a limit of its own; where
+    /// many share one, those who reset their streams must not bring it there. No limit unless one is set.
+    /// </summary>
+    public int MaxOwnResets { get; init; } = int.MaxValue;
+
     /// <summary>PING and SETTINGS frames per interval.</summary>
     public int MaxControlFrames { get; init; } = 500;
 

@@ -140,6 +140,7 @@ public sealed partial class Http2Stream
             _connection.Output.Reset(Id, code);
             _connection.Remove_NeedsLock(this);
             Fail_NeedsLock(new Http2StreamException(code, reason, isBreach: isBreach));
+            _connection.CountOwnReset_NeedsLock();
         }
     }
 

@@ -22,6 +22,12 @@ internal sealed class ForwardedClientCert(ForwardClientCertConfig config, Spiffe
     /// <summary>What stands in an unquoted value without being taken for its end.</summary>
     private static readonly SearchValues<char> Unquoted = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_*/:");
 
+    /// <summary>
+    /// A backslash in a name, as RFC 4514 §2.4 allows it. Doubled, it would stand before a quote for one thing to readers who know <c>\"</c> only, and for another to those
+    /// who know <c>\\</c> too: a name could end its value and go on as the next one.
+    /// </summary>
+    private const string Backslash = @"\5C";
+
     private (string? Xfcc, string? Leaf, string? Chain)? _own;
 
     private bool IsMutual => peer is not null;
@@ -66,7 +72,7 @@ internal sealed class ForwardedClientCert(ForwardClientCertConfig config, Spiffe
 
         if (details.HasFlag(ClientCertDetails.Subject))
         {
-            element.Append(";Subject=").Append(Quoted(peer.Leaf.Subject));
+            element.Append(";Subject=").Append(Quoted(peer.Leaf.Subject.Replace(@"\\", Backslash, StringComparison.Ordinal)));
         }
 
         if (details.HasFlag(ClientCertDetails.Uri))
@@ -78,7 +84,7 @@ internal sealed class ForwardedClientCert(ForwardClientCertConfig config, Spiffe
         {
             foreach (var name in peer.Leaf.DnsNames)
             {
-                element.Append(";DNS=").Append(name.AsSpan().ContainsAnyExcept(Unquoted) ? Quoted(name) : name);
+                element.Append(";DNS=").Append(name.AsSpan().ContainsAnyExcept(Unquoted) ? Quoted(name.Replace(@"\", Backslash, StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)) : name);
             }
         }
 
@@ -131,7 +137,7 @@ internal sealed class ForwardedClientCert(ForwardClientCertConfig config, Spiffe
         return text.Replace("\n", "%0A").Replace(" ", "%20").Replace("+", "%2B").Replace("/", "%2F").Replace("=", "%3D").ToString();
     }
 
-    /// <summary>A quoted value: quotes are escaped, and what is not printable ASCII leaves as the hex pairs of RFC 4514 §2.4.</summary>
+    /// <summary>A quoted value, in which quotes are escaped already; what is not printable ASCII leaves as the hex pairs of RFC 4514 §2.4.</summary>
     private static string Quoted(string text)
     {
         var quoted = new StringBuilder(text.Length + 8).Append('"');
@@ -140,7 +146,7 @@ internal sealed class ForwardedClientCert(ForwardClientCertConfig config, Spiffe
         {
             if (rune.Value is >= 0x20 and <= 0x7e)
             {
-                quoted.Append(rune.Value == '"' ? "\\\"" : rune.ToString());
+                quoted.Append((char)rune.Value);
                 continue;
             }
 

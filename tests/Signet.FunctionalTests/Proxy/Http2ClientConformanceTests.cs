@@ -9,7 +9,7 @@ namespace Signet.FunctionalTests.Proxy;
 /// What a proxy does as a client of HTTP/2, section by section: what an application may answer, and what it may not and hears then. Whoever asked never
 /// takes a part for the whole, and the next one is served.
 /// </summary>
-public sealed class Http2ClientConformanceTests
+public sealed class Http2ClientConformanceTests(Http2ClientConformanceTests.World world) : IClassFixture<Http2ClientConformanceTests.World>
 {
     private static readonly (string, string)[] Post = [(":method", "POST"), (":scheme", "http"), (":authority", "orders"), (":path", "/x")];
     private static readonly (string, string)[] Ok = [(":status", "200")];
@@ -142,34 +142,8 @@ public sealed class Http2ClientConformanceTests
     public async Task Does_as(string section)
     {
         var (answer, hears, outcome) = Cases[section];
-        var heard = new TaskCompletionSource();
-        var isFirst = 1;
-        await using var app = App.Serving(async (stream, _) =>
-        {
-            await using var wire = await Http2Wire.ServerAsync(stream);
-            while (true)
-            {
-                var (id, _, _) = await wire.AnyHeadAsync();
-                if (Interlocked.Exchange(ref isFirst, 0) == 0)
-                {
-                    await Good(wire, id);
-                    continue;
-                }
-
-                try
-                {
-                    await answer(wire, id);
-                    await hears(wire, id);
-                    heard.SetResult();
-                }
-                catch (Exception e) when (e is not IOException)
-                {
-                    heard.SetException(e);
-                }
-            }
-        });
-        await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http2);
-        await using var client = await Http2Wire.PlainAsync(orders.Inbound);
+        var heard = world.Expect(answer, hears);
+        await using var client = await Http2Wire.PlainAsync(world.Orders.Inbound);
 
         // Nobody repeats a POST by himself.
         await client.RequestAsync(1, true, Post);
@@ -184,7 +158,7 @@ public sealed class Http2ClientConformanceTests
             Assert.Equal(outcome == Outcome.BadGateway, head[":status"] == "502");
         }
 
-        await heard.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        await heard.WaitAsync(TimeSpan.FromSeconds(30));
         var next = 3;
         await Eventually.IsTrueAsync(
             async () =>
@@ -228,6 +202,54 @@ public sealed class Http2ClientConformanceTests
         var (status, head, _) = await client.AskAsync("POST /x HTTP/1.1\r\nHost: orders\r\nContent-Length: 0\r\n\r\n");
         Assert.Equal(502, status);
         Assert.DoesNotContain("set-cookie", head, StringComparison.Ordinal);
+    }
+
+    /// <summary>A proxy, and an application that serves every GET and does to a POST what the section wants, one section after the other.</summary>
+    public sealed class World : IAsyncLifetime
+    {
+        private readonly App _app;
+        private Func<Http2Wire, int, Task> _play = Nothing;
+
+        public World() => _app = App.Serving(async (stream, _) =>
+        {
+            await using var wire = await Http2Wire.ServerAsync(stream);
+            while (true)
+            {
+                var (id, _, fields) = await wire.AnyHeadAsync();
+                await (fields.Contains(new(":method", "GET")) ? Good(wire, id) : Volatile.Read(ref _play)(wire, id));
+            }
+        });
+
+        internal ProxyWorld Orders { get; private set; } = null!;
+
+        public async ValueTask InitializeAsync() => Orders = await ProxyWorld.InboundAsync(_app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http2);
+
+        public async ValueTask DisposeAsync()
+        {
+            await Orders.DisposeAsync();
+            await _app.DisposeAsync();
+        }
+
+        /// <summary>The next POST is answered so.</summary>
+        /// <returns>Done when the application has heard what it was to hear.</returns>
+        internal Task Expect(Func<Http2Wire, int, Task> answer, Func<Http2Wire, int, Task> hears)
+        {
+            var heard = new TaskCompletionSource();
+            Volatile.Write(ref _play, async (wire, id) =>
+            {
+                try
+                {
+                    await answer(wire, id);
+                    await hears(wire, id);
+                    heard.SetResult();
+                }
+                catch (Exception e) when (e is not IOException)
+                {
+                    heard.SetException(e);
+                }
+            });
+            return heard.Task;
+        }
     }
 
     private static async Task<Dictionary<string, string>> NotInterimAsync(Http2Wire client, int streamId)

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Net;
 using System.Text;
 using Signet.Proxy;
 using Signet.Proxy.Config;
@@ -10,7 +12,7 @@ namespace Signet.FunctionalTests.Proxy;
 /// What a client of HTTP/2 may try so that the application behind, which is told about it in HTTP/1.1 or HTTP/2, reads another request than the one
 /// that was judged. Nothing of it arrives, and the log says why.
 /// </summary>
-public sealed class Http2HostileTests
+public sealed class Http2HostileTests(Http2HostileTests.World world) : IClassFixture<Http2HostileTests.World>
 {
     private static readonly (string, string)[] Good = [(":method", "GET"), (":scheme", "http"), (":authority", "orders"), (":path", "/")];
 
@@ -113,15 +115,19 @@ public sealed class Http2HostileTests
         }
     }
 
-    [Fact]
-    public async Task Nothing_of_all_that_reaches_an_application_of_HTTP_2_either()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Nothing_of_all_that_reaches_an_application_of_HTTP_2_either_not_by_way_of_the_callers_own_proxy(bool isOutbound)
     {
         var corpus = Parts
             .Concat(Fields.Select(row => (((string, string)[])[.. Good, ("x-first", "1"), (row.Data.Item1, row.Data.Item2)], row.Data.Item3)))
             .Concat(Pseudo.Select(row => (((string, string)[])[.. Good.Select(field => field.Item1 == row.Data.Item1 ? (row.Data.Item1, row.Data.Item2) : field)], row.Data.Item3)));
         await using var app = new Http2Recorder();
-        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http2);
-        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        await using var orders = isOutbound
+            ? await ProxyWorld.OutboundAsync([app.EndPoint], new TestAuthority(DateTimeOffset.UtcNow), AppProtocol.Http2, policy: ProxyWorld.PlaintextToOrders)
+            : await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http2);
+        await using var peer = await Http2Wire.PlainAsync(isOutbound ? orders.Outbound : orders.Inbound);
         var (id, expected) = (1, new List<string>());
         foreach (var (fields, reason) in corpus)
         {
@@ -135,8 +141,8 @@ public sealed class Http2HostileTests
             id += 4;
         }
 
-        await Eventually.IsTrueAsync(() => world.Log().Count == 2 * expected.Count, "a line for each");
-        Assert.Equal(expected.Order(), world.Log().Where(line => ProxyWorld.Flag(line) == nameof(RefusalReason.MalformedRequest)).Select(line => line.GetProperty("reason").GetString()!).Order());
+        await Eventually.IsTrueAsync(() => orders.Log().Count == 2 * expected.Count, "a line for each");
+        Assert.Equal(expected.Order(), orders.Log().Where(line => ProxyWorld.Flag(line) == nameof(RefusalReason.MalformedRequest)).Select(line => line.GetProperty("reason").GetString()!).Order());
     }
 
     /// <summary>What is sent besides, what arrives of it in HTTP/1.1, and in HTTP/2.</summary>
@@ -162,21 +168,15 @@ public sealed class Http2HostileTests
     [MemberData(nameof(Arrivals))]
     public async Task What_arrives_is_what_was_judged_to_the_byte(string path, string fields, string first, string second)
     {
-        await using var old = App.Http();
-        await using var recorder = new Http2Recorder();
-        await using var world = await ProxyWorld.InboundAsync(old.EndPoint, ProxyWorld.Permissive, AppProtocol.Http, change: config => config with
-        {
-            Inbound = [.. config.Inbound, new InboundConfig("two", new(System.Net.IPAddress.Loopback, 0), 9000, AppProtocol.Http2, recorder.EndPoint)],
-        });
-        foreach (var port in new[] { world.Inbound, world.Proxy.Listening["two"] })
+        foreach (var port in new[] { world.One, world.Two })
         {
             await using var peer = await Http2Wire.PlainAsync(port);
             await peer.RequestAsync(1, true, [.. Good[..3], (":path", path), .. fields.Split('|', StringSplitOptions.RemoveEmptyEntries).Select(field => (field.Split(": ")[0], field.Split(": ", 2)[1])), ("x-request-id", "one")]);
             Assert.Equal("200", (await peer.HeadAsync(1))[":status"]);
         }
 
-        Assert.Equal(first.Replace("|", "\r\n", StringComparison.Ordinal) + "\r\nx-request-id: one\r\n\r\n", Assert.Single(old.Heads));
-        Assert.Equal($":method: GET\n:scheme: http\n:authority: orders\n{second.Replace('|', '\n')}\nx-request-id: one\n{(fields == "te: trailers" ? "te: trailers\n" : "")}", Assert.Single(recorder.Arrived));
+        Assert.Equal(first.Replace("|", "\r\n", StringComparison.Ordinal) + "\r\nx-request-id: one\r\n\r\n", Take(world.Old.Heads));
+        Assert.Equal($":method: GET\n:scheme: http\n:authority: orders\n{second.Replace('|', '\n')}\nx-request-id: one\n{(fields == "te: trailers" ? "te: trailers\n" : "")}", Assert.Single(world.Recorder.TakeAll(), arrived => !arrived.EndsWith("RST_STREAM", StringComparison.Ordinal)));
     }
 
     [Theory]
@@ -184,18 +184,17 @@ public sealed class Http2HostileTests
     [InlineData("3", "abcde", "ContentLengthContradicted")]
     public async Task A_body_of_another_length_than_was_said_is_never_a_whole_request_to_an_application_of_HTTP_2(string length, string body, string reason)
     {
-        await using var app = new Http2Recorder();
-        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http2);
-        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        var before = world.Refused().Count;
+        await using var peer = await Http2Wire.PlainAsync(world.Two);
         await peer.RequestAsync(1, false, [(":method", "POST"), .. Good[1..], ("content-length", length)]);
-        await Eventually.IsTrueAsync(() => world.Proxy.Connections.All.Any(live => live.Protocol == "http"), "it is under way");
+        await Eventually.IsTrueAsync(() => world.Orders.Proxy.Connections.All.Any(live => live.Protocol == "http"), "it is under way");
         await peer.DataAsync(1, Encoding.ASCII.GetBytes(body), endStream: true);
 
         Assert.Equal(Http2Error.ProtocolError, await peer.ResetAsync(1));
-        Assert.Contains(reason, (await world.RefusedAsync(RefusalReason.MalformedRequest)).GetProperty("reason").GetString(), StringComparison.Ordinal);
+        Assert.Contains(reason, await world.RefusedAsync(before), StringComparison.Ordinal);
         await peer.RequestAsync(3, true, [.. Good, ("x-request-id", "two")]);
         Assert.Equal("200", (await peer.HeadAsync(3))[":status"]);
-        Assert.All(app.Arrived, arrived => Assert.True(arrived.EndsWith("RST_STREAM", StringComparison.Ordinal) || arrived.Contains("x-request-id: two", StringComparison.Ordinal), arrived));
+        Assert.All(world.Recorder.TakeAll(), arrived => Assert.True(arrived.EndsWith("RST_STREAM", StringComparison.Ordinal) || arrived.Contains("x-request-id: two", StringComparison.Ordinal), arrived));
     }
 
     [Theory]
@@ -206,19 +205,24 @@ public sealed class Http2HostileTests
     [InlineData("x-sum", "three octets")]
     public async Task Trailers_of_requests_reach_no_application_of_HTTP_2(string name, string value)
     {
-        await using var app = new Http2Recorder();
-        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http2);
-        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        var before = world.Refused().Count;
+        await using var peer = await Http2Wire.PlainAsync(world.Two);
         await peer.RequestAsync(1, false, [(":method", "POST"), .. Good[1..]]);
         await peer.DataAsync(1, "abc"u8.ToArray());
         await peer.RequestAsync(1, true, (name, value));
-        await Eventually.IsTrueAsync(() => !app.Arrived.IsEmpty || world.Log().Count > 0, "it is over");
+        await Eventually.IsTrueAsync(() => !world.Recorder.Arrived.IsEmpty || world.Refused().Count > before, "it is over");
         await peer.RequestAsync(3, true, [.. Good, ("x-request-id", "two")]);
         Assert.Equal("200", (await peer.HeadAsync(3))[":status"]);
 
-        Assert.All(app.Arrived, arrived => Assert.DoesNotContain(value, arrived, StringComparison.Ordinal));
-        Assert.DoesNotContain(app.Arrived, arrived => arrived.Contains("trailers", StringComparison.Ordinal));
-        Assert.Equal(name == "x-sum" ? 2 : 1, app.Arrived.Count(arrived => !arrived.EndsWith("RST_STREAM", StringComparison.Ordinal)));
+        if (name != "x-sum")
+        {
+            await world.RefusedAsync(before);
+        }
+
+        var arrivals = world.Recorder.TakeAll();
+        Assert.All(arrivals, arrived => Assert.DoesNotContain(value, arrived, StringComparison.Ordinal));
+        Assert.DoesNotContain(arrivals, arrived => arrived.Contains("trailers", StringComparison.Ordinal));
+        Assert.Equal(name == "x-sum" ? 2 : 1, arrivals.Count(arrived => !arrived.EndsWith("RST_STREAM", StringComparison.Ordinal)));
     }
 
     [Theory]
@@ -226,23 +230,16 @@ public sealed class Http2HostileTests
     [InlineData("3", "abcde", "ContentLengthContradicted")]
     public async Task A_body_of_another_length_than_was_said_is_never_a_whole_request_to_the_application(string length, string body, string reason)
     {
-        await using var app = App.Serving(async (stream, app) =>
-        {
-            var reader = new App.ByteReader(stream);
-            var head = await reader.HeadAsync();
-            await reader.BodyAsync(head!);
-            app.Heads.Enqueue(head!);
-        });
-        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http);
-        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        var (before, arrived, broken) = (world.Refused().Count, world.Once.Count, world.Once.Broken.Count);
+        await using var peer = await Http2Wire.PlainAsync(world.First);
         await peer.RequestAsync(1, false, [(":method", "POST"), .. Good[1..], ("content-length", length)]);
-        await Eventually.IsTrueAsync(() => app.Count == 1, "it arrived");
+        await Eventually.IsTrueAsync(() => world.Once.Count == arrived + 1, "it arrived");
         await peer.DataAsync(1, Encoding.ASCII.GetBytes(body), endStream: true);
 
         Assert.Equal(Http2Error.ProtocolError, await peer.ResetAsync(1));
-        Assert.Contains(reason, (await world.RefusedAsync(RefusalReason.MalformedRequest)).GetProperty("reason").GetString(), StringComparison.Ordinal);
-        await Eventually.IsTrueAsync(() => !app.Broken.IsEmpty, "the application's connection broke");
-        Assert.Empty(app.Heads);
+        Assert.Contains(reason, await world.RefusedAsync(before), StringComparison.Ordinal);
+        await Eventually.IsTrueAsync(() => world.Once.Broken.Count == broken + 1, "the application's connection broke");
+        Assert.Empty(world.Once.Heads);
     }
 
     [Theory]
@@ -254,31 +251,24 @@ public sealed class Http2HostileTests
     [InlineData("authorization", "Bearer x")]
     public async Task Trailers_that_nobody_judged_end_no_request(string name, string value)
     {
-        await using var app = App.Serving(async (stream, app) =>
-        {
-            var reader = new App.ByteReader(stream);
-            var head = await reader.HeadAsync();
-            await reader.BodyAsync(head!);
-            app.Heads.Enqueue(head!);
-        });
-        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http);
-        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        var (before, arrived, broken) = (world.Refused().Count, world.Once.Count, world.Once.Broken.Count);
+        await using var peer = await Http2Wire.PlainAsync(world.First);
         await peer.RequestAsync(1, false, [(":method", "POST"), .. Good[1..]]);
         await peer.DataAsync(1, "abc"u8.ToArray());
-        await Eventually.IsTrueAsync(() => app.Count == 1, "it arrived");
+        await Eventually.IsTrueAsync(() => world.Once.Count == arrived + 1, "it arrived");
         await peer.RequestAsync(1, true, (name, value));
 
-        await world.RefusedAsync(RefusalReason.MalformedRequest);
-        await Eventually.IsTrueAsync(() => !app.Broken.IsEmpty, "the application's connection broke");
-        Assert.Empty(app.Heads);
+        await world.RefusedAsync(before);
+        await Eventually.IsTrueAsync(() => world.Once.Broken.Count == broken + 1, "the application's connection broke");
+        Assert.Empty(world.Once.Heads);
     }
 
     [Fact]
     public async Task Harmless_trailers_of_a_request_end_at_the_proxy_and_the_request_passes()
     {
         await using var app = App.Http((_, body) => App.Ok(Encoding.Latin1.GetString(body)));
-        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http);
-        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http);
+        await using var peer = await Http2Wire.PlainAsync(orders.Inbound);
         await peer.RequestAsync(1, false, [(":method", "POST"), .. Good[1..]]);
         await peer.DataAsync(1, "abc"u8.ToArray());
         await peer.RequestAsync(1, true, ("x-sum", "3"));
@@ -291,14 +281,17 @@ public sealed class Http2HostileTests
     public async Task Streams_that_are_opened_and_reset_again_and_again_end_the_connection()
     {
         await using var app = await KestrelApp.StartAsync(Microsoft.AspNetCore.Server.Kestrel.Core.HttpProtocols.Http2);
-        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http2);
-        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http2);
+        await using var peer = await Http2Wire.PlainAsync(orders.Inbound);
+        var head = Good.SelectMany(field => Http2Wire.Literal(field.Item1, field.Item2)).ToArray();
         try
         {
-            for (var i = 0; i < 5000; i++)
+            for (var i = 0; i < 50; i++)
             {
-                await peer.RequestAsync((2 * i) + 1, true, Good);
-                await peer.ResetAsync((2 * i) + 1, Http2Error.Cancel);
+                await peer.BytesAsync([.. Enumerable.Range(i * 100, 100).SelectMany(n => (byte[])
+                [
+                    .. Http2Wire.Frame(FrameType.Headers, FrameFlags.EndHeaders | FrameFlags.EndStream, (2 * n) + 1, head), .. Http2Wire.Frame(FrameType.ResetStream, 0, (2 * n) + 1, [0, 0, 0, (byte)Http2Error.Cancel]),
+                ])]);
             }
         }
         catch (IOException)
@@ -306,19 +299,96 @@ public sealed class Http2HostileTests
             // It is over.
         }
 
-        Assert.StartsWith("too many resets", (await world.RefusedAsync(RefusalReason.MalformedRequest)).GetProperty("reason").GetString(), StringComparison.Ordinal);
+        Assert.StartsWith("too many resets", (await orders.RefusedAsync(RefusalReason.MalformedRequest)).GetProperty("reason").GetString(), StringComparison.Ordinal);
 
-        // The application may have had enough of the session, too, as it is free to; the next one serves.
-        await using var other = await Http2Wire.PlainAsync(world.Inbound);
-        var id = -1;
-        await Eventually.IsTrueAsync(
-            async () =>
+        await using var other = await Http2Wire.PlainAsync(orders.Inbound);
+        await other.RequestAsync(1, true, Good);
+        Assert.Equal("200", (await other.HeadAsync(1))[":status"]);
+        await Eventually.IsTrueAsync(() => orders.Proxy.Connections.All.Count(live => live.Protocol == "http") == 0, "no stream is left");
+    }
+
+    /// <summary>Below what a proxy puts up with, and above what many servers do: nghttp2 ends a session for a thousand resets, others for a few hundred.</summary>
+    [Fact]
+    public async Task A_client_that_resets_its_streams_costs_nobody_else_the_session_at_the_application()
+    {
+        const int Enough = 300, AtOnce = 50, Rounds = 20;
+        var (seen, resets, most) = (0, 0, 0);
+        var goOn = new TaskCompletionSource();
+        await using var app = App.Serving(async (stream, _) =>
+        {
+            await using var wire = await Http2Wire.ServerAsync(stream);
+            var (here, answering) = (0, new List<Task>());
+            while (here < Enough)
             {
-                await other.RequestAsync(id += 2, true, Good);
-                return (await other.HeadAsync(id))[":status"] == "200";
-            },
-            "another client is served");
-        await Eventually.IsTrueAsync(() => world.Proxy.Connections.All.Count(live => live.Protocol == "http") == 0, "no stream is left");
+                var frame = await wire.AnyAsync();
+                switch (frame.Header.Type)
+                {
+                    case FrameType.Headers when frame.Fields.Contains(new(":path", "/held")):
+                        await wire.RequestAsync(frame.Header.StreamId, false, (":status", "200"));
+                        answering.Add(AnswerAsync(frame.Header.StreamId));
+                        break;
+                    case FrameType.Headers when frame.Fields.Contains(new(":path", "/good")):
+                        await wire.RequestAsync(frame.Header.StreamId, true, (":status", "200"));
+                        break;
+                    case FrameType.Headers:
+                        Interlocked.Increment(ref seen);
+                        break;
+                    case FrameType.ResetStream:
+                        most = Math.Max(most, ++here);
+                        Interlocked.Increment(ref resets);
+                        break;
+                }
+            }
+
+            async Task AnswerAsync(int id)
+            {
+                await goOn.Task;
+                await wire.DataAsync(id, "x"u8.ToArray(), endStream: true);
+            }
+        });
+        await using var orders = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http2);
+
+        // Several, so that some of them live on the same loop as the one that resets.
+        var others = new List<Http2Wire>();
+        for (var i = 0; i < 6; i++)
+        {
+            others.Add(await Http2Wire.PlainAsync(orders.Inbound));
+            await others[i].RequestAsync(1, true, [.. Good[..3], (":path", "/held")]);
+            Assert.Equal("200", (await others[i].HeadAsync(1))[":status"]);
+        }
+
+        await using var peer = await Http2Wire.PlainAsync(orders.Inbound);
+        var id = 1;
+        for (var round = 1; round <= Rounds; round++)
+        {
+            for (var i = 0; i < AtOnce; i++)
+            {
+                await peer.RequestAsync(id + (2 * i), true, Good);
+            }
+
+            await Eventually.IsTrueAsync(() => Volatile.Read(ref seen) == round * AtOnce, "they arrived");
+            for (var i = 0; i < AtOnce; i++)
+            {
+                await peer.ResetAsync(id + (2 * i), Http2Error.Cancel);
+            }
+
+            await Eventually.IsTrueAsync(() => Volatile.Read(ref resets) == round * AtOnce, "their resets arrived");
+            foreach (var other in others)
+            {
+                await other.RequestAsync(1 + (2 * round), true, [.. Good[..3], (":path", "/good")]);
+                Assert.Equal("200", (await other.HeadAsync(1 + (2 * round)))[":status"]);
+            }
+
+            id += 2 * AtOnce;
+        }
+
+        Assert.InRange(most, 1, 100 + AtOnce);
+        goOn.SetResult();
+        foreach (var other in others)
+        {
+            Assert.Equal("x"u8.ToArray(), await other.ReadDataAsync(1));
+            await other.DisposeAsync();
+        }
     }
 
     [Fact]
@@ -326,9 +396,9 @@ public sealed class Http2HostileTests
     {
         await using var app = await KestrelApp.StartAsync(
             Microsoft.AspNetCore.Server.Kestrel.Core.HttpProtocols.Http2, context => Task.Delay(Timeout.InfiniteTimeSpan, context.RequestAborted));
-        await using var world = await ProxyWorld.InboundAsync(
+        await using var orders = await ProxyWorld.InboundAsync(
             app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http2, change: config => config with { Limits = config.Limits with { Streams = 3 } });
-        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        await using var peer = await Http2Wire.PlainAsync(orders.Inbound);
         for (var i = 0; i < 4; i++)
         {
             await peer.RequestAsync((2 * i) + 1, true, Good);
@@ -338,16 +408,76 @@ public sealed class Http2HostileTests
         await Eventually.IsTrueAsync(() => app.Requests.Count == 3, "the others arrived");
     }
 
-    private static async Task ExpectRefusedAsync((string Name, string Value)[] fields, string reason)
+    private async Task ExpectRefusedAsync((string Name, string Value)[] fields, string reason)
     {
-        await using var app = App.Http();
-        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, AppProtocol.Http);
-        await using var peer = await Http2Wire.PlainAsync(world.Inbound);
+        var before = world.Refused().Count;
+        await using var peer = await Http2Wire.PlainAsync(world.One);
         await peer.RequestAsync(1, true, fields);
 
-        Assert.Equal(reason, (await world.RefusedAsync(RefusalReason.MalformedRequest)).GetProperty("reason").GetString());
+        Assert.Equal(reason, await world.RefusedAsync(before));
         await peer.RequestAsync(3, true, [.. Good[..3], (":path", "/good")]);
         Assert.Equal("200", (await peer.HeadAsync(3))[":status"]);
-        Assert.StartsWith("GET /good HTTP/1.1\r\nhost: orders\r\n", Assert.Single(app.Heads), StringComparison.Ordinal);
+        Assert.StartsWith("GET /good HTTP/1.1\r\nhost: orders\r\n", Take(world.Old.Heads), StringComparison.Ordinal);
+    }
+
+    /// <summary>The only thing that has arrived since the last look.</summary>
+    private static string Take(ConcurrentQueue<string> arrived)
+    {
+        Assert.True(arrived.TryDequeue(out var one));
+        Assert.Empty(arrived);
+        return one;
+    }
+
+    /// <summary>A proxy before applications of HTTP/1.1 and of HTTP/2 that trust it, and before one that serves each connection once; shared by tests that run one after the other.</summary>
+    public sealed class World : IAsyncLifetime
+    {
+        internal App Old { get; } = App.Http();
+
+        internal Http2Recorder Recorder { get; } = new();
+
+        internal App Once { get; } = App.Serving(async (stream, app) =>
+        {
+            var reader = new App.ByteReader(stream);
+            var head = await reader.HeadAsync();
+            await reader.BodyAsync(head!);
+            app.Heads.Enqueue(head!);
+        });
+
+        internal ProxyWorld Orders { get; private set; } = null!;
+
+        internal IPEndPoint One => Orders.Inbound;
+
+        internal IPEndPoint Two => Orders.Proxy.Listening["two"];
+
+        internal IPEndPoint First => Orders.Proxy.Listening["once"];
+
+        public async ValueTask InitializeAsync() => Orders = await ProxyWorld.InboundAsync(Old.EndPoint, ProxyWorld.Permissive, AppProtocol.Http, change: config => config with
+        {
+            Inbound =
+            [
+                .. config.Inbound,
+                new InboundConfig("two", new(IPAddress.Loopback, 0), 9000, AppProtocol.Http2, Recorder.EndPoint),
+                new InboundConfig("once", new(IPAddress.Loopback, 0), 9001, AppProtocol.Http, Once.EndPoint),
+            ],
+        });
+
+        public async ValueTask DisposeAsync()
+        {
+            await Orders.DisposeAsync();
+            await Old.DisposeAsync();
+            await Recorder.DisposeAsync();
+            await Once.DisposeAsync();
+        }
+
+        /// <summary>Why requests were refused as malformed, so far.</summary>
+        internal IReadOnlyList<string> Refused() =>
+            [.. Orders.Log().Where(line => ProxyWorld.Flag(line) == nameof(RefusalReason.MalformedRequest)).Select(line => line.GetProperty("reason").GetString()!)];
+
+        /// <summary>Why the next one is, after so many before.</summary>
+        internal async Task<string> RefusedAsync(int before)
+        {
+            await Eventually.IsTrueAsync(() => Refused().Count > before, "a line about a malformed request");
+            return Refused()[before];
+        }
     }
 }

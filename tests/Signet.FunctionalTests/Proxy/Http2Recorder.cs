@@ -51,5 +51,17 @@ internal sealed class Http2Recorder : IAsyncDisposable
     /// <summary>What arrived and ended, well or not.</summary>
     public ConcurrentQueue<string> Arrived { get; } = new();
 
+    /// <summary>All of it, which is then forgotten.</summary>
+    public IReadOnlyList<string> TakeAll()
+    {
+        var all = new List<string>();
+        while (Arrived.TryDequeue(out var one))
+        {
+            all.Add(one);
+        }
+
+        return all;
+    }
+
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 }

@@ -50,12 +50,14 @@ internal sealed class Http2Wire : IAsyncDisposable
 
     public async Task BytesAsync(params byte[] bytes) => await _stream.WriteAsync(bytes).AsTask().WaitAsync(Deadline);
 
-    public async Task FrameAsync(FrameType type, FrameFlags flags, int streamId, byte[] payload)
+    public Task FrameAsync(FrameType type, FrameFlags flags, int streamId, byte[] payload) => BytesAsync(Frame(type, flags, streamId, payload));
+
+    public static byte[] Frame(FrameType type, FrameFlags flags, int streamId, byte[] payload)
     {
         var bytes = new byte[FrameHeader.Size + payload.Length];
         new FrameHeader(payload.Length, type, flags, streamId).Write(bytes);
         payload.CopyTo(bytes, FrameHeader.Size);
-        await _stream.WriteAsync(bytes).AsTask().WaitAsync(Deadline);
+        return bytes;
     }
 
     /// <summary>HEADERS with each field as it is given, literally and without an index.</summary>

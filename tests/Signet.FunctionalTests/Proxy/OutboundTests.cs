@@ -278,7 +278,7 @@ public sealed class OutboundTests
             serials.Add(next.Leaf.SerialHex);
             web.Identity.Publish(orders.Authority.Context(next));
             orders.Identity.Publish(orders.Authority.Context(other));
-            await Eventually.IsTrueAsync(() => loops.Any(loop => loop.IsFaulted) || Volatile.Read(ref served) > before + 20, "requests go on");
+            await Eventually.IsTrueAsync(() => loops.Any(loop => loop.IsFaulted) || Volatile.Read(ref served) > before + 8, "requests go on");
         }
 
         await stop.CancelAsync();

@@ -20,6 +20,9 @@ internal sealed class ProxyWorld : IAsyncDisposable, ILoggerFactory, ILogger, IL
     public const string Permissive = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: mesh, namespace: istio-system}\nspec: {mtls: {mode: PERMISSIVE}}\n";
     public const string Disable = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: mesh, namespace: istio-system}\nspec: {mtls: {mode: DISABLE}}\n";
 
+    public const string PlaintextToOrders =
+        "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: orders, namespace: default}\nspec: {host: orders.default.svc.cluster.local, trafficPolicy: {tls: {mode: DISABLE}}}\n";
+
     private readonly TestFolder _folder = new();
 
     private readonly ConcurrentQueue<string> _defects = [];

@@ -1,7 +1,8 @@
-using System.Diagnostics;
+using System.CommandLine;
 using Grpc.Core;
+using Signet.Cli;
 using Signet.Cli.Clients;
-using Signet.Cli.Demo;
+using Signet.Cli.Commands.Ca;
 using Signet.Client;
 using Signet.Identity.X509;
 using Signet.Rpc;
@@ -15,6 +16,7 @@ namespace Signet.FunctionalTests.Server;
 /// <summary>An anchor whose key the server never sees, from its ceremony to workloads.</summary>
 public sealed class UpstreamTests : IDisposable
 {
+    private static readonly CliContext Context = new(TimeProvider.System, () => 0.5);
     private readonly TestFolder _folder = new();
     private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(2)).Token;
 
@@ -69,7 +71,7 @@ public sealed class UpstreamTests : IDisposable
         // The first is revoked by its anchor, offline; what it signed is accepted nowhere any more, and is replaced.
         var old = source.Current.Default;
         var crl = _folder.File($"anchor-{layout}.crl");
-        await RunAsync(0, "ca", "revoke", "--certificate", _folder.File("first/issuer.crt"), "--anchor", root, "--out", crl, "--passphrase", _folder.File("passphrase"));
+        await RunAsync(0, "revoke", "--certificate", _folder.File("first/issuer.crt"), "--anchor", root, "--out", crl, "--passphrase", _folder.File("passphrase"));
         File.Copy(crl, _folder.File("issuer/anchor.crl"));
         await Eventually.IsTrueAsync(() => !source.Current!.Bundles.Crls.IsEmpty, "the anchor's list at the workload");
         Assert.False(SvidVerifier.Verify(old.Chain, source.Current!.Bundles, CertificateUsage.Server, DateTimeOffset.UtcNow).IsTrusted);
@@ -95,26 +97,26 @@ public sealed class UpstreamTests : IDisposable
         var root = await InitAsync("root");
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_folder.File("root/anchor.key")));
         Assert.Contains("ENCRYPTED", await File.ReadAllTextAsync(_folder.File("root/anchor.key"), _patience), StringComparison.Ordinal);
-        Assert.Contains("exists already", (await RunAsync(1, "ca", "init", "--trust-domain", "example.org", "--out", root)).Output, StringComparison.Ordinal);
-        await RunAsync(0, "ca", "request", "--trust-domain", "example.org", "--out", _folder.File("request"));
-        string[] sign = ["ca", "sign", "--csr", _folder.File("request/issuer.csr"), "--anchor", root, "--out", _folder.File("request")];
+        Assert.Contains("exists already", (await RunAsync(1, "init", "--trust-domain", "example.org", "--out", root)).Output, StringComparison.Ordinal);
+        await RunAsync(0, "request", "--trust-domain", "example.org", "--out", _folder.File("request"));
+        string[] sign = ["sign", "--csr", _folder.File("request/issuer.csr"), "--anchor", root, "--out", _folder.File("request")];
         Assert.Contains("--passphrase", (await RunAsync(1, sign)).Output, StringComparison.Ordinal);
         await RunAsync(0, [.. sign, "--passphrase", _folder.File("passphrase")]);
-        Assert.Contains("spiffe://example.org", (await RunAsync(0, "ca", "inspect", _folder.File("request/issuer.crt"))).Output, StringComparison.Ordinal);
+        Assert.Contains("spiffe://example.org", (await RunAsync(0, "inspect", _folder.File("request/issuer.crt"))).Output, StringComparison.Ordinal);
     }
 
     private async Task<string> InitAsync(string name)
     {
         await File.WriteAllTextAsync(_folder.File("passphrase"), "correct horse battery staple\n", _patience);
-        await RunAsync(0, "ca", "init", "--trust-domain", "example.org", "--out", _folder.File(name), "--passphrase", _folder.File("passphrase"));
+        await RunAsync(0, "init", "--trust-domain", "example.org", "--out", _folder.File(name), "--passphrase", _folder.File("passphrase"));
         return _folder.File(name);
     }
 
     private async Task<string> SignAsync(string name, string root)
     {
         var place = _folder.File(name);
-        await RunAsync(0, "ca", "request", "--trust-domain", "example.org", "--out", place);
-        await RunAsync(0, "ca", "sign", "--csr", Path.Combine(place, "issuer.csr"), "--anchor", root, "--out", place, "--passphrase", _folder.File("passphrase"));
+        await RunAsync(0, "request", "--trust-domain", "example.org", "--out", place);
+        await RunAsync(0, "sign", "--csr", Path.Combine(place, "issuer.csr"), "--anchor", root, "--out", place, "--passphrase", _folder.File("passphrase"));
         return place;
     }
 
@@ -144,12 +146,10 @@ public sealed class UpstreamTests : IDisposable
 
     private async Task<(int Exit, string Output)> RunAsync(int expected, params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(DemoLayout.OwnProgram, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        var (output, error) = (process.StandardOutput.ReadToEndAsync(_patience), process.StandardError.ReadToEndAsync(_patience));
-        await process.WaitForExitAsync(_patience);
-        var text = await output + await error;
-        Assert.True(process.ExitCode == expected, text);
-        return (process.ExitCode, text);
+        using var told = new StringWriter();
+        var exit = await CaCommand.Create(Context).Parse(arguments).InvokeAsync(new InvocationConfiguration { Output = told, Error = told }, _patience);
+        Assert.True(exit == expected, told.ToString());
+        return (exit, told.ToString());
     }
 
     private static X509Bundle Own(X509Source source) => source.Current!.Bundles.Find(TestTrustDomain.Name)!;

@@ -74,6 +74,41 @@ public sealed class Http2FloodTests
     }
 
     [Fact]
+    public async Task A_client_that_resets_many_streams_takes_no_new_ones_there_and_lets_the_others_end()
+    {
+        await using var peer = await RawPeer.OfClientAsync(options => options with { MaxOwnResets = 10 });
+        Assert.True(peer.Connection.TryOpen(Http2Pair.Get(), true, out var other, out _));
+        for (var i = 0; i < 10; i++)
+        {
+            await ResetAsync(peer);
+            Assert.Equal(OpenRefusal.None, peer.Connection.Refusal);
+        }
+
+        await ResetAsync(peer);
+        Assert.Equal(OpenRefusal.Draining, peer.Connection.Refusal);
+
+        await peer.SendHeadersAsync(1, true, (":status", "200"));
+        Assert.Equal(200, (await other!.ReadHeadAsync(CancellationToken.None)).Status);
+        await peer.Transport.DisposeAsync();
+        Assert.True((await peer.End).IsOrderly);
+    }
+
+    [Theory]
+    [InlineData(10, 2_000)]
+    [InlineData(int.MaxValue, 0)]
+    public async Task A_client_that_resets_them_at_leisure_or_without_a_limit_goes_on(int most, int pause)
+    {
+        await using var peer = await RawPeer.OfClientAsync(options => options with { MaxOwnResets = most, KeepAliveInterval = TimeSpan.FromHours(1) });
+        for (var i = 0; i < 60; i++)
+        {
+            await ResetAsync(peer);
+            peer.Time.Advance(TimeSpan.FromMilliseconds(pause));
+        }
+
+        Assert.Equal(OpenRefusal.None, peer.Connection.Refusal);
+    }
+
+    [Fact]
     public async Task Continuations_are_counted()
     {
         await using var peer = await RawPeer.OfServerAsync(options: options => options with { MaxContinuations = 5 });
@@ -118,6 +153,12 @@ public sealed class Http2FloodTests
             // Its own buffer, the transport's in both directions, and no more.
             Assert.InRange(sent, 100_000, 4L << 20);
         }
+    }
+
+    private static async Task ResetAsync(RawPeer peer)
+    {
+        Assert.True(peer.Connection.TryOpen(Http2Pair.Get(), true, out var stream, out _));
+        await stream!.DisposeAsync();
     }
 
     private static Task<RawPeer> Limited(Func<Http2Stream, Task>? serve = null) => RawPeer.OfServerAsync(serve, options => options with

@@ -1,4 +1,9 @@
+using System.Formats.Asn1;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using FsCheck;
+using FsCheck.Fluent;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Proxy.Config;
@@ -12,6 +17,13 @@ public sealed class ForwardedClientCertTests
 {
     private const string Came = "By=spiffe://example.org/edge;Hash=00;URI=spiffe://example.org/laptop";
     private static readonly SpiffeId Self = SpiffeId.Parse("spiffe://example.org/ns/default/sa/orders");
+    private static readonly ECDsa Key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+
+    private static readonly Gen<string> Names =
+        from length in Gen.Choose(1, 12)
+        from letters in Gen.ArrayOf(Gen.Elements('\\', '"', ';', ',', '=', '+', ' ', '#', 'a', 'U', '\t', '2'), length)
+        select new string(letters);
+
     private static readonly Peer Web = Records.PeerOf("/ns/default/sa/web");
     private static readonly string Own = $"By={Self.Uri};Hash={Web.Leaf.Fingerprint};Subject=\"O=Signet\";URI=spiffe://example.org/ns/default/sa/web";
 
@@ -64,24 +76,41 @@ public sealed class ForwardedClientCertTests
     [InlineData("*.example.org", "DNS=*.example.org")]
     [InlineData("a,URI=spiffe:x", "DNS=\"a,URI=spiffe:x\"")]
     [InlineData("a\";Hash=1", "DNS=\"a\\\";Hash=1\"")]
+    [InlineData("a\\", "DNS=\"a\\5C\"")]
     public void Lets_no_name_in_a_certificate_pass_for_another_value(string name, string expected)
     {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new System.Security.Cryptography.X509Certificates.CertificateRequest("CN=x", key, HashAlgorithmName.SHA256);
-        var names = new System.Security.Cryptography.X509Certificates.SubjectAlternativeNameBuilder();
-        names.AddUri(new Uri("spiffe://example.org/web"));
-        names.AddDnsName("placeholder");
-        var extension = names.Build();
-        request.CertificateExtensions.Add(new(extension.Oid!, Replaced(extension.RawData, "placeholder", name), false));
-        using var made = request.CreateSelfSigned(Records.Now, Records.Now.AddDays(1));
-        if (!Certificate.TryParse(made.RawData, out var certificate, out _))
+        var peer = PeerOf("x", name);
+
+        Assert.Equal($"By={Self.Uri};Hash={peer.Leaf.Fingerprint};{expected}", ForwardedClientCert.Element(Self, peer, ClientCertDetails.Dns));
+    }
+
+    [Theory]
+    [InlineData("a,b", @"CN=a\,b")]
+    [InlineData("a\"b", "CN=a\\\"b")]
+    [InlineData("a\\", @"CN=a\5C")]
+    [InlineData("a\\\";URI=spiffe://example.org/admin", "CN=a\\5C\\\"\\;URI=spiffe://example.org/admin")]
+    [InlineData("\u00fc", @"CN=\c3\bc")]
+    public void Writes_a_subject_as_Envoy_does_but_for_backslashes(string common, string expected)
+    {
+        var peer = PeerOf(common);
+
+        Assert.Equal($"By={Self.Uri};Hash={peer.Leaf.Fingerprint};Subject=\"{expected}\"", ForwardedClientCert.Element(Self, peer, ClientCertDetails.Subject));
+    }
+
+    /// <summary>Some readers of the field know <c>\"</c> only, others every backslash: a name is never more than a name to either.</summary>
+    [Fact]
+    public void Whatever_names_a_certificate_has_every_reader_finds_the_same_keys() => Prop.ForAll(Arb.From(Names), Arb.From(Names), (common, dns) =>
+    {
+        var element = ForwardedClientCert.Element(Self, PeerOf(common, dns), ClientCertDetails.Subject | ClientCertDetails.Uri | ClientCertDetails.Dns);
+        foreach (var knowsAll in new[] { false, true })
         {
-            return;
+            var pairs = Read($"{element},By=spiffe://example.org/next", knowsAll);
+            Assert.Equal(["By", "Hash", "Subject", "URI", "DNS", ",", "By"], pairs.Select(pair => pair.Key));
+            Assert.Equal("spiffe://example.org/web", pairs[3].Value);
         }
 
-        var element = ForwardedClientCert.Element(Self, new Peer(SpiffeId.Parse("spiffe://example.org/web"), [certificate], Records.Now), ClientCertDetails.Dns);
-        Assert.Equal($"By={Self.Uri};Hash={certificate.Fingerprint};{expected}", element);
-    }
+        Assert.DoesNotContain(element, letter => letter is < ' ' or > '~');
+    }).QuickCheckThrowOnFailure();
 
     [Fact]
     public void Writes_the_fields_of_RFC_9440()
@@ -89,9 +118,9 @@ public sealed class ForwardedClientCertTests
         var fields = new List<KeyValuePair<string, string>>();
         new ForwardedClientCert(new() { Fields = ClientCertFields.Rfc9440, Details = ClientCertDetails.Chain }, Self, Web).Apply([], fields);
 
-        Assert.Equal(Web.Presented.Count > 1 ? ["client-cert", "client-cert-chain"] : ["client-cert"], fields.Select(field => field.Key));
+        Assert.Equal(["client-cert", "client-cert-chain"], fields.Select(field => field.Key));
         Assert.Equal($":{Convert.ToBase64String(Web.Leaf.Der.Span)}:", fields[0].Value);
-        Assert.All(fields.Skip(1), field => Assert.Equal(string.Join(", ", Web.Presented.Skip(1).Select(one => $":{Convert.ToBase64String(one.Der.Span)}:")), field.Value));
+        Assert.Equal(string.Join(", ", Web.Presented.Skip(1).Select(one => $":{Convert.ToBase64String(one.Der.Span)}:")), fields[1].Value);
     }
 
     [Theory]
@@ -116,15 +145,59 @@ public sealed class ForwardedClientCertTests
         Assert.Equal(came, Xfcc(new ForwardedClientCert(new() { Mode = ForwardClientCertMode.ForwardOnly }, Self, Web), came));
     }
 
-    private static byte[] Replaced(byte[] der, string from, string to)
+    /// <summary>A workload whose certificate says this of itself.</summary>
+    private static Peer PeerOf(string common, string? dns = null)
     {
-        // Lengths of short forms only: the whole, then the one name.
-        var at = der.AsSpan().IndexOf(System.Text.Encoding.ASCII.GetBytes(from));
-        var text = System.Text.Encoding.ASCII.GetBytes(to);
-        byte[] made = [.. der[..at], .. text, .. der[(at + from.Length)..]];
-        made[1] += (byte)(text.Length - from.Length);
-        made[at - 1] = (byte)text.Length;
-        return made;
+        var names = new AsnWriter(AsnEncodingRules.DER);
+        using (names.PushSequence())
+        {
+            names.WriteCharacterString(UniversalTagNumber.IA5String, "spiffe://example.org/web", new Asn1Tag(TagClass.ContextSpecific, 6));
+            if (dns is not null)
+            {
+                names.WriteCharacterString(UniversalTagNumber.IA5String, dns, new Asn1Tag(TagClass.ContextSpecific, 2));
+            }
+        }
+
+        var request = new CertificateRequest(new X500DistinguishedName(DistinguishedName.Of(("CN", common)).Der.Span), Key, HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(new("2.5.29.17", names.Encode(), false));
+        using var made = request.CreateSelfSigned(Records.Now, Records.Now.AddDays(1));
+        Assert.True(Certificate.TryParse(made.RawData, out var certificate, out var problem), problem);
+        return new Peer(SpiffeId.Parse("spiffe://example.org/web"), [certificate], Records.Now);
+    }
+
+    /// <summary>Keys and values, and a comma where an element ends.</summary>
+    private static List<KeyValuePair<string, string>> Read(string text, bool knowsAllEscapes)
+    {
+        var pairs = new List<KeyValuePair<string, string>>();
+        for (var at = 0; at < text.Length; at++)
+        {
+            var equals = text.IndexOf('=', at);
+            var (key, value, isQuoted) = (text[at..equals], new StringBuilder(), false);
+            for (at = equals + 1; at < text.Length && (isQuoted || text[at] is not (';' or ',')); at++)
+            {
+                if (isQuoted && text[at] == '\\' && at + 1 < text.Length && (knowsAllEscapes || text[at + 1] == '"'))
+                {
+                    value.Append(text[++at]);
+                }
+                else if (text[at] == '"')
+                {
+                    isQuoted = !isQuoted;
+                }
+                else
+                {
+                    value.Append(text[at]);
+                }
+            }
+
+            Assert.False(isQuoted, text);
+            pairs.Add(new(key, value.ToString()));
+            if (at < text.Length && text[at] == ',')
+            {
+                pairs.Add(new(",", ""));
+            }
+        }
+
+        return pairs;
     }
 
     private static string Unquoted(string value)
