@@ -1,7 +1,8 @@
-using System.Diagnostics;
+using System.CommandLine;
 using Grpc.Core;
+using Signet.Cli;
 using Signet.Cli.Clients;
-using Signet.Cli.Demo;
+using Signet.Cli.Commands.Ca;
 using Signet.Client;
 using Signet.Identity.X509;
 using Signet.Rpc;
@@ -28,7 +29,7 @@ public sealed class UpstreamTests : IDisposable
         var root = await InitAsync("root");
         await PlaceAsync(await SignAsync("first", root), layout, root);
         await using var domain = await TestTrustDomain.StartAsync(
-            configure: config => config with { Upstream = new UpstreamConfig.Folder(_folder.File("issuer"), layout) { RevocationList = _folder.File("issuer/anchor.crl") }, Authority = config.Authority with { IsExternal = true } });
+            configure: config => config with { Upstream = new UpstreamConfig.Folder(_folder.File("issuer"), layout) { RevocationList = _folder.File("issuer/anchor.crl") }, Authority = config.Authority with { IsExternal = true, AnchorSettling = TimeSpan.FromSeconds(1) } });
         await domain.RegisterAsync("/web");
         await using var source = new X509Source(domain.WorkloadApi, TimeProvider.System);
         var first = await source.WaitAsync(_patience);
@@ -69,7 +70,7 @@ public sealed class UpstreamTests : IDisposable
         // The first is revoked by its anchor, offline; what it signed is accepted nowhere any more, and is replaced.
         var old = source.Current.Default;
         var crl = _folder.File($"anchor-{layout}.crl");
-        await RunAsync(0, "ca", "revoke", "--certificate", _folder.File("first/issuer.crt"), "--anchor", root, "--out", crl, "--passphrase", _folder.File("passphrase"));
+        await RunAsync(0, "revoke", "--certificate", _folder.File("first/issuer.crt"), "--anchor", root, "--out", crl, "--passphrase", _folder.File("passphrase"));
         File.Copy(crl, _folder.File("issuer/anchor.crl"));
         await Eventually.IsTrueAsync(() => !source.Current!.Bundles.Crls.IsEmpty, "the anchor's list at the workload");
         Assert.False(SvidVerifier.Verify(old.Chain, source.Current!.Bundles, CertificateUsage.Server, DateTimeOffset.UtcNow).IsTrusted);
@@ -95,26 +96,26 @@ public sealed class UpstreamTests : IDisposable
         var root = await InitAsync("root");
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(_folder.File("root/anchor.key")));
         Assert.Contains("ENCRYPTED", await File.ReadAllTextAsync(_folder.File("root/anchor.key"), _patience), StringComparison.Ordinal);
-        Assert.Contains("exists already", (await RunAsync(1, "ca", "init", "--trust-domain", "example.org", "--out", root)).Output, StringComparison.Ordinal);
-        await RunAsync(0, "ca", "request", "--trust-domain", "example.org", "--out", _folder.File("request"));
-        string[] sign = ["ca", "sign", "--csr", _folder.File("request/issuer.csr"), "--anchor", root, "--out", _folder.File("request")];
+        Assert.Contains("exists already", (await RunAsync(1, "init", "--trust-domain", "example.org", "--out", root)).Output, StringComparison.Ordinal);
+        await RunAsync(0, "request", "--trust-domain", "example.org", "--out", _folder.File("request"));
+        string[] sign = ["sign", "--csr", _folder.File("request/issuer.csr"), "--anchor", root, "--out", _folder.File("request")];
         Assert.Contains("--passphrase", (await RunAsync(1, sign)).Output, StringComparison.Ordinal);
         await RunAsync(0, [.. sign, "--passphrase", _folder.File("passphrase")]);
-        Assert.Contains("spiffe://example.org", (await RunAsync(0, "ca", "inspect", _folder.File("request/issuer.crt"))).Output, StringComparison.Ordinal);
+        Assert.Contains("spiffe://example.org", (await RunAsync(0, "inspect", _folder.File("request/issuer.crt"))).Output, StringComparison.Ordinal);
     }
 
     private async Task<string> InitAsync(string name)
     {
         await File.WriteAllTextAsync(_folder.File("passphrase"), "correct horse battery staple\n", _patience);
-        await RunAsync(0, "ca", "init", "--trust-domain", "example.org", "--out", _folder.File(name), "--passphrase", _folder.File("passphrase"));
+        await RunAsync(0, "init", "--trust-domain", "example.org", "--out", _folder.File(name), "--passphrase", _folder.File("passphrase"));
         return _folder.File(name);
     }
 
     private async Task<string> SignAsync(string name, string root)
     {
         var place = _folder.File(name);
-        await RunAsync(0, "ca", "request", "--trust-domain", "example.org", "--out", place);
-        await RunAsync(0, "ca", "sign", "--csr", Path.Combine(place, "issuer.csr"), "--anchor", root, "--out", place, "--passphrase", _folder.File("passphrase"));
+        await RunAsync(0, "request", "--trust-domain", "example.org", "--out", place);
+        await RunAsync(0, "sign", "--csr", Path.Combine(place, "issuer.csr"), "--anchor", root, "--out", place, "--passphrase", _folder.File("passphrase"));
         return place;
     }
 
@@ -144,12 +145,10 @@ public sealed class UpstreamTests : IDisposable
 
     private async Task<(int Exit, string Output)> RunAsync(int expected, params string[] arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(DemoLayout.OwnProgram, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        var (output, error) = (process.StandardOutput.ReadToEndAsync(_patience), process.StandardError.ReadToEndAsync(_patience));
-        await process.WaitForExitAsync(_patience);
-        var text = await output + await error;
-        Assert.True(process.ExitCode == expected, text);
-        return (process.ExitCode, text);
+        var output = new StringWriter();
+        var exit = await CaCommand.Create(new CliContext(TimeProvider.System, () => 0.5)).Parse(arguments).InvokeAsync(new InvocationConfiguration { Output = output, Error = output }, _patience);
+        Assert.True(exit == expected, output.ToString());
+        return (exit, output.ToString());
     }
 
     private static X509Bundle Own(X509Source source) => source.Current!.Bundles.Find(TestTrustDomain.Name)!;
