@@ -220,7 +220,7 @@ public sealed class ServerHost : IAsyncDisposable
             time,
             logs.CreateLogger<ServerUpkeep>());
         var attestors = NodeAttestors.Start(config.Attestation, config.TrustDomain, tokens, time, logs);
-        var admission = new NodeAdmission(attestors.All, agents, entries, issuer, config.X509Ttl, metrics, time, logs.CreateLogger<NodeAdmission>());
+        var admission = new NodeAdmission(config.TrustDomain, attestors.All, agents, entries, issuer, config.X509Ttl, metrics, time, logs.CreateLogger<NodeAdmission>());
         var mesh = new MeshPlane(config.Mesh, config.DesiredFolder?.Folder, config.TrustDomain, agents, entries, time, chance, logs);
         var responder = new OcspResponder(authorities, keys, time);
         var tls = new ServerTls(identity, authorities, time, logs.CreateLogger<ServerTls>());

@@ -38,9 +38,9 @@ internal sealed class AgentService(
                 throw Rpcs.Denied(PermissionDeniedDetails.Types.Reason.AgentMustReattest, "agent must reattest instead of renew");
             }
 
-            if (!SigningRequest.TryParse(request.Params?.Csr.Memory ?? default, out var csr, out var problem))
+            if (!RequestedKey.TryReadLeaf(request.Params?.Csr.Memory ?? default, trustDomain, out var csr, out var problem))
             {
-                throw Rpcs.Invalid($"CSR: {problem}");
+                throw Rpcs.Invalid(problem);
             }
 
             var svid = await IssueAsync(id, csr, context.CancellationToken).ConfigureAwait(false);
