@@ -66,9 +66,9 @@ internal sealed class AgentService(
     {
         var filter = request.Filter;
         var found = Find(context, filter?.ByAttestationType, filter?.BySelectorMatch, filter?.ByBanned, filter?.ByCanReattest, filter?.ByExpiresBefore);
-        var (page, next) = Pages.Take(found, agent => agent.SpiffeId.Uri, request.PageSize, request.PageToken);
+        var (page, next) = Pages.Take(found, agent => agent.SpiffeId.Uri, agent => ToWire(agent, request.OutputMask), request.PageSize, request.PageToken);
         var response = new ListAgentsResponse { NextPageToken = next };
-        response.Agents.AddRange(page.Select(agent => ToWire(agent, request.OutputMask)));
+        response.Agents.AddRange(page);
         return Task.FromResult(response);
     }
 
