@@ -193,6 +193,7 @@ public sealed class ServerHost : IAsyncDisposable
         metrics.Observe(authorities, entries, agents, time);
         var pushes = new PushMetrics(time);
         var collector = new MetricsCollector();
+        metrics.BeginAtZero();
         var care = new AuthorityCare(config, authorities, authorityStore, identity, agents, bundleChanges, upstream, metrics, time, logs);
         var readiness = new ReadinessBoard("authority");
         var limits = new CallLimits(config.Limits, time);
