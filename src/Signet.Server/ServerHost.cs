@@ -193,6 +193,7 @@ public sealed class ServerHost : IAsyncDisposable
         metrics.Observe(authorities, entries, agents, time);
         var pushes = new PushMetrics(time);
         var collector = new MetricsCollector();
+        metrics.BeginAtZero();
         var care = new AuthorityCare(config, authorities, authorityStore, identity, agents, bundleChanges, upstream, metrics, time, logs);
         var readiness = new ReadinessBoard("authority");
         var limits = new CallLimits(config.Limits, time);
@@ -220,7 +221,7 @@ public sealed class ServerHost : IAsyncDisposable
             time,
             logs.CreateLogger<ServerUpkeep>());
         var attestors = NodeAttestors.Start(config.Attestation, config.TrustDomain, tokens, time, logs);
-        var admission = new NodeAdmission(attestors.All, agents, entries, issuer, config.X509Ttl, metrics, time, logs.CreateLogger<NodeAdmission>());
+        var admission = new NodeAdmission(config.TrustDomain, attestors.All, agents, entries, issuer, config.X509Ttl, metrics, time, logs.CreateLogger<NodeAdmission>());
         var mesh = new MeshPlane(config.Mesh, config.DesiredFolder?.Folder, config.TrustDomain, agents, entries, time, chance, logs);
         var responder = new OcspResponder(authorities, keys, time);
         var tls = new ServerTls(identity, authorities, time, logs.CreateLogger<ServerTls>());

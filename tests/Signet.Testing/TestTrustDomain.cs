@@ -13,7 +13,6 @@ using Signet.Identity.Spiffe;
 using Signet.Server;
 using Signet.Server.Access;
 using Signet.Server.Attestation;
-using Signet.Server.Limits;
 
 namespace Signet.Testing;
 
@@ -45,9 +44,6 @@ public sealed class TestTrustDomain : IAsyncDisposable
 
     /// <summary>Who may do what from the next start of the server on.</summary>
     public AccessRules Access { get; set; } = AccessRules.Default;
-
-    /// <summary>How much callers may do from the next start of the server on.</summary>
-    public LimitsConfig Limits { get; set; } = new();
 
     /// <summary>Changes the agent's configuration, at each of its starts from now on.</summary>
     public Func<AgentConfig, AgentConfig> ConfigureAgent { get; set; } = config => config;
@@ -90,13 +86,15 @@ public sealed class TestTrustDomain : IAsyncDisposable
     /// <param name="configure">Changes the server's configuration, at each of its starts.</param>
     /// <param name="configureAgent">Changes the agent's configuration, at each of its starts.</param>
     /// <param name="time">The clock of server and agent; the system's by default.</param>
+    /// <param name="hasAgent">Whether an agent joins; without one there is none to be stopped or asked.</param>
     public static async Task<TestTrustDomain> StartAsync(
         TimeSpan? svidTtl = null,
         TimeSpan? authorityTtl = null,
         string? trustDomain = null,
         Func<ServerConfig, ServerConfig>? configure = null,
         Func<AgentConfig, AgentConfig>? configureAgent = null,
-        TimeProvider? time = null)
+        TimeProvider? time = null,
+        bool hasAgent = true)
     {
         var domain = new TestTrustDomain(
             trustDomain is null ? Name : TrustDomain.Parse(trustDomain),
@@ -112,7 +110,11 @@ public sealed class TestTrustDomain : IAsyncDisposable
         await File.WriteAllTextAsync(domain._folder.File("bundle.pem"), (await admin.BundleAsync(CancellationToken.None)).ToPem());
         var token = await admin.CreateTokenAsync(TimeSpan.FromMinutes(5), alias: null, CancellationToken.None);
         domain.AgentId = token.AgentId;
-        await domain.StartAgentAsync(token.Token);
+        if (hasAgent)
+        {
+            await domain.StartAgentAsync(token.Token);
+        }
+
         return domain;
     }
 
@@ -135,7 +137,6 @@ public sealed class TestTrustDomain : IAsyncDisposable
             AdminSocket = ServerSocket,
             Access = Access,
             Attestation = Attestation,
-            Limits = Limits,
             Metrics = new IPEndPoint(IPAddress.Loopback, 0),
             DataDir = _folder.File("server"),
             StorePath = Path.Combine(_folder.File("server"), "signet.db"),

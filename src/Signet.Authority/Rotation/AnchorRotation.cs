@@ -50,18 +50,16 @@ public sealed record Laggard(string Who, string Why)
 /// <param name="ForcedBecause">Why an operator said not to wait in this stage; null when nobody did.</param>
 public sealed record AnchorRotation(string Successor, AnchorStage Stage, DateTimeOffset StartedAt, string StartedBy, DateTimeOffset StageSince, string? ForcedBecause = null)
 {
-    /// <summary>So long a stage lasts at least: what was under way when it began has arrived or failed by then.</summary>
-    public static readonly TimeSpan Settling = TimeSpan.FromSeconds(5);
-
     public bool IsUnderWay => Stage is AnchorStage.Announced or AnchorStage.Replacing;
 
     /// <summary>What is due.</summary>
     /// <param name="isClear">Whether nobody is behind.</param>
     /// <param name="isTooLate">Whether the old anchor is so near its end that waiting protects nobody any more.</param>
+    /// <param name="settling">How long a stage lasts at least.</param>
     /// <param name="now">The time.</param>
-    public AnchorStep Next(bool isClear, bool isTooLate, DateTimeOffset now)
+    public AnchorStep Next(bool isClear, bool isTooLate, TimeSpan settling, DateTimeOffset now)
     {
-        var mayPass = ForcedBecause is not null || (isClear && (now - StageSince).Duration() >= Settling);
+        var mayPass = ForcedBecause is not null || (isClear && (now - StageSince).Duration() >= settling);
         return Stage switch
         {
             AnchorStage.Announced when mayPass || isTooLate => AnchorStep.Switch,

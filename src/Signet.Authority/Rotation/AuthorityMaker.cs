@@ -27,7 +27,9 @@ internal sealed class AuthorityMaker(AuthorityPlan plan, IKeyManager keys)
         var validity = SvidRenewal.Granted(plan.IssuingTtl, AuthorityPlan.Backdate, anchor.Validity, now);
         if (!validity.Covers(now))
         {
-            throw new KeyManagerException($"trust anchor {anchor.Id} expired at {anchor.Validity.NotAfter:u}; the time now is {now:u}");
+            throw new KeyManagerException(anchor.Validity.HasExpired(now)
+                ? $"trust anchor {anchor.Id} expired at {anchor.Validity.NotAfter:u}, and this machine's clock says {now:u}; if that is right, start with an empty data folder to found a new trust domain"
+                : $"trust anchor {anchor.Id} is valid from {anchor.Validity.NotBefore:u} on, but this machine's clock says {now:u}; set it right");
         }
 
         var keyName = NewKeyName("issuing", now);

@@ -41,6 +41,9 @@ public sealed record AuthorityPlan
 
     public RotationRule Rule { get; init; } = RotationRule.Authority;
 
+    /// <summary>So long each stage of the anchor's rotation lasts at least: what was under way when it began has arrived or failed by then.</summary>
+    public TimeSpan AnchorSettling { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Whether issuing authorities and anchors are made elsewhere and only installed here.</summary>
     public bool IsExternal { get; init; }
 

@@ -5,6 +5,9 @@ namespace Signet.Authority.Rotation;
 /// <summary>The rotation of the trust anchor, step by step; when each is due, <see cref="AnchorRotation"/> says.</summary>
 public sealed partial class AuthorityRotation
 {
+    /// <summary>So long a stage lasts at least.</summary>
+    public TimeSpan AnchorSettling => _plan.AnchorSettling;
+
     /// <summary>Whether the anchor is so near its end that its rotation should begin by itself; after one that was aborted, only once it is urgent.</summary>
     public bool IsAnchorDue(DateTimeOffset now)
     {

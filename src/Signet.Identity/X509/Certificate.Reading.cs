@@ -217,7 +217,7 @@ public sealed partial class Certificate
 
     private static IPAddress ReadAddress(GeneralName name) => name.Address ?? throw new AsnContentException("an IP address is not 4 or 16 bytes long");
 
-    private static BasicConstraints ReadBasicConstraints(ReadOnlyMemory<byte> content, bool isCritical)
+    internal static BasicConstraints ReadBasicConstraints(ReadOnlyMemory<byte> content, bool isCritical)
     {
         // BasicConstraints ::= SEQUENCE { cA BOOLEAN DEFAULT FALSE, pathLenConstraint INTEGER (0..MAX) OPTIONAL }
         var sequence = Whole(content).ReadSequence();

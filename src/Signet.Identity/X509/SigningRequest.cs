@@ -16,13 +16,14 @@ public sealed class SigningRequest
 
     private const int MaxAttributes = 16;
 
-    private SigningRequest(ReadOnlyMemory<byte> der, DistinguishedName subject, PublicKey key, IReadOnlyList<GeneralName> names)
+    private SigningRequest(ReadOnlyMemory<byte> der, DistinguishedName subject, PublicKey key, IReadOnlyList<GeneralName> names, bool asksForAuthority)
     {
         Der = der;
         SubjectName = subject;
         SubjectPublicKeyInfo = key.Info;
         KeyDescription = key.Description;
         AlternativeNames = names;
+        AsksForAuthority = asksForAuthority;
         UriNames = names.Where(n => n.Kind == GeneralNameKind.Uri).Select(n => n.Text).ToArray();
         DnsNames = names.Where(n => n.Kind == GeneralNameKind.Dns).Select(n => n.Text).ToArray();
     }
@@ -39,6 +40,9 @@ public sealed class SigningRequest
 
     /// <summary>Every alternative name that is asked for, of whatever kind.</summary>
     public IReadOnlyList<GeneralName> AlternativeNames { get; }
+
+    /// <summary>Whether it asks for basic constraints with CA:TRUE (RFC 5280 §4.2.1.9).</summary>
+    public bool AsksForAuthority { get; }
 
     /// <summary>The URI names that are asked for. Text from a stranger: use <see cref="Printable"/> before showing it.</summary>
     public IReadOnlyList<string> UriNames { get; }
@@ -112,7 +116,7 @@ public sealed class SigningRequest
 
         var subject = DistinguishedName.Parse(info.ReadEncodedValue());
         var key = PublicKey.Read(info.ReadEncodedValue());
-        var names = info.HasData ? ReadRequestedNames(info.ReadSetOf(new Asn1Tag(TagClass.ContextSpecific, 0))) : [];
+        var (names, asksForAuthority) = info.HasData ? ReadRequested(info.ReadSetOf(new Asn1Tag(TagClass.ContextSpecific, 0))) : ([], false);
         info.ThrowIfNotEmpty();
 
         problem = key.Weakness.Length > 0 ? key.Weakness : algorithm.Weakness;
@@ -127,15 +131,15 @@ public sealed class SigningRequest
             return false;
         }
 
-        request = new SigningRequest(der, subject, key, names);
+        request = new SigningRequest(der, subject, key, names, asksForAuthority);
         return true;
     }
 
-    private static IReadOnlyList<GeneralName> ReadRequestedNames(AsnReader attributes)
+    private static (IReadOnlyList<GeneralName> Names, bool AsksForAuthority) ReadRequested(AsnReader attributes)
     {
         // Attribute ::= SEQUENCE { type OBJECT IDENTIFIER, values SET OF ANY }; extensionRequest holds one Extensions (RFC 2985 §5.4.2).
         IReadOnlyList<GeneralName>? names = null;
-        var isRequested = false;
+        var (isRequested, asksForAuthority) = (false, false);
         for (var count = 0; attributes.HasData; count++)
         {
             if (count == MaxAttributes)
@@ -158,15 +162,16 @@ public sealed class SigningRequest
             }
 
             isRequested = true;
-            foreach (var (oid, _, content) in Certificate.ReadExtensions(values.ReadSequence()))
+            foreach (var (oid, isCritical, content) in Certificate.ReadExtensions(values.ReadSequence()))
             {
                 names = oid == Oids.SubjectAltName ? Certificate.ReadNames(content) : names;
+                asksForAuthority |= oid == Oids.BasicConstraints && Certificate.ReadBasicConstraints(content, isCritical).IsAuthority;
             }
 
             values.ThrowIfNotEmpty();
         }
 
-        return names ?? [];
+        return (names ?? [], asksForAuthority);
     }
 
     private static byte[] EncodeInfo(PublicKey key, SpiffeId? id, IReadOnlyList<string> dnsNames)

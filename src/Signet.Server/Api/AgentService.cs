@@ -38,9 +38,9 @@ internal sealed class AgentService(
                 throw Rpcs.Denied(PermissionDeniedDetails.Types.Reason.AgentMustReattest, "agent must reattest instead of renew");
             }
 
-            if (!SigningRequest.TryParse(request.Params?.Csr.Memory ?? default, out var csr, out var problem))
+            if (!RequestedKey.TryReadLeaf(request.Params?.Csr.Memory ?? default, trustDomain, out var csr, out var problem))
             {
-                throw Rpcs.Invalid($"CSR: {problem}");
+                throw Rpcs.Invalid(problem);
             }
 
             var svid = await IssueAsync(id, csr, context.CancellationToken).ConfigureAwait(false);
@@ -66,9 +66,9 @@ internal sealed class AgentService(
     {
         var filter = request.Filter;
         var found = Find(context, filter?.ByAttestationType, filter?.BySelectorMatch, filter?.ByBanned, filter?.ByCanReattest, filter?.ByExpiresBefore);
-        var (page, next) = Pages.Take(found, agent => agent.SpiffeId.Uri, request.PageSize, request.PageToken);
+        var (page, next) = Pages.Take(found, agent => agent.SpiffeId.Uri, agent => ToWire(agent, request.OutputMask), request.PageSize, request.PageToken);
         var response = new ListAgentsResponse { NextPageToken = next };
-        response.Agents.AddRange(page.Select(agent => ToWire(agent, request.OutputMask)));
+        response.Agents.AddRange(page);
         return Task.FromResult(response);
     }
 

@@ -73,9 +73,9 @@ internal sealed class BundleService(TrustDomain own, TrustFederation federation,
 
     public override Task<ListFederatedBundlesResponse> ListFederatedBundles(ListFederatedBundlesRequest request, ServerCallContext context)
     {
-        var (page, next) = Pages.Take(federation.Bundles.Current.Values, bundle => bundle.TrustDomain.Name, request.PageSize, request.PageToken, Pages.MaxBatch);
+        var (page, next) = Pages.Take(federation.Bundles.Current.Values, bundle => bundle.TrustDomain.Name, bundle => bundle.ToWire().Only(request.OutputMask), request.PageSize, request.PageToken, Pages.MaxBatch);
         var response = new ListFederatedBundlesResponse { NextPageToken = next };
-        response.Bundles.AddRange(page.Select(bundle => bundle.ToWire().Only(request.OutputMask)));
+        response.Bundles.AddRange(page);
         return Task.FromResult(response);
     }
 

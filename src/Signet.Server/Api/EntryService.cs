@@ -32,9 +32,9 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
     {
         var filter = request.Filter;
         var found = Find(context, filter?.BySpiffeId, filter?.ByParentId, filter?.BySelectors, filter?.ByFederatesWith, filter?.ByHint, filter?.ByDownstream);
-        var (page, next) = Pages.Take(found, entry => entry.Id, request.PageSize, request.PageToken);
+        var (page, next) = Pages.Take(found, entry => entry.Id, entry => ToWire(entry, request.OutputMask), request.PageSize, request.PageToken);
         var response = new ListEntriesResponse { NextPageToken = next };
-        response.Entries.AddRange(page.Select(entry => ToWire(entry, request.OutputMask)));
+        response.Entries.AddRange(page);
         return Task.FromResult(response);
     }
 
@@ -136,27 +136,27 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
         }
 
         var entries = authorized.For(CallerOf.Agent(context)).ById;
-        if (entries.Count <= SyncPage)
+        if (Pages.Split(entries.Values.Select(entry => ToWire(entry, mask)), SyncPage).First() is { More: false } few)
         {
             var all = new SyncAuthorizedEntriesResponse();
-            all.Entries.AddRange(entries.Values.Select(entry => ToWire(entry, mask)));
+            all.Entries.AddRange(few.Page);
             await responseStream.WriteAsync(all, context.CancellationToken).ConfigureAwait(false);
             return;
         }
 
-        foreach (var (page, more) in InPages([.. entries.Values]))
+        foreach (var (page, more) in Pages.Split(entries.Values.Select(entry => new EntryRevision { Id = entry.Id, RevisionNumber = entry.Revision, CreatedAt = entry.CreatedAt.ToUnixTimeSeconds() }), SyncPage))
         {
             var revisions = new SyncAuthorizedEntriesResponse { More = more };
-            revisions.EntryRevisions.AddRange(page.Select(entry => new EntryRevision { Id = entry.Id, RevisionNumber = entry.Revision, CreatedAt = entry.CreatedAt.ToUnixTimeSeconds() }));
+            revisions.EntryRevisions.AddRange(page);
             await responseStream.WriteAsync(revisions, context.CancellationToken).ConfigureAwait(false);
         }
 
         while (await NextAsync(requestStream, context.CancellationToken).ConfigureAwait(false))
         {
-            foreach (var (page, more) in InPages([.. requestStream.Current.Ids.Where(entries.ContainsKey).Distinct(StringComparer.Ordinal).Select(id => entries[id])]))
+            foreach (var (page, more) in Pages.Split(requestStream.Current.Ids.Where(entries.ContainsKey).Distinct(StringComparer.Ordinal).Select(id => ToWire(entries[id], mask)), SyncPage))
             {
                 var full = new SyncAuthorizedEntriesResponse { More = more };
-                full.Entries.AddRange(page.Select(entry => ToWire(entry, mask)));
+                full.Entries.AddRange(page);
                 await responseStream.WriteAsync(full, context.CancellationToken).ConfigureAwait(false);
             }
         }
@@ -186,10 +186,6 @@ internal sealed class EntryService(EntryDirectory directory, AuthorizedEntries a
             throw new RpcException(new Grpc.Core.Status(StatusCode.DeadlineExceeded, "the agent neither asked nor ended"));
         }
     }
-
-    // An empty list is one empty page: it says that nothing follows.
-    private static IEnumerable<(RegistrationEntry[] Page, bool More)> InPages(ICollection<RegistrationEntry> entries) =>
-        entries.Count == 0 ? [([], false)] : entries.Chunk(SyncPage).Select((page, index) => (page, (index + 1) * SyncPage < entries.Count));
 
     private static EntryEdit Edit(WireEntry wire, EntryMask? mask) => (RegistrationEntry current, [NotNullWhen(true)] out RegistrationEntry? changed, out string problem) =>
         SpireMapping.TryRead(Masks.Overlay(current.ToWire(), mask is null ? WithOwn(wire, current) : wire, mask), out changed, out problem);

@@ -72,21 +72,17 @@ internal sealed partial class SvidService(
     public override Task<MintX509SVIDResponse> MintX509SVID(MintX509SVIDRequest request, ServerCallContext context) =>
         Rpcs.GuardAsync(async () =>
         {
-            if (!SigningRequest.TryParse(request.Csr.Memory, out var csr, out var problem))
+            if (!RequestedKey.TryReadLeaf(request.Csr.Memory, config.TrustDomain, out var csr, out var problem))
             {
-                throw Rpcs.Invalid($"CSR: {problem}");
+                throw Rpcs.Invalid(problem);
             }
 
-            if (csr.UriNames.Count != 1)
+            if (csr.UriNames.Count == 0)
             {
-                throw Rpcs.Invalid($"CSR names {csr.UriNames.Count} URIs; exactly one SPIFFE ID is expected");
+                throw Rpcs.Invalid("CSR names no URI; exactly one SPIFFE ID is expected");
             }
 
-            if (!SpiffeId.TryParse(csr.UriNames[0], out var id, out problem))
-            {
-                throw Rpcs.Invalid($"CSR: {problem}");
-            }
-
+            var id = SpiffeId.Parse(csr.UriNames[0]);
             if (!IsWorkload(id))
             {
                 throw Rpcs.Invalid($"CSR: {id} is not a workload of trust domain {config.TrustDomain}");
@@ -140,9 +136,9 @@ internal sealed partial class SvidService(
     public override Task<NewDownstreamX509CAResponse> NewDownstreamX509CA(NewDownstreamX509CARequest request, ServerCallContext context) =>
         Rpcs.GuardAsync(async () =>
         {
-            if (!SigningRequest.TryParse(request.Csr.Memory, out var csr, out var problem))
+            if (!RequestedKey.TryReadAuthority(request.Csr.Memory, config.TrustDomain, out var csr, out var problem))
             {
-                throw Rpcs.Invalid($"CSR: {problem}");
+                throw Rpcs.Invalid(problem);
             }
 
             var call = CallOf.Of(context);
@@ -203,9 +199,9 @@ internal sealed partial class SvidService(
             return (null, StatusCode.NotFound, $"entry \"{Printable.Of(wanted.EntryId)}\" is not one that {agent} may serve");
         }
 
-        if (!SigningRequest.TryParse(wanted.Csr.Memory, out var csr, out var problem))
+        if (!RequestedKey.TryReadLeaf(wanted.Csr.Memory, config.TrustDomain, out var csr, out var problem))
         {
-            return (null, StatusCode.InvalidArgument, $"CSR: {problem}");
+            return (null, StatusCode.InvalidArgument, problem);
         }
 
         if (entry.Template.KeyType is { } keyType && KeyTypes.Of(csr.SubjectPublicKeyInfo) != keyType)

@@ -20,9 +20,9 @@ internal sealed class TrustDomainService(TrustFederation federation, ILogger<Tru
     public override Task<ListFederationRelationshipsResponse> ListFederationRelationships(ListFederationRelationshipsRequest request, ServerCallContext context)
     {
         var shown = federation.Relationships.Current.Values.Where(relationship => request.IncludeStatic || !relationship.IsStatic);
-        var (page, next) = Pages.Take(shown, relationship => relationship.TrustDomain.Name, request.PageSize, request.PageToken);
+        var (page, next) = Pages.Take(shown, relationship => relationship.TrustDomain.Name, relationship => ToWire(relationship, request.OutputMask), request.PageSize, request.PageToken);
         var response = new ListFederationRelationshipsResponse { NextPageToken = next };
-        response.FederationRelationships.AddRange(page.Select(relationship => ToWire(relationship, request.OutputMask)));
+        response.FederationRelationships.AddRange(page);
         return Task.FromResult(response);
     }
 

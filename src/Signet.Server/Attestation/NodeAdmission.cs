@@ -18,6 +18,7 @@ namespace Signet.Server.Attestation;
 
 /// <summary>Admits nodes: hears what one shows, has its attestor judge it, signs its first SVID and remembers it.</summary>
 internal sealed class NodeAdmission(
+    TrustDomain trustDomain,
     IReadOnlyList<INodeAttestor> attestors,
     AgentDirectory agents,
     EntryDirectory entries,
@@ -57,9 +58,9 @@ internal sealed class NodeAdmission(
         var joining = (await NextAsync(requests, cancellationToken).ConfigureAwait(false)).Params ?? throw Rpcs.Invalid("the first message must hold params");
         var attestor = attestors.FirstOrDefault(one => one.Type == joining.Data?.Type)
             ?? throw Rpcs.Invalid($"attestor \"{Printable.Of(joining.Data?.Type ?? "")}\" is not one of this server's: {string.Join(", ", attestors.Select(one => one.Type))}");
-        if (!SigningRequest.TryParse(joining.Params_?.Csr.Memory ?? default, out var csr, out var problem))
+        if (!RequestedKey.TryReadLeaf(joining.Params_?.Csr.Memory ?? default, trustDomain, out var csr, out var problem))
         {
-            throw Rpcs.Invalid($"CSR: {problem}");
+            throw Rpcs.Invalid(problem);
         }
 
         // 2. Is it so?

@@ -77,7 +77,7 @@ public sealed class DiskKeyManager : IKeyManager
 
         return Pem.TryReadPrivateKey(text, out var key, out var problem)
             ? _loaded.GetOrAdd(name, key)
-            : throw new KeyManagerException($"key file {path}: {problem}");
+            : throw new KeyManagerException($"key file {path}: {problem}; restore it from a backup. The file of an issuing or JWT key may be moved away instead: the server makes another");
     }
 
     public Task DeleteAsync(string name, CancellationToken cancellationToken)

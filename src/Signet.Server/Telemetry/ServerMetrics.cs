@@ -77,6 +77,15 @@ internal sealed class ServerMetrics : IDisposable
         _meter.CreateObservableGauge("signet.server.anchor.rotation.laggards", () => anchor.Laggards.Count, description: "Whom the stage of the anchor's rotation waits for.");
     }
 
+    /// <summary>Counters without labels stand at zero from now on, so that the first time is seen to be one more.</summary>
+    public void BeginAtZero()
+    {
+        foreach (var counter in new[] { _signed, _tokens, _refused, _failures, _drift })
+        {
+            counter.Add(0);
+        }
+    }
+
     public void Signed(int count, TimeSpan took)
     {
         _signed.Add(count);

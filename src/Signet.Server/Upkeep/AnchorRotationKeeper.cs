@@ -45,7 +45,7 @@ internal sealed class AnchorRotationKeeper(
         var laggards = await gate.LaggardsAsync(current, rotation.Stage, cancellationToken).ConfigureAwait(false);
         laggards = isClockSettled ? laggards : [ClockInDoubt, .. laggards];
         Volatile.Write(ref _laggards, laggards);
-        switch (rotation.Next(laggards.Count == 0, isClockSettled && authorities.IsAnchorTooLate(now), now))
+        switch (rotation.Next(laggards.Count == 0, isClockSettled && authorities.IsAnchorTooLate(now), authorities.AnchorSettling, now))
         {
             case AnchorStep.Switch:
                 TellPassed(rotation, laggards);

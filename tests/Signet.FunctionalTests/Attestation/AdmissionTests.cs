@@ -29,11 +29,8 @@ public sealed class AdmissionTests : IAsyncLifetime
         var device = new CertificateForge { Subject = "CN=node-1", IsAuthority = false, NotBefore = DateTimeOffset.UtcNow.AddHours(-1), NotAfter = DateTimeOffset.UtcNow.AddHours(1) }.Sign(_authority);
         _chain = X509PopWire.EncodeChain([device.Certificate.Der]);
         await File.WriteAllTextAsync(_files.File("ca.pem"), Pem.Encode(_authority.Certificate));
-        _domain = await TestTrustDomain.StartAsync();
-        await _domain.StopAgentAsync();
-        await _domain.StopServerAsync();
-        _domain.Attestation = new AttestationConfig { X509Pop = new X509PopConfig { CaBundles = [_files.File("ca.pem")] } };
-        await _domain.StartServerAsync();
+        var attestation = new AttestationConfig { X509Pop = new X509PopConfig { CaBundles = [_files.File("ca.pem")] } };
+        _domain = await TestTrustDomain.StartAsync(hasAgent: false, configure: config => config with { Attestation = attestation });
     }
 
     public async ValueTask DisposeAsync()

@@ -23,13 +23,8 @@ public sealed class HttpChallengeTests
     [Fact]
     public async Task An_agent_joins_once_and_a_second_one_only_after_the_first_was_evicted()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false, configure: config => config with { Attestation = new AttestationConfig { HttpChallenge = Config() } });
         using var admin = domain.Admin();
-        await domain.StopAgentAsync();
-        await domain.StopServerAsync();
-        domain.Attestation = new AttestationConfig { HttpChallenge = Config() };
-        await domain.StartServerAsync();
-        Directory.Delete(Path.Combine(domain.Folder, "agent"), recursive: true);
         await domain.StartAgentAsync(Node);
         await Eventually.IsTrueAsync(() => domain.AgentHost.Readiness.IsReady, "the agent");
         var id = SpiffeId.Of(TestTrustDomain.Name, "/spire/agent/http_challenge/localhost");

@@ -29,12 +29,8 @@ public sealed class K8sPsatTests : IAsyncLifetime
     [Fact]
     public async Task An_agent_joins_with_its_pods_token_and_attests_again_with_the_newest()
     {
-        await using var domain = await TestTrustDomain.StartAsync(TimeSpan.FromSeconds(14));
-        await domain.StopAgentAsync();
-        await domain.StopServerAsync();
-        domain.Attestation = new AttestationConfig { K8sPsat = new Dictionary<string, K8sClusterConfig> { ["demo"] = _cluster.Config } };
-        await domain.StartServerAsync();
-        Directory.Delete(Path.Combine(domain.Folder, "agent"), recursive: true);
+        var attestation = new AttestationConfig { K8sPsat = new Dictionary<string, K8sClusterConfig> { ["demo"] = _cluster.Config } };
+        await using var domain = await TestTrustDomain.StartAsync(TimeSpan.FromSeconds(14), hasAgent: false, configure: config => config with { Attestation = attestation });
         await File.WriteAllTextAsync(_files.File("token"), "good\n");
         await domain.StartAgentAsync(new AttestorConfig.K8sPsat("demo", _files.File("token")));
         await Eventually.IsTrueAsync(() => domain.AgentHost.Readiness.IsReady, "the agent");

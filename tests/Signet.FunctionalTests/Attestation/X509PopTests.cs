@@ -1,6 +1,4 @@
-using Microsoft.Extensions.Logging;
 using Signet.Agent.Attestation;
-using Signet.Hosting.Files;
 using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 using Signet.Server.Attestation;
@@ -10,28 +8,17 @@ using Signet.Testing.X509;
 namespace Signet.FunctionalTests.Attestation;
 
 /// <summary>A node that was given a certificate joins with it, a real agent at a real server.</summary>
-public sealed class X509PopTests : IAsyncLifetime
+public sealed class X509PopTests : IAsyncDisposable
 {
     private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(2)).Token;
     private readonly ForgedCertificate _authority = Authority();
     private readonly TestFolder _files = new();
+    private AttestationConfig _attestation = new();
     private TestTrustDomain _domain = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        await File.WriteAllTextAsync(_files.File("ca.pem"), Pem.Encode(_authority.Certificate));
-        Assert.True(AgentName.TryParse("{commonName}", out var name, out _));
-        _domain = await TestTrustDomain.StartAsync(TimeSpan.FromSeconds(14));
-        await _domain.StopAgentAsync();
-        await _domain.StopServerAsync();
-        _domain.Attestation = new AttestationConfig { X509Pop = new X509PopConfig { CaBundles = [_files.File("ca.pem")], AgentName = name } };
-        await _domain.StartServerAsync();
-        Directory.Delete(Path.Combine(_domain.Folder, "agent"), recursive: true);
-    }
 
     public async ValueTask DisposeAsync()
     {
-        await _domain.DisposeAsync();
+        await (_domain?.DisposeAsync() ?? ValueTask.CompletedTask);
         _files.Dispose();
     }
 
@@ -40,6 +27,7 @@ public sealed class X509PopTests : IAsyncLifetime
     [InlineData("rsa2048")]
     public async Task An_agent_joins_with_its_certificate_and_attests_again_instead_of_renewing(string key)
     {
+        await ServeAsync(svidTtl: 14);
         await _domain.StartAgentAsync(Give("node-1", key));
         await JoinedAsync();
         using var admin = _domain.Admin();
@@ -54,6 +42,7 @@ public sealed class X509PopTests : IAsyncLifetime
     [Fact]
     public async Task An_evicted_agent_comes_back_by_itself_and_a_banned_one_does_not()
     {
+        await ServeAsync(svidTtl: 6);
         await _domain.StartAgentAsync(Give("node-1", "p256"));
         await JoinedAsync();
         using var admin = _domain.Admin();
@@ -67,6 +56,7 @@ public sealed class X509PopTests : IAsyncLifetime
     [Fact]
     public async Task An_agent_whose_authority_leaves_the_bundle_file_cannot_stay()
     {
+        await ServeAsync(svidTtl: 6);
         await _domain.StartAgentAsync(Give("node-1", "p256"));
         await JoinedAsync();
         await File.WriteAllTextAsync(_files.File("ca.pem"), Pem.Encode(Authority().Certificate));
@@ -74,37 +64,9 @@ public sealed class X509PopTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_broken_bundle_file_changes_nothing_and_a_good_one_counts_at_once()
-    {
-        var log = new CountingLogger();
-        await using var authorities = FollowedAuthorities.Start([_files.File("ca.pem")], TimeProvider.System, log);
-        await File.WriteAllTextAsync(_files.File("ca.pem"), "broken");
-        await Eventually.IsTrueAsync(() => log.Errors > 0, "the log of it");
-        Assert.Equal([_authority.Certificate], authorities.Current);
-
-        var next = Authority().Certificate;
-        await File.WriteAllTextAsync(_files.File("ca.pem"), Pem.Encode(next));
-        await Eventually.IsTrueAsync(() => authorities.Current.Contains(next), "the new authority");
-        Assert.Single(authorities.Current);
-    }
-
-    [Theory]
-    [InlineData("broken")]
-    [InlineData(null)]
-    public void Without_authorities_that_can_be_used_a_server_does_not_start(string? content)
-    {
-        var path = _files.File("none.pem");
-        if (content is not null)
-        {
-            File.WriteAllText(path, content);
-        }
-
-        Assert.Contains(path, Assert.Throws<PlaceException>(() => FollowedAuthorities.Start([path], TimeProvider.System, new CountingLogger())).Message);
-    }
-
-    [Fact]
     public async Task A_certificate_of_strangers_does_not_join()
     {
+        await ServeAsync();
         var strangers = Authority();
         await _domain.StartAgentAsync(Give("node-1", "p256", strangers));
         await Eventually.IsTrueAsync(() => Reason().Contains("PermissionDenied", StringComparison.Ordinal), "the refusal");
@@ -115,6 +77,7 @@ public sealed class X509PopTests : IAsyncLifetime
     [Fact]
     public async Task An_agent_whose_files_do_not_fit_together_says_so()
     {
+        await ServeAsync();
         var config = Give("node-1", "p256");
         await File.WriteAllTextAsync(config.Key, Pem.EncodePrivateKey(KeyPair.Generate(KeyType.EcP256)));
         await _domain.StartAgentAsync(config);
@@ -124,8 +87,9 @@ public sealed class X509PopTests : IAsyncLifetime
     [Fact]
     public async Task A_server_that_does_not_know_the_attestor_names_those_that_it_knows()
     {
+        await ServeAsync();
         await _domain.StopServerAsync();
-        _domain.Attestation = new AttestationConfig();
+        _attestation = new AttestationConfig();
         await _domain.StartServerAsync();
         await _domain.StartAgentAsync(Give("node-1", "p256"));
         await Eventually.IsTrueAsync(() => Reason().Contains("attestor \"x509pop\" is not one of this server's: join_token", StringComparison.Ordinal), "the reason");
@@ -149,29 +113,19 @@ public sealed class X509PopTests : IAsyncLifetime
         return new AttestorConfig.X509Pop(_files.File("node.pem"), _files.File("node.key"), Intermediates: null);
     }
 
+    /// <summary>Starts the server.</summary>
+    /// <param name="svidTtl">What a test waits for the end of, or an hour, in seconds.</param>
+    private async Task ServeAsync(int svidTtl = 3600)
+    {
+        await File.WriteAllTextAsync(_files.File("ca.pem"), Pem.Encode(_authority.Certificate));
+        Assert.True(AgentName.TryParse("{commonName}", out var name, out _));
+        _attestation = new AttestationConfig { X509Pop = new X509PopConfig { CaBundles = [_files.File("ca.pem")], AgentName = name } };
+        _domain = await TestTrustDomain.StartAsync(TimeSpan.FromSeconds(svidTtl), hasAgent: false, configure: config => config with { Attestation = _attestation });
+    }
+
     private Task JoinedAsync() => Eventually.IsTrueAsync(() => _domain.AgentHost.Readiness.IsReady, "the agent");
 
     private string Reason() => string.Join("; ", _domain.AgentHost.Readiness.Conditions.Select(condition => condition.State.Reason));
 
     private static SpiffeId Id(string name) => SpiffeId.Of(TestTrustDomain.Name, $"/spire/agent/x509pop/{name}");
-
-    private sealed class CountingLogger : ILogger
-    {
-        private int _errors;
-
-        public int Errors => Volatile.Read(ref _errors);
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
-        {
-            if (logLevel == LogLevel.Error)
-            {
-                Interlocked.Increment(ref _errors);
-            }
-        }
-    }
 }

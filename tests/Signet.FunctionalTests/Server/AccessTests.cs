@@ -18,7 +18,7 @@ public sealed class AccessTests
     [Fact]
     public async Task An_operator_with_paths_works_below_them_and_nowhere_else()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false);
         using (var root = domain.Admin())
         {
             await root.CreateEntryAsync(Entry("/ns/dev/web", domain), _patience);
@@ -46,7 +46,7 @@ public sealed class AccessTests
     [Fact]
     public async Task An_operator_with_paths_cannot_reach_an_entry_outside_by_its_number()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false);
         using var root = domain.Admin();
         var others = await root.CreateEntryAsync(Entry("/ns/dev/web", domain), _patience);
         var privileged = await root.CreateEntryAsync(Entry("/ns/prod/boss", domain) with { Admin = true }, _patience);
@@ -60,7 +60,7 @@ public sealed class AccessTests
     [Fact]
     public async Task A_user_without_a_role_is_refused_and_told_where_to_give_one()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false);
         await RestartAsync(domain, $"{{roles: {{none: []}}, grants: [{{uid: {Myself}, role: none}}]}}");
         using var admin = domain.Admin();
         await DeniedAsync(() => admin.EntriesAsync(null, null, _patience), "entry.read is needed");
@@ -69,7 +69,7 @@ public sealed class AccessTests
     [Fact]
     public async Task A_workload_with_an_admin_entry_administers_over_the_network_and_one_without_does_not()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false);
         using var root = domain.Admin();
         using var tool = await OverNetworkAsync(domain, root, "/tool");
         await DeniedAsync(() => tool.EntriesAsync(null, null, _patience), "not open to you");
@@ -85,7 +85,7 @@ public sealed class AccessTests
     [Fact]
     public async Task A_grant_by_SPIFFE_ID_needs_no_admin_entry_and_limits_one_that_there_is()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false);
         await RestartAsync(domain, "{grants: [{spiffeId: 'spiffe://example.org/auditor', role: viewer}]}");
         using var root = domain.Admin();
         await root.CreateEntryAsync(Entry("/auditor", domain) with { Admin = true }, _patience);
@@ -135,7 +135,7 @@ public sealed class AccessTests
     [Fact]
     public async Task Whoever_follows_the_trail_gets_each_record_as_it_comes()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false);
         using var root = domain.Admin();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(_patience);
         await using var tail = root.Audit.TailAsync(1, follow: true, stop.Token).GetAsyncEnumerator(stop.Token);

@@ -13,12 +13,14 @@ namespace Signet.FunctionalTests.Server;
 
 public sealed class AnchorRotationTests
 {
+    private static readonly TimeSpan Settling = TimeSpan.FromSeconds(1);
+
     private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(2)).Token;
 
     [Fact]
     public async Task The_anchor_is_replaced_everywhere_without_anybody_being_restarted()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await StartAsync();
         await domain.RegisterAsync("/web");
         await using var source = new X509Source(domain.WorkloadApi, TimeProvider.System);
         var before = await source.WaitAsync(_patience);
@@ -47,7 +49,7 @@ public sealed class AnchorRotationTests
     [Fact]
     public async Task Under_load_with_an_agent_away_no_handshake_fails_and_nothing_is_signed_before_it_is_back()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await StartAsync();
         await domain.RegisterAsync("/web");
         using var admin = domain.Admin();
         var token = await admin.CreateTokenAsync(TimeSpan.FromMinutes(5), alias: null, _patience);
@@ -72,7 +74,7 @@ public sealed class AnchorRotationTests
 
             var held = load.Held;
             var status = await client.StatusAsync(_patience);
-            var passed = DateTimeOffset.FromUnixTimeSeconds(status.StageSince) + (2 * Signet.Authority.Rotation.AnchorRotation.Settling);
+            var passed = DateTimeOffset.FromUnixTimeSeconds(status.StageSince) + (2 * Settling);
             await Eventually.IsTrueAsync(() => DateTimeOffset.UtcNow > passed && load.Held > held, "twice the time that a stage lasts at least");
             status = await client.StatusAsync(_patience);
             Assert.Equal(Stage.Announced, status.Stage);
@@ -95,7 +97,7 @@ public sealed class AnchorRotationTests
     [Fact]
     public async Task A_forced_stage_goes_on_without_the_laggard_and_a_reason_is_required()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await StartAsync();
         await Eventually.IsTrueAsync(() => domain.AgentHost.Readiness.IsReady, "the agent");
         await domain.StopAgentAsync();
         using var operators = domain.Admin();
@@ -118,7 +120,7 @@ public sealed class AnchorRotationTests
     [Fact]
     public async Task An_aborted_rotation_takes_the_new_anchor_back_and_a_dry_run_changes_nothing()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await StartAsync();
         await Eventually.IsTrueAsync(() => domain.AgentView.Revision > 0, "an agent that has joined");
         using var operators = domain.Admin();
         var client = operators.Authorities;
@@ -138,7 +140,7 @@ public sealed class AnchorRotationTests
     [Fact]
     public async Task A_rotation_outlives_its_server()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await StartAsync();
         await Eventually.IsTrueAsync(() => domain.AgentHost.Readiness.IsReady, "the agent");
         using var operators = domain.Admin();
         var client = operators.Authorities;
@@ -155,7 +157,7 @@ public sealed class AnchorRotationTests
     [Fact]
     public async Task Foreign_clients_and_foreign_agents_count_by_what_can_be_seen_of_them()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await StartAsync();
         await domain.RegisterAsync("/web");
         await using (var source = new X509Source(domain.WorkloadApi, TimeProvider.System))
         {
@@ -191,6 +193,9 @@ public sealed class AnchorRotationTests
         Assert.Empty(foreign.Issuers.Intersect(before));
         Assert.Equal(2, foreign.Issuers.Count);
     }
+
+    private static Task<TestTrustDomain> StartAsync() =>
+        TestTrustDomain.StartAsync(configure: config => config with { Authority = config.Authority with { AnchorSettling = Settling } });
 
     /// <summary>A whole stage may pass in the meantime, on a machine that does other things too; what it waits for is told when it does not come.</summary>
     private async Task ReachesAsync(AuthorityClient client, Stage stage, Func<Task>? meanwhile = null)

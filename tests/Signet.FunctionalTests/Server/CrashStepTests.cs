@@ -13,8 +13,9 @@ using Signet.Testing;
 namespace Signet.FunctionalTests.Server;
 
 /// <summary>
-/// An authority in a process of its own, killed without warning at every single step of what it does: after each key that was made or deleted, with each
-/// write to the store whole but not committed, and after each commit.
+/// An authority in a process of its own, ended without warning at every single step of what it does: after each key that was made or deleted, with each
+/// write to the store whole but not committed, and after each commit. What kill -9 leaves is what the disk holds at that moment: one process is held at
+/// each step while its folder is copied, and one is really killed at the last step; in the soak, at every step.
 /// </summary>
 public sealed class CrashStepTests : IDisposable
 {
@@ -60,6 +61,34 @@ public sealed class CrashStepTests : IDisposable
     [MemberData(nameof(Acts))]
     public async Task Killed_at_any_step_nothing_is_lost_nothing_is_signed_twice_and_the_next_start_goes_on(string name, string[] steps, string shape)
     {
+        var (act, before) = (Act.All[name], await PrepareAsync(name));
+        var whole = Copy(before, "whole");
+        var left = new List<(string Folder, string Step, string Content)>();
+        var undisturbed = await RunAsync(whole, name, "held", step => left.Add((Copy(whole, $"{left.Count + 1}"), step.Name, step.Content)));
+        Assert.Equal(steps.Select(Unordered), undisturbed.Select(step => Unordered(step.Name)));
+        await KillAsync(name, before, steps.Length, act, shape);
+        await Parallel.ForEachAsync(left, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = _patience }, async (one, _) =>
+        {
+            await LookAsync(one.Folder, one.Content, $"{name}, held at {one.Step}");
+            await GoOnAsync(one.Folder, act, shape);
+        });
+    }
+
+    [Theory(Explicit = true)]
+    [Trait("Category", "Soak")]
+    [MemberData(nameof(Acts))]
+    public async Task Really_killed_at_every_step_it_is_the_same(string name, string[] steps, string shape)
+    {
+        var (act, before) = (Act.All[name], await PrepareAsync(name));
+        await Parallel.ForEachAsync(
+            Enumerable.Range(1, steps.Length),
+            new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = _patience },
+            async (number, _) => await KillAsync(name, before, number, act, shape));
+    }
+
+    /// <summary>A folder in which the act has been done up to its beginning.</summary>
+    private async Task<string> PrepareAsync(string name)
+    {
         var (act, before) = (Act.All[name], _folder.File("before"));
         CreatePrivate(before);
         if (act.Given is { } given)
@@ -68,17 +97,15 @@ public sealed class CrashStepTests : IDisposable
             await given(story);
         }
 
-        // 1. Undisturbed, these are its steps.
-        Assert.Equal(steps.Select(Unordered), (await RunAsync(Copy(before, "whole"), name, stopAt: 0, isKilled: false)).Select(step => Unordered(step.Name)));
+        return before;
+    }
 
-        // 2. Cut short at each of them.
-        await Parallel.ForEachAsync(Enumerable.Range(1, steps.Length), new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = _patience }, async (number, _) =>
-        {
-            var folder = Copy(before, number.ToString(CultureInfo.InvariantCulture));
-            var last = (await RunAsync(folder, name, number, isKilled: true))[^1];
-            await LookAsync(folder, last.Content, $"{name}, killed at step {number}: {last.Name}");
-            await GoOnAsync(folder, act, shape);
-        });
+    private async Task KillAsync(string name, string before, int number, Act act, string shape)
+    {
+        var folder = Copy(before, $"killed-{number}");
+        var last = (await RunAsync(folder, name, number.ToString(CultureInfo.InvariantCulture)))[^1];
+        await LookAsync(folder, last.Content, $"{name}, killed at step {number}: {last.Name}");
+        await GoOnAsync(folder, act, shape);
     }
 
     /// <summary>The store is whole and holds what was written, and every key is there that something needs.</summary>
@@ -114,20 +141,37 @@ public sealed class CrashStepTests : IDisposable
         Assert.DoesNotContain(content.Ledger.Records, record => record.State == SlotState.Revoked && KeysIn(folder).Contains(record.KeyName));
     }
 
-    /// <summary>Runs the act in a process of its own.</summary>
-    private async Task<IReadOnlyList<(string Name, string Content)>> RunAsync(string folder, string act, int stopAt, bool isKilled)
+    /// <summary>Runs the act in a process of its own, and looks at it at each step when it is held there.</summary>
+    private async Task<IReadOnlyList<(string Name, string Content)>> RunAsync(string folder, string act, string stopAt, Action<(string Name, string Content)>? look = null)
     {
-        using var process = Process.Start(new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "Signet.CrashingServer"), [folder, act, stopAt.ToString(CultureInfo.InvariantCulture)])
+        using var process = Process.Start(new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "Signet.CrashingServer"), [folder, act, stopAt])
         {
+            RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         })!;
         var problems = process.StandardError.ReadToEndAsync(_patience);
-        var lines = (await process.StandardOutput.ReadToEndAsync(_patience)).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.Split('|')).ToArray();
+        var steps = new List<(string Name, string Content)>();
+        while (await process.StandardOutput.ReadLineAsync(_patience) is { } line)
+        {
+            var parts = line.Split('|');
+            if (parts[0] == "signed")
+            {
+                NoteSigned(parts[1], folder);
+                continue;
+            }
+
+            steps.Add((parts[0], parts[1]));
+            if (look is not null)
+            {
+                look(steps[^1]);
+                await process.StandardInput.WriteLineAsync("go on");
+            }
+        }
+
         await process.WaitForExitAsync(_patience);
-        Assert.True((process.ExitCode == 128 + 9) == isKilled && (isKilled || process.ExitCode == 0), $"{act} at {stopAt}: exit code {process.ExitCode}; {await problems}");
-        Array.ForEach(lines, line => NoteSigned(line[0] == "signed" ? line[1] : null, folder));
-        return [.. lines.Where(line => line[0] != "signed").Select(line => (line[0], line[1]))];
+        Assert.True(process.ExitCode == (look is null ? 128 + 9 : 0), $"{act} at {stopAt}: exit code {process.ExitCode}; {await problems}");
+        return steps;
     }
 
     private Task<Story> OpenAsync(string folder, Act act) => Story.OpenAsync(folder, act.IsExternal, (_, _) => { }, serial => NoteSigned(serial, folder));

@@ -16,7 +16,7 @@ public sealed class DesiredStateTests
     [Fact]
     public async Task Applying_twice_changes_nothing_the_second_time_and_diff_says_so()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false);
         using var folder = new TestFolder();
         await WriteAsync(folder, domain, "/web", "/db");
         var (exit, output, _) = await RunAsync(domain, "diff", folder.Path);
@@ -33,7 +33,7 @@ public sealed class DesiredStateTests
     [Fact]
     public async Task Only_entries_of_the_same_owner_are_changed_or_deleted()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false);
         using var folder = new TestFolder();
         await domain.RegisterAsync("/by-hand");
         await WriteAsync(folder, domain, "/web", "/by-hand");
@@ -52,7 +52,7 @@ public sealed class DesiredStateTests
     [Fact]
     public async Task One_entry_that_does_not_hold_stops_all_of_them()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false);
         using var folder = new TestFolder();
         await File.WriteAllTextAsync(folder.File("a.yaml"), $"entries:\n- {{spiffeId: spiffe://example.org/web, parentId: {domain.AgentId}, selectors: [unix:uid:1]}}\n- {{spiffeId: spiffe://example.org/db, parentId: {domain.AgentId}, selectors: [unix:uuid:1]}}\n", _patience);
         var (exit, _, error) = await RunAsync(domain, "apply", folder.Path);
@@ -64,7 +64,7 @@ public sealed class DesiredStateTests
     [Fact]
     public async Task Deleting_most_of_the_entries_needs_to_be_said()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false);
         using var folder = new TestFolder();
         await WriteAsync(folder, domain, [.. Enumerable.Range(0, 12).Select(i => $"/s{i}")]);
         await RunAsync(domain, "apply", folder.Path);
@@ -81,7 +81,7 @@ public sealed class DesiredStateTests
     {
         using var folder = new TestFolder();
         await File.WriteAllTextAsync(folder.File("entries.yaml"), "entries: []\n", _patience);
-        await using var domain = await TestTrustDomain.StartAsync(configure: config => config with { DesiredFolder = new DesiredFolderConfig(folder.Path, DesiredScope.DefaultCluster, MayDeleteMost: false) });
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false, configure: config => config with { DesiredFolder = new DesiredFolderConfig(folder.Path, DesiredScope.DefaultCluster, MayDeleteMost: false) });
         await WriteAsync(folder, domain, "/web", "/db");
         await Eventually.IsTrueAsync(async () => (await PathsAsync(domain)).SequenceEqual(["/db", "/web"]), "both entries");
 
@@ -102,7 +102,7 @@ public sealed class DesiredStateTests
     [Fact]
     public async Task A_misspelt_selector_is_refused_with_what_was_probably_meant()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false);
         var (exit, _, error) = await RunAsync(domain, "create", "--spiffe-id", "spiffe://example.org/web", "--parent-id", domain.AgentId.Uri, "--selector", "unx:uid:1");
         Assert.Equal((1, true), (exit, error.Contains("did you mean \"unix\"?", StringComparison.Ordinal)));
     }

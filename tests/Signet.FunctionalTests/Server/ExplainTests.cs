@@ -10,12 +10,16 @@ using Signet.Testing;
 namespace Signet.FunctionalTests.Server;
 
 /// <summary>Things people get wrong, each explained by one command.</summary>
-public sealed class ExplainTests
+public sealed class ExplainTests(SharedDomain shared) : IClassFixture<SharedDomain>, IAsyncDisposable
 {
     private static readonly CliContext Context = new(TimeProvider.System, () => 0.5);
     private static readonly string Uid = TestTrustDomain.Myself.Value["uid:".Length..];
     private static readonly SpiffeId OtherAgent = ReservedIds.Agent(TestTrustDomain.Name, "join_token", "other");
     private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(2)).Token;
+
+    private TestTrustDomain Domain => shared.Domain;
+
+    public ValueTask DisposeAsync() => shared.ForgetEntriesAsync();
 
     /// <summary>An entry that is not what its author meant, and what the explanation of a process must say of it.</summary>
     public static TheoryData<string, string> Mistakes => new()
@@ -33,11 +37,10 @@ public sealed class ExplainTests
     [MemberData(nameof(Mistakes))]
     public async Task A_selector_that_does_not_hold_is_named_with_what_the_process_has_instead(string selector, string reason)
     {
-        await using var domain = await TestTrustDomain.StartAsync();
         Assert.True(Selector.TryParse(selector, out var wrong, out _));
-        await domain.RegisterAsync("/web", TestTrustDomain.Myself, wrong);
-        await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Length == 1, "the entry at the agent");
-        var (exit, output, _) = await ExplainAsync(domain, "--pid", OwnPid);
+        await Domain.RegisterAsync("/web", TestTrustDomain.Myself, wrong);
+        await Eventually.IsTrueAsync(() => Domain.AgentView.Entries.Length == 1, "the entry at the agent");
+        var (exit, output, _) = await ExplainAsync(Domain, "--pid", OwnPid);
         Assert.Equal(1, exit);
         Assert.Contains("it gets no identity", output, StringComparison.Ordinal);
         Assert.Contains("it does not get spiffe://example.org/web", output, StringComparison.Ordinal);
@@ -47,13 +50,12 @@ public sealed class ExplainTests
     [Fact]
     public async Task An_identity_that_is_there_is_told_with_its_certificate()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        var entry = await domain.RegisterAsync("/web");
+        var entry = await Domain.RegisterAsync("/web");
         JsonNode? told = null;
         await Eventually.IsTrueAsync(
             async () =>
             {
-                (var exit, var output, _) = await ExplainAsync(domain, "--pid", OwnPid, "--output", "json");
+                (var exit, var output, _) = await ExplainAsync(Domain, "--pid", OwnPid, "--output", "json");
                 told = JsonNode.Parse(output);
                 return exit == 0 && told!["identities"]![0]!["notAfter"] is not null;
             },
@@ -65,9 +67,8 @@ public sealed class ExplainTests
     [Fact]
     public async Task An_agent_without_entries_says_so()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        await Eventually.IsTrueAsync(() => domain.AgentView.Revision > 0, "word from the server");
-        var (exit, output, _) = await ExplainAsync(domain, "--pid", OwnPid);
+        await Eventually.IsTrueAsync(() => Domain.AgentView.Revision > 0, "word from the server");
+        var (exit, output, _) = await ExplainAsync(Domain, "--pid", OwnPid);
         Assert.Equal((1, true), (exit, output.Contains("the agent has no entry to serve: none has it as its parent", StringComparison.Ordinal)));
     }
 
@@ -85,53 +86,48 @@ public sealed class ExplainTests
     [Fact]
     public async Task A_process_that_is_not_there_is_not_explained()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        var (exit, _, error) = await ExplainAsync(domain, "--pid", "4194304");
+        var (exit, _, error) = await ExplainAsync(Domain, "--pid", "4194304");
         Assert.Equal((1, true), (exit, error.Contains("there is no process 4194304 here", StringComparison.Ordinal)));
-        (exit, _, error) = await ExplainAsync(domain);
+        (exit, _, error) = await ExplainAsync(Domain);
         Assert.Equal((1, true), (exit, error.Contains("either --pid or --selectors is needed", StringComparison.Ordinal)));
     }
 
     [Fact]
     public async Task An_entry_below_an_agent_that_nobody_knows_is_told_by_the_server()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        await Eventually.IsTrueAsync(() => domain.AgentView.Revision > 0, "an agent that has joined");
-        using var admin = domain.Admin();
+        await Eventually.IsTrueAsync(() => Domain.AgentView.Revision > 0, "an agent that has joined");
+        using var admin = Domain.Admin();
         await admin.CreateEntryAsync(Entry("/web", OtherAgent), _patience);
-        var (exit, output, _) = await ExplainAsync(domain, "--selectors", TestTrustDomain.Myself.ToString());
+        var (exit, output, _) = await ExplainAsync(Domain, "--selectors", TestTrustDomain.Myself.ToString());
         Assert.Equal((1, true), (exit, output.Contains($"no attested agent serves its parent {OtherAgent}", StringComparison.Ordinal)));
-        (exit, output, _) = await ExplainAsync(domain, "--selectors", TestTrustDomain.Myself.ToString(), "--agent", domain.AgentId.Uri);
-        Assert.Equal((1, true), (exit, output.Contains($"its parent is {OtherAgent}, and agent {domain.AgentId} is neither that nor below it", StringComparison.Ordinal)));
-        (exit, output, _) = await ExplainAsync(domain, "--selectors", TestTrustDomain.Myself.ToString(), "--agent", OtherAgent.Uri);
+        (exit, output, _) = await ExplainAsync(Domain, "--selectors", TestTrustDomain.Myself.ToString(), "--agent", Domain.AgentId.Uri);
+        Assert.Equal((1, true), (exit, output.Contains($"its parent is {OtherAgent}, and agent {Domain.AgentId} is neither that nor below it", StringComparison.Ordinal)));
+        (exit, output, _) = await ExplainAsync(Domain, "--selectors", TestTrustDomain.Myself.ToString(), "--agent", OtherAgent.Uri);
         Assert.Equal((1, true), (exit, output.Contains($"agent {OtherAgent} is not attested here", StringComparison.Ordinal)));
     }
 
     [Fact]
     public async Task An_entry_that_has_expired_says_when()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        using var admin = domain.Admin();
-        await admin.CreateEntryAsync(Entry("/web", domain.AgentId) with { ExpiresAt = new DateTimeOffset(2020, 1, 1, 0, 0, 0, TimeSpan.Zero) }, _patience);
-        var (exit, output, _) = await ExplainAsync(domain, "--selectors", TestTrustDomain.Myself.ToString());
+        using var admin = Domain.Admin();
+        await admin.CreateEntryAsync(Entry("/web", Domain.AgentId) with { ExpiresAt = new DateTimeOffset(2020, 1, 1, 0, 0, 0, TimeSpan.Zero) }, _patience);
+        var (exit, output, _) = await ExplainAsync(Domain, "--selectors", TestTrustDomain.Myself.ToString());
         Assert.Equal((1, true), (exit, output.Contains("the entry expired at 2020-01-01 00:00:00Z", StringComparison.Ordinal)));
     }
 
     [Fact]
     public async Task What_fits_and_is_served_is_told_by_the_server_too()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        await Eventually.IsTrueAsync(() => domain.AgentView.Revision > 0, "an agent that has joined");
-        await domain.RegisterAsync("/web");
-        var (exit, output, _) = await ExplainAsync(domain, "--selectors", "unix:gid:0", TestTrustDomain.Myself.ToString());
+        await Eventually.IsTrueAsync(() => Domain.AgentView.Revision > 0, "an agent that has joined");
+        await Domain.RegisterAsync("/web");
+        var (exit, output, _) = await ExplainAsync(Domain, "--selectors", "unix:gid:0", TestTrustDomain.Myself.ToString());
         Assert.Equal((0, true), (exit, output.Contains("it gets spiffe://example.org/web", StringComparison.Ordinal)));
     }
 
     [Fact]
     public async Task A_misspelt_selector_in_the_question_is_pointed_at()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
-        var (_, output, _) = await ExplainAsync(domain, "--selectors", "unix:uuid:0");
+        var (_, output, _) = await ExplainAsync(Domain, "--selectors", "unix:uuid:0");
         Assert.Contains("unix has no key \"uuid\"; did you mean \"uid\"?", output, StringComparison.Ordinal);
     }
 
@@ -148,9 +144,8 @@ public sealed class ExplainTests
     [InlineData("spiffe://example.org/web", "spiffe://example.org/web", "unix:uid:1", "is the entry's own SPIFFE ID")]
     public async Task An_entry_that_could_never_work_is_refused_with_the_reason(string id, string? parent, string selector, string reason)
     {
-        await using var domain = await TestTrustDomain.StartAsync();
         var (exit, _, error) = await RunAsync(
-            EntryCommand.Create(Context), "create", "--spiffe-id", id, "--parent-id", parent ?? domain.AgentId.Uri, "--selector", selector, "--server", domain.ServerSocket);
+            EntryCommand.Create(Context), "create", "--spiffe-id", id, "--parent-id", parent ?? Domain.AgentId.Uri, "--selector", selector, "--server", Domain.ServerSocket);
         Assert.Equal(1, exit);
         Assert.Contains(reason, error, StringComparison.Ordinal);
         Assert.Contains("hint: ", error, StringComparison.Ordinal);

@@ -39,7 +39,11 @@ internal sealed class ForeignAgent : IDisposable
     }
 
     /// <summary>Attests with a token; the key is the caller's.</summary>
-    public static async Task<X509Svid> JoinAsync(TestTrustDomain domain, string token, System.Security.Cryptography.AsymmetricAlgorithm key, CancellationToken cancellationToken)
+    public static async Task<X509Svid> JoinAsync(TestTrustDomain domain, string token, System.Security.Cryptography.AsymmetricAlgorithm key, CancellationToken cancellationToken) =>
+        Read(await JoinAsync(domain, token, SigningRequest.Create(key), cancellationToken), key);
+
+    /// <summary>Attests with a token and whatever request.</summary>
+    public static async Task<X509SVID> JoinAsync(TestTrustDomain domain, string token, byte[] csr, CancellationToken cancellationToken)
     {
         using var channel = Connect(domain, svid: null);
         using var call = new AgentApi.AgentClient(channel).AttestAgent(cancellationToken: cancellationToken);
@@ -49,12 +53,12 @@ internal sealed class ForeignAgent : IDisposable
                 Params = new AttestAgentRequest.Types.Params
                 {
                     Data = new AttestationData { Type = "join_token", Payload = ByteString.CopyFromUtf8(token) },
-                    Params_ = new AgentX509SVIDParams { Csr = ByteString.CopyFrom(SigningRequest.Create(key)) },
+                    Params_ = new AgentX509SVIDParams { Csr = ByteString.CopyFrom(csr) },
                 },
             },
             cancellationToken);
         Assert.True(await call.ResponseStream.MoveNext(cancellationToken));
-        return Read(call.ResponseStream.Current.Result.Svid, key);
+        return call.ResponseStream.Current.Result.Svid;
     }
 
     public static GrpcChannel Connect(TestTrustDomain domain, X509Svid? svid) => GrpcChannel.ForTls(

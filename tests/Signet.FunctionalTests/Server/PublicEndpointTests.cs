@@ -28,7 +28,7 @@ public sealed class PublicEndpointTests : IDisposable
     [Fact]
     public async Task F18_Without_a_certificate_of_the_web_it_presents_the_servers_own_SVID()
     {
-        await using var domain = await TestTrustDomain.StartAsync(configure: config => config with { Http = Http(null), Federation = new FederationConfig { ServesBundle = true } });
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false, configure: config => config with { Http = Http(null), Federation = new FederationConfig { ServesBundle = true } });
         using var admin = domain.Admin();
         var bundle = await admin.BundleAsync(_patience);
         PeerVerdict? verdict = null;
@@ -45,7 +45,7 @@ public sealed class PublicEndpointTests : IDisposable
     {
         var (first, second) = (RpcTestCertificates.Create(), RpcTestCertificates.Create());
         var files = Write(first.Server);
-        await using var domain = await TestTrustDomain.StartAsync(configure: config => config with { Http = Http(files), Federation = new FederationConfig { ServesBundle = true } });
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false, configure: config => config with { Http = Http(files), Federation = new FederationConfig { ServesBundle = true } });
         Assert.Equal(first.Server.Thumbprint, await PresentedAsync(domain));
         using (var http = Believing(first.Authority))
         {
@@ -73,7 +73,7 @@ public sealed class PublicEndpointTests : IDisposable
     {
         var files = Write(RpcTestCertificates.Create().Server);
         await File.WriteAllTextAsync(files.Certificate, RpcTestCertificates.Create().Server.ExportCertificatePem(), _patience);
-        var failure = await Assert.ThrowsAsync<PlaceException>(() => TestTrustDomain.StartAsync(configure: config => config with { Http = Http(files) }));
+        var failure = await Assert.ThrowsAsync<PlaceException>(() => TestTrustDomain.StartAsync(hasAgent: false, configure: config => config with { Http = Http(files) }));
         Assert.Contains("is not that of the first certificate", failure.Message);
     }
 
@@ -81,7 +81,7 @@ public sealed class PublicEndpointTests : IDisposable
     public async Task Clouds_find_the_keys_of_tokens_by_their_issuer()
     {
         const string issuer = "https://oidc.example.org";
-        await using var domain = await TestTrustDomain.StartAsync(configure: config => config with { Http = Http(null), JwtIssuer = issuer });
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false, configure: config => config with { Http = Http(null), JwtIssuer = issuer });
         using var http = Anybody();
         var discovery = JsonNode.Parse(await http.GetStringAsync(Url(domain, "/.well-known/openid-configuration"), _patience))!;
         Assert.Equal(issuer, (string)discovery["issuer"]!);
@@ -104,7 +104,7 @@ public sealed class PublicEndpointTests : IDisposable
     [Fact]
     public async Task Tokens_have_no_issuer_unless_one_is_configured()
     {
-        await using var domain = await TestTrustDomain.StartAsync(configure: config => config with { Http = Http(null) });
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false, configure: config => config with { Http = Http(null) });
         using var admin = domain.Admin();
         var minted = (await admin.MintTokenAsync(SpiffeId.Parse("spiffe://example.org/web"), ["a"], null, _patience)).Token;
         Assert.True(CompactJws.TryParse(minted, out var token, out _));
@@ -123,7 +123,7 @@ public sealed class PublicEndpointTests : IDisposable
     [InlineData(TlsCipherSuite.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, false)]
     public async Task F07_Only_suites_with_forward_secrecy_and_authenticated_encryption_are_spoken(TlsCipherSuite suite, bool isSpoken)
     {
-        await using var domain = await TestTrustDomain.StartAsync(configure: config => config with { Http = Http(null), Federation = new FederationConfig { ServesBundle = true } });
+        await using var domain = await TestTrustDomain.StartAsync(hasAgent: false, configure: config => config with { Http = Http(null), Federation = new FederationConfig { ServesBundle = true } });
         using var socket = new TcpClient();
         await socket.ConnectAsync(domain.HttpEndPoint, _patience);
         await using var tls = new SslStream(socket.GetStream());

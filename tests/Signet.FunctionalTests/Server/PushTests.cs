@@ -1,21 +1,69 @@
 using System.Diagnostics.Metrics;
 using System.Net.Sockets;
+using Grpc.Core;
 using Signet.Client;
 using Signet.Identity.Registration;
 using Signet.Identity.Spiffe;
+using Signet.Rpc.Wire.Node;
+using Signet.Rpc.Wire.Spire.Server.Entry;
 using Signet.Testing;
+using EntryApi = Signet.Rpc.Wire.Spire.Server.Entry.Entry;
 
 namespace Signet.FunctionalTests.Server;
 
 /// <summary>What changes reaches the agents that it concerns.</summary>
-public sealed class PushTests
+public sealed class PushTests(SharedDomain shared) : IClassFixture<SharedDomain>, IAsyncDisposable
 {
     private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(2)).Token;
+
+    public ValueTask DisposeAsync() => shared.ForgetEntriesAsync();
+
+    [Fact]
+    public async Task An_agent_that_reads_nothing_holds_no_other_back_and_gets_what_is_there_once_it_reads()
+    {
+        var domain = shared.Domain;
+        using var slow = await ForeignAgent.JoinAsync(domain, _patience);
+        using var channel = slow.Open();
+        using var watch = new Node.NodeClient(channel).Watch(cancellationToken: _patience);
+        Assert.True(await watch.ResponseStream.MoveNext(_patience));
+
+        // Much more than any window between the two holds.
+        using var admin = domain.Admin();
+        var names = Enumerable.Range(0, 60).Select(i => $"{new string('a', 60)}.{new string('b', 60)}.{new string('c', 60)}.n{i}.example.org").ToArray();
+        RegistrationEntry[] large = [.. Enumerable.Range(0, 600).Select(i => Entry($"/large/{i}", slow.Id) with { DnsNames = [.. names] })];
+        foreach (var (number, some) in large.Chunk(100).Index())
+        {
+            await admin.ApplyAsync($"test-{number}", some, Signet.Server.Registration.ApplyMode.Carefully, _patience);
+        }
+
+        await Eventually.IsTrueAsync(() => domain.ServerHost.Pushes.Lag > TimeSpan.FromMilliseconds(200), "a stream that does not go on");
+        var mine = await domain.RegisterAsync("/mine");
+        await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Any(entry => entry.Id == mine.Id), "the other agent's entry");
+        Assert.True(domain.ServerHost.Pushes.Lag > TimeSpan.FromMilliseconds(200), "the slow one is behind still");
+
+        var (seen, gone) = (new HashSet<string>(StringComparer.Ordinal), new List<string>());
+        while (seen.Count < large.Length && await watch.ResponseStream.MoveNext(_patience))
+        {
+            seen.UnionWith(watch.ResponseStream.Current.Entries.Select(entry => entry.Id));
+            gone.AddRange(watch.ResponseStream.Current.RemovedEntries);
+        }
+
+        Assert.Equal((large.Length, 0), (seen.Count, gone.Count));
+
+        // So much goes in several messages to whoever lists, and to an agent of another make that synchronises.
+        Assert.Equal(large.Length + 1, (await admin.EntriesAsync(null, null, _patience)).Count);
+        using var sync = new EntryApi.EntryClient(channel).SyncAuthorizedEntries(cancellationToken: _patience);
+        await sync.RequestStream.WriteAsync(new SyncAuthorizedEntriesRequest(), _patience);
+        var revisions = await ReadAsync(sync.ResponseStream, message => message.EntryRevisions.Select(revision => revision.Id));
+        await sync.RequestStream.WriteAsync(new SyncAuthorizedEntriesRequest { Ids = { revisions } }, _patience);
+        Assert.Equal(seen.Order(StringComparer.Ordinal), (await ReadAsync(sync.ResponseStream, message => message.Entries.Select(entry => entry.Id))).Order(StringComparer.Ordinal));
+        await Eventually.IsTrueAsync(() => domain.ServerHost.Pushes.Lag == TimeSpan.Zero, "nothing on its way");
+    }
 
     [Fact]
     public async Task More_entries_than_one_message_takes_reach_the_agent_and_one_of_them_goes_alone()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        var domain = shared.Domain;
         using var admin = domain.Admin();
         var file = Path.Combine(domain.Folder, "many.yaml");
         await File.WriteAllLinesAsync(
@@ -35,7 +83,7 @@ public sealed class PushTests
     [Fact]
     public async Task Entries_below_an_entry_reach_the_agent_whichever_comes_first()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        var domain = shared.Domain;
         using var admin = domain.Admin();
         var below = await admin.CreateEntryAsync(Entry("/below", SpiffeId.Parse("spiffe://example.org/group")), _patience);
         await domain.RegisterAsync("/group");
@@ -49,7 +97,7 @@ public sealed class PushTests
     [Fact]
     public async Task An_entry_of_another_agent_does_not_reach_this_one()
     {
-        await using var domain = await TestTrustDomain.StartAsync();
+        var domain = shared.Domain;
         using var admin = domain.Admin();
         await admin.CreateEntryAsync(Entry("/other", ReservedIds.Agent(TestTrustDomain.Name, "join_token", "other")), _patience);
         var mine = await domain.RegisterAsync("/mine");
@@ -95,6 +143,19 @@ public sealed class PushTests
         await admin.CreateEntryAsync(Entry("/db", SpiffeId.Parse("spiffe://example.org/cluster")), _patience);
         await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Length == 1, "the entry below the alias");
         await Eventually.IsTrueAsync(() => domain.AgentView.Entries.Length == 0, "nothing once the alias has expired");
+    }
+
+    private async Task<List<string>> ReadAsync(IAsyncStreamReader<SyncAuthorizedEntriesResponse> stream, Func<SyncAuthorizedEntriesResponse, IEnumerable<string>> ids)
+    {
+        var read = new List<string>();
+        do
+        {
+            Assert.True(await stream.MoveNext(_patience));
+            read.AddRange(ids(stream.Current));
+        }
+        while (stream.Current.More);
+
+        return read;
     }
 
     private static RegistrationEntry Entry(string path, SpiffeId parent) => new() { Id = "", SpiffeId = SpiffeId.Of(TestTrustDomain.Name, path), ParentId = parent, Selectors = [TestTrustDomain.Myself] };

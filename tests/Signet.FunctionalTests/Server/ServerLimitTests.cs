@@ -70,13 +70,5 @@ public sealed class ServerLimitTests
         Assert.Equal(StatusCode.ResourceExhausted, refused.StatusCode);
     }
 
-    private static async Task<TestTrustDomain> StartAsync(LimitsConfig limits)
-    {
-        var domain = await TestTrustDomain.StartAsync();
-        await domain.StopAgentAsync();
-        domain.Limits = limits;
-        await domain.StopServerAsync();
-        await domain.StartServerAsync();
-        return domain;
-    }
+    private static Task<TestTrustDomain> StartAsync(LimitsConfig limits) => TestTrustDomain.StartAsync(hasAgent: false, configure: config => config with { Limits = limits });
 }

@@ -16,7 +16,6 @@ namespace Signet.FunctionalTests.Server;
 /// <summary>An anchor whose key the server never sees, from its ceremony to workloads.</summary>
 public sealed class UpstreamTests : IDisposable
 {
-    private static readonly CliContext Context = new(TimeProvider.System, () => 0.5);
     private readonly TestFolder _folder = new();
     private readonly CancellationToken _patience = new CancellationTokenSource(TimeSpan.FromMinutes(2)).Token;
 
@@ -30,7 +29,7 @@ public sealed class UpstreamTests : IDisposable
         var root = await InitAsync("root");
         await PlaceAsync(await SignAsync("first", root), layout, root);
         await using var domain = await TestTrustDomain.StartAsync(
-            configure: config => config with { Upstream = new UpstreamConfig.Folder(_folder.File("issuer"), layout) { RevocationList = _folder.File("issuer/anchor.crl") }, Authority = config.Authority with { IsExternal = true } });
+            configure: config => config with { Upstream = new UpstreamConfig.Folder(_folder.File("issuer"), layout) { RevocationList = _folder.File("issuer/anchor.crl") }, Authority = config.Authority with { IsExternal = true, AnchorSettling = TimeSpan.FromSeconds(1) } });
         await domain.RegisterAsync("/web");
         await using var source = new X509Source(domain.WorkloadApi, TimeProvider.System);
         var first = await source.WaitAsync(_patience);
@@ -146,10 +145,10 @@ public sealed class UpstreamTests : IDisposable
 
     private async Task<(int Exit, string Output)> RunAsync(int expected, params string[] arguments)
     {
-        using var told = new StringWriter();
-        var exit = await CaCommand.Create(Context).Parse(arguments).InvokeAsync(new InvocationConfiguration { Output = told, Error = told }, _patience);
-        Assert.True(exit == expected, told.ToString());
-        return (exit, told.ToString());
+        var output = new StringWriter();
+        var exit = await CaCommand.Create(new CliContext(TimeProvider.System, () => 0.5)).Parse(arguments).InvokeAsync(new InvocationConfiguration { Output = output, Error = output }, _patience);
+        Assert.True(exit == expected, output.ToString());
+        return (exit, output.ToString());
     }
 
     private static X509Bundle Own(X509Source source) => source.Current!.Bundles.Find(TestTrustDomain.Name)!;

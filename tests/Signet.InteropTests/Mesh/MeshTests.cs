@@ -91,7 +91,7 @@ public sealed class MeshTests
     }
 
     [Fact]
-    public async Task No_private_key_is_to_be_found_in_any_log_or_admin_page()
+    public async Task Metrics_hold_what_operators_watch_and_no_private_key_is_to_be_found_in_any_log_or_admin_page()
     {
         await using var mesh = await ProcessMesh.StartAsync();
         Assert.Equal(200, await mesh.AskAsync());
@@ -101,10 +101,16 @@ public sealed class MeshTests
             Assert.DoesNotContain("PRIVATE KEY", await http.GetStringAsync($"http://127.0.0.1:{mesh.Layout.Web.AdminPort}/{page}"));
         }
 
-        foreach (var port in new[] { mesh.Layout.ServerMetricsPort, mesh.Layout.AgentMetricsPort })
-        {
-            Assert.Contains("# TYPE", await http.GetStringAsync($"http://127.0.0.1:{port}/metrics"));
-        }
+        Assert.Contains("# TYPE", await http.GetStringAsync($"http://127.0.0.1:{mesh.Layout.AgentMetricsPort}/metrics"));
+        var server = await http.GetStringAsync($"http://127.0.0.1:{mesh.Layout.ServerMetricsPort}/metrics");
+        string[] watched =
+        [
+            "signet_server_signing_duration_seconds_bucket{le=", "signet_server_signing_errors_total 0", "signet_server_anchor_rotation_stage 0",
+            "signet_server_authority_expiry_seconds{tier=\"anchor\",state=\"active\"} ", "signet_server_authority_expiry_seconds{tier=\"issuing\",state=\"active\"} ",
+            "signet_server_authority_expiry_seconds{tier=\"jwt\",state=\"active\"} ", "signet_server_entries ", "signet_server_agents_connected 1", "signet_server_push_lag_seconds ",
+            "signet_server_bundle_acknowledgement_lag_seconds ", "signet_server_calls_refused_total 0",
+        ];
+        Assert.All(watched, metric => Assert.Contains("\n" + metric, server, StringComparison.Ordinal));
 
         Assert.All(Directory.EnumerateFiles(mesh.Layout.File("logs")), log =>
         {

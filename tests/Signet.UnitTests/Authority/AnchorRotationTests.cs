@@ -16,6 +16,7 @@ public sealed class AnchorRotationTests
     private static readonly TrustDomain Domain = TrustDomain.Parse("example.org");
     private static readonly SpiffeId Web = SpiffeId.Parse("spiffe://example.org/web");
     private static readonly AuthorityPlan Plan = new() { TrustDomain = Domain };
+    private static readonly TimeSpan Settling = Plan.AnchorSettling;
     private static readonly AnchorRotation Announced = new("a2", AnchorStage.Announced, Start, "uid 0", Start);
     private static readonly AnchorRotation Replacing = Announced with { Stage = AnchorStage.Replacing };
 
@@ -43,39 +44,39 @@ public sealed class AnchorRotationTests
     [Fact]
     public void A_stage_ends_once_nobody_is_behind_and_what_was_under_way_has_settled()
     {
-        var later = Start + AnchorRotation.Settling;
-        Assert.Equal(AnchorStep.Switch, Announced.Next(isClear: true, isTooLate: false, later));
-        Assert.Equal(AnchorStep.Drop, Replacing.Next(isClear: true, isTooLate: false, later));
-        Assert.Equal(AnchorStep.Wait, Announced.Next(isClear: true, isTooLate: false, later.AddTicks(-1)));
-        Assert.Equal(AnchorStep.Wait, Replacing.Next(isClear: true, isTooLate: false, later.AddTicks(-1)));
+        var later = Start + Settling;
+        Assert.Equal(AnchorStep.Switch, Announced.Next(isClear: true, isTooLate: false, Settling, later));
+        Assert.Equal(AnchorStep.Drop, Replacing.Next(isClear: true, isTooLate: false, Settling, later));
+        Assert.Equal(AnchorStep.Wait, Announced.Next(isClear: true, isTooLate: false, Settling, later.AddTicks(-1)));
+        Assert.Equal(AnchorStep.Wait, Replacing.Next(isClear: true, isTooLate: false, Settling, later.AddTicks(-1)));
     }
 
     [Fact]
     public void A_laggard_holds_a_stage_for_as_long_as_it_takes()
     {
-        Assert.Equal(AnchorStep.Wait, Announced.Next(isClear: false, isTooLate: false, Start.AddYears(3)));
-        Assert.Equal(AnchorStep.Wait, Replacing.Next(isClear: false, isTooLate: false, Start.AddYears(3)));
+        Assert.Equal(AnchorStep.Wait, Announced.Next(isClear: false, isTooLate: false, Settling, Start.AddYears(3)));
+        Assert.Equal(AnchorStep.Wait, Replacing.Next(isClear: false, isTooLate: false, Settling, Start.AddYears(3)));
     }
 
     [Fact]
     public void A_forced_stage_waits_for_nobody()
     {
-        Assert.Equal(AnchorStep.Switch, (Announced with { ForcedBecause = "drill" }).Next(isClear: false, isTooLate: false, Start));
-        Assert.Equal(AnchorStep.Drop, (Replacing with { ForcedBecause = "drill" }).Next(isClear: false, isTooLate: false, Start));
+        Assert.Equal(AnchorStep.Switch, (Announced with { ForcedBecause = "drill" }).Next(isClear: false, isTooLate: false, Settling, Start));
+        Assert.Equal(AnchorStep.Drop, (Replacing with { ForcedBecause = "drill" }).Next(isClear: false, isTooLate: false, Settling, Start));
     }
 
     [Fact]
     public void An_anchor_at_its_end_is_succeeded_even_past_a_laggard_but_never_dropped_for_it()
     {
-        Assert.Equal(AnchorStep.Switch, Announced.Next(isClear: false, isTooLate: true, Start));
-        Assert.Equal(AnchorStep.Wait, Replacing.Next(isClear: false, isTooLate: true, Start));
+        Assert.Equal(AnchorStep.Switch, Announced.Next(isClear: false, isTooLate: true, Settling, Start));
+        Assert.Equal(AnchorStep.Wait, Replacing.Next(isClear: false, isTooLate: true, Settling, Start));
     }
 
     [Theory]
     [InlineData(AnchorStage.Done)]
     [InlineData(AnchorStage.Aborted)]
     public void A_rotation_that_is_over_does_nothing(AnchorStage stage) =>
-        Assert.Equal(AnchorStep.Wait, (Announced with { Stage = stage, ForcedBecause = "x" }).Next(isClear: true, isTooLate: true, Start.AddDays(1)));
+        Assert.Equal(AnchorStep.Wait, (Announced with { Stage = stage, ForcedBecause = "x" }).Next(isClear: true, isTooLate: true, Settling, Start.AddDays(1)));
 
     [Fact]
     public async Task Announcing_publishes_the_new_anchor_beside_the_old_one_which_goes_on_signing()

@@ -85,6 +85,19 @@ public sealed class AuthorityTests
         Assert.Contains("restore it from a backup", failure.Message);
     }
 
+    [Theory]
+    [InlineData(-1, "is valid from 2029-12-31 23:59:50Z on, but this machine's clock says 2029-12-31 00:00:00Z; set it right")]
+    [InlineData(4000, "and this machine's clock says 2040-12-14 00:00:00Z; if that is right, start with an empty data folder")]
+    public async Task A_clock_outside_the_anchors_life_stops_the_start_and_says_on_which_side_it_is(int days, string reason)
+    {
+        await ResumeAsync();
+        var before = _journal.Ledger;
+        var elsewhere = new ManualTimeProvider(_time.GetUtcNow().AddDays(days));
+        var failure = await Assert.ThrowsAsync<KeyManagerException>(() => AuthorityRotation.ResumeAsync(Plan, _keys, _journal, elsewhere, CancellationToken.None));
+        Assert.Contains(reason, failure.Message, StringComparison.Ordinal);
+        Assert.Equal(before, _journal.Ledger);
+    }
+
     [Fact]
     public async Task A_lost_issuing_key_is_replaced_under_the_same_anchor()
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Http.Json;
 using System.Net.Sockets;
@@ -9,27 +10,9 @@ using Signet.Hosting.Telemetry;
 
 namespace Signet.FunctionalTests.Hosting.Admin;
 
-public sealed class AdminEndpointTests : IAsyncLifetime
+public sealed class AdminEndpointTests(AdminEndpointTests.Running running) : IClassFixture<AdminEndpointTests.Running>
 {
-    private readonly ReadinessBoard _readiness = new("svid");
-    private readonly AdminEndpoint _endpoint;
-    private readonly MetricsCollector _metrics = new();
-    private readonly HttpClient _http = new();
-
-    public AdminEndpointTests() => _endpoint = Endpoint(new IPEndPoint(IPAddress.Loopback, 0));
-
-    public async ValueTask InitializeAsync()
-    {
-        await _endpoint.StartAsync(CancellationToken.None);
-        _http.BaseAddress = new Uri($"http://{_endpoint.LocalEndPoint}");
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        _http.Dispose();
-        _metrics.Dispose();
-        await _endpoint.DisposeAsync();
-    }
+    private readonly HttpClient _http = running.Http;
 
     [Fact]
     public async Task Answers_whether_it_lives_and_is_ready()
@@ -41,7 +24,7 @@ public sealed class AdminEndpointTests : IAsyncLifetime
             Assert.Contains("not started yet", await notReady.Content.ReadAsStringAsync());
         }
 
-        _readiness.Set("svid", Readiness.Ready);
+        running.Readiness.Set("svid", Readiness.Ready);
         using var ready = await _http.GetAsync("/ready");
         Assert.Equal(HttpStatusCode.OK, ready.StatusCode);
         Assert.Equal("no-store", ready.Headers.CacheControl?.ToString());
@@ -112,7 +95,7 @@ public sealed class AdminEndpointTests : IAsyncLifetime
     [InlineData("evil.example", 403)]
     public async Task Answers_to_any_address_when_it_listens_on_all(string host, int status)
     {
-        await using var everywhere = Endpoint(new IPEndPoint(IPAddress.Any, 0));
+        await using var everywhere = running.Make(new IPEndPoint(IPAddress.Any, 0));
         await everywhere.StartAsync(CancellationToken.None);
         using var answer = await _http.SendAsync(
             new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{everywhere.LocalEndPoint.Port}/live") { Headers = { Host = host } });
@@ -157,17 +140,17 @@ public sealed class AdminEndpointTests : IAsyncLifetime
     [Fact]
     public async Task Says_who_holds_the_port_and_how_to_choose_another()
     {
-        await using var second = Endpoint(_endpoint.LocalEndPoint);
+        await using var second = running.Make(running.Endpoint.LocalEndPoint);
 
         var e = await Assert.ThrowsAsync<CannotListenException>(() => second.StartAsync(CancellationToken.None));
 
-        Assert.Equal($"cannot listen on {_endpoint.LocalEndPoint}: address is already in use by another process; choose another with \"admin\"", e.Message);
+        Assert.Equal($"cannot listen on {running.Endpoint.LocalEndPoint}: address is already in use by another process; choose another with \"admin\"", e.Message);
     }
 
     [Fact]
     public async Task Says_that_an_address_is_not_of_this_machine()
     {
-        await using var elsewhere = Endpoint(new IPEndPoint(IPAddress.Parse("192.0.2.1"), 0));
+        await using var elsewhere = running.Make(new IPEndPoint(IPAddress.Parse("192.0.2.1"), 0));
 
         var e = await Assert.ThrowsAsync<CannotListenException>(() => elsewhere.StartAsync(CancellationToken.None));
 
@@ -177,26 +160,57 @@ public sealed class AdminEndpointTests : IAsyncLifetime
     [Fact]
     public async Task Frees_its_port_when_it_stops()
     {
-        await _endpoint.StopAsync(CancellationToken.None);
-        Assert.True(_endpoint.Completion.IsCompletedSuccessfully);
+        await using var endpoint = running.Make(new IPEndPoint(IPAddress.Loopback, 0));
+        await endpoint.StartAsync(CancellationToken.None);
+        await endpoint.StopAsync(CancellationToken.None);
+        Assert.True(endpoint.Completion.IsCompletedSuccessfully);
 
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(_endpoint.LocalEndPoint);
+        listener.Bind(endpoint.LocalEndPoint);
     }
 
-    private AdminEndpoint Endpoint(IPEndPoint listen) => new(
-        listen,
-        "admin",
-        [
-            AdminRoute.Live,
-            AdminRoute.Ready(_readiness),
-            PrometheusText.Route(_metrics),
-            AdminRoute.Get("/broken", _ => throw new InvalidOperationException("secret detail")),
-            AdminRoute.Post("/echo", (request, _) => new(AdminAnswer.Json(200, new JsonObject
-            {
-                ["a"] = request.Query.GetValueOrDefault("a"),
-                ["b"] = request.Body?["b"]?.DeepClone(),
-            }))),
-        ],
-        NullLoggerFactory.Instance);
+    /// <summary>One endpoint for all tests.</summary>
+    [SuppressMessage("Performance", "CA1812", Justification = "made by the test framework")]
+    public sealed class Running : IAsyncLifetime
+    {
+        private readonly MetricsCollector _metrics = new();
+
+        public Running() => Endpoint = Make(new IPEndPoint(IPAddress.Loopback, 0));
+
+        public AdminEndpoint Endpoint { get; }
+
+        public ReadinessBoard Readiness { get; } = new("svid");
+
+        public HttpClient Http { get; } = new();
+
+        public async ValueTask InitializeAsync()
+        {
+            await Endpoint.StartAsync(CancellationToken.None);
+            Http.BaseAddress = new Uri($"http://{Endpoint.LocalEndPoint}");
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            Http.Dispose();
+            _metrics.Dispose();
+            await Endpoint.DisposeAsync();
+        }
+
+        /// <summary>Another one, not started.</summary>
+        public AdminEndpoint Make(IPEndPoint listen) => new(
+            listen,
+            "admin",
+            [
+                AdminRoute.Live,
+                AdminRoute.Ready(Readiness),
+                PrometheusText.Route(_metrics),
+                AdminRoute.Get("/broken", _ => throw new InvalidOperationException("secret detail")),
+                AdminRoute.Post("/echo", (request, _) => new(AdminAnswer.Json(200, new JsonObject
+                {
+                    ["a"] = request.Query.GetValueOrDefault("a"),
+                    ["b"] = request.Body?["b"]?.DeepClone(),
+                }))),
+            ],
+            NullLoggerFactory.Instance);
+    }
 }

@@ -39,6 +39,27 @@ public sealed class AgentDirectoryTests
         Assert.Null(agents.Find(Id));
     }
 
+    [Fact]
+    public async Task Only_those_that_expired_long_ago_can_prove_themselves_again_and_are_not_banned_are_purged()
+    {
+        var (store, end) = (new Store(), DateTimeOffset.UnixEpoch.AddDays(100));
+        using var agents = await AgentDirectory.LoadAsync(store, CancellationToken.None);
+        foreach (var (name, notAfter, canReattest, banned) in new[] { ("gone", -1, true, false), ("fresh", 0, true, false), ("once-only", -1, false, false), ("banned", -1, true, true) })
+        {
+            await agents.SaveAsync(Agent(name) with { SpiffeId = Named(name), NotAfter = end.AddSeconds(notAfter), CanReattest = canReattest, Banned = banned }, CancellationToken.None);
+        }
+
+        var changed = new List<SpiffeId>();
+        agents.Changed = changed.Add;
+        Assert.Equal(1, await agents.PurgeAsync(end, CancellationToken.None));
+        Assert.Equal([Named("gone")], store.Deleted);
+        Assert.Equal([Named("gone")], changed);
+        Assert.Equal(["banned", "fresh", "once-only"], agents.Agents.Select(agent => agent.SerialHex).Order());
+        Assert.Equal(0, await agents.PurgeAsync(end, CancellationToken.None));
+
+        static SpiffeId Named(string name) => SpiffeId.Parse($"spiffe://example.org/spire/agent/x509pop/{name}");
+    }
+
     private static AttestedAgent Agent(string serial) =>
         new(Id, "http_challenge", [new Selector("http_challenge", "hostname:node-1")], serial, PendingHex: null, DateTimeOffset.UnixEpoch.AddHours(1), DateTimeOffset.UnixEpoch, Banned: false);
 
@@ -46,10 +67,16 @@ public sealed class AgentDirectoryTests
     {
         public bool Fails { get; init; }
 
+        public List<SpiffeId> Deleted { get; } = [];
+
         public Task<IReadOnlyList<AttestedAgent>> LoadAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<AttestedAgent>>([]);
 
         public Task SaveAsync(AttestedAgent agent, CancellationToken cancellationToken) => Fails ? Task.FromException(new IOException("the disk is full")) : Task.CompletedTask;
 
-        public Task DeleteAsync(IReadOnlyList<SpiffeId> ids, CancellationToken cancellationToken) => Task.CompletedTask;
+        public Task DeleteAsync(IReadOnlyList<SpiffeId> ids, CancellationToken cancellationToken)
+        {
+            Deleted.AddRange(ids);
+            return Task.CompletedTask;
+        }
     }
 }
