@@ -38,9 +38,13 @@ public sealed class KubernetesMeshTests
         await Eventually.IsTrueAsync(() => !Endpoints(source).Contains("10.0.0.9", StringComparison.Ordinal) && source.Current.Desired.Objects.All(one => one.Id != "shop/nobody"), "both are gone");
         Assert.All(source.Cluster.CountLists(), lists => Assert.Equal(1, lists.Value));
 
-        // A mistake changes nothing; nor does the end of all policies.
+        // A mistake changes nothing in its namespace, and holds up no other; nor does the end of all policies change anything.
         cluster.Put(Nobody.Replace("\"spec\":{}", "\"spec\":{\"action\":\"MAYBE\"}", StringComparison.Ordinal));
         await Eventually.IsTrueAsync(() => source.Problem.Contains("MAYBE", StringComparison.Ordinal), "the mistake");
+        cluster.Put(Nobody.Replace("\"namespace\":\"shop\"", "\"namespace\":\"bank\"", StringComparison.Ordinal));
+        await Eventually.IsTrueAsync(() => source.Current.Desired.Objects.Any(one => one.Id == "bank/nobody") && source.Problem.Contains("MAYBE", StringComparison.Ordinal), "the other namespace's policy");
+        Assert.DoesNotContain(source.Current.Desired.Objects, one => one.Id == "shop/nobody");
+        cluster.Remove(Nobody.Replace("\"namespace\":\"shop\"", "\"namespace\":\"bank\"", StringComparison.Ordinal));
         cluster.Put(Nobody);
         await Eventually.IsTrueAsync(() => source.Problem.Length == 0, "the mistake is gone");
         cluster.Remove(Nobody);
