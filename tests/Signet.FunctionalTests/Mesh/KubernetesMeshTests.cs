@@ -89,14 +89,15 @@ public sealed class KubernetesMeshTests
     public async Task What_was_known_stays_while_the_cluster_does_not_answer_as_it_should(string what, string expected)
     {
         await using var cluster = await FakeCluster.StartAsync(Strict, Nobody);
-        await using var source = Source(cluster);
-        await Eventually.IsTrueAsync(() => source.Current is not null && cluster.Watches.Count == KubernetesKind.All.Length, "the watches");
+        var clock = new ManualTimeProvider(DateTimeOffset.UtcNow);
+        await using var source = Source(cluster, clock);
+        await Eventually.IsTrueAsync(() => source.Current is not null && cluster.Watches.Count == KubernetesKind.All.Length, "the watches", passing: clock);
         cluster.Instead = context => context.Request.Path.Value!.EndsWith("authorizationpolicies", StringComparison.Ordinal) ? MisbehaveAsync(context, what) : Task.FromResult(false);
         cluster.End("""{"type":"ERROR","object":{"kind":"Status","code":410,"message":"gone"}}""" + "\n");
-        await Eventually.IsTrueAsync(() => source.Problem.Contains(expected, StringComparison.Ordinal), expected);
+        await Eventually.IsTrueAsync(() => source.Problem.Contains(expected, StringComparison.Ordinal), expected, passing: clock);
         Assert.Contains(source.Current!.Desired.Objects, one => one.Id == "shop/nobody");
         cluster.Instead = _ => Task.FromResult(false);
-        await Eventually.IsTrueAsync(() => source.Problem.Length == 0, "the cluster is believed again");
+        await Eventually.IsTrueAsync(() => source.Problem.Length == 0, "the cluster is believed again", passing: clock);
     }
 
     [Theory]
@@ -107,11 +108,12 @@ public sealed class KubernetesMeshTests
     public async Task A_watch_that_cannot_be_understood_is_followed_by_a_list(string line, string expected)
     {
         await using var cluster = await FakeCluster.StartAsync(Strict);
-        await using var source = Source(cluster);
-        await Eventually.IsTrueAsync(() => source.Current is not null && cluster.Watches.Count == KubernetesKind.All.Length, "the watches");
+        var clock = new ManualTimeProvider(DateTimeOffset.UtcNow);
+        await using var source = Source(cluster, clock);
+        await Eventually.IsTrueAsync(() => source.Current is not null && cluster.Watches.Count == KubernetesKind.All.Length, "the watches", passing: clock);
         cluster.Say("Pod", line);
         await Eventually.IsTrueAsync(() => source.Problem.Contains(expected, StringComparison.Ordinal), expected);
-        await Eventually.IsTrueAsync(() => source.Problem.Length == 0, "the next watch");
+        await Eventually.IsTrueAsync(() => source.Problem.Length == 0, "the next watch", passing: clock);
         Assert.Equal(2, source.Cluster!.CountLists().Single(lists => Equals(lists.Tags[0].Value, "Pod")).Value);
     }
 
