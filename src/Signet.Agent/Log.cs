@@ -8,7 +8,7 @@ internal static partial class Log
     [LoggerMessage(3000, LogLevel.Information, "agent is ready: trust domain {TrustDomain}, server {Server}, socket {Socket}")]
     public static partial void AgentReady(this ILogger log, string trustDomain, string server, string socket);
 
-    [LoggerMessage(3001, LogLevel.Information, "own identity renewed: {SpiffeId}, serial {Serial}, until {NotAfter}")]
+    [LoggerMessage(3001, LogLevel.Information, "own identity renewed: {SpiffeId}, serial {Serial}, until {NotAfter:yyyy-MM-ddTHH:mm:ssZ}")]
     public static partial void AgentRenewed(this ILogger log, string spiffeId, string serial, DateTimeOffset notAfter);
 
     [LoggerMessage(3002, LogLevel.Warning, "no contact with the server, will try again: {Problem}")]
@@ -20,7 +20,7 @@ internal static partial class Log
     [LoggerMessage(3004, LogLevel.Error, "revision {Revision} from the server refused, the last good one stays: {Problem}")]
     public static partial void UpdateRefused(this ILogger log, ulong revision, string problem);
 
-    [LoggerMessage(3010, LogLevel.Information, "SVID renewed: {SpiffeId}, serial {Serial}, until {NotAfter}")]
+    [LoggerMessage(3010, LogLevel.Information, "SVID renewed: {SpiffeId}, serial {Serial}, until {NotAfter:yyyy-MM-ddTHH:mm:ssZ}")]
     public static partial void SvidRenewed(this ILogger log, string spiffeId, string serial, DateTimeOffset notAfter);
 
     [LoggerMessage(3011, LogLevel.Warning, "{Count} SVIDs could not be renewed, the valid ones stay in use: {Problem}")]
@@ -56,10 +56,10 @@ internal static partial class Log
     [LoggerMessage(3402, LogLevel.Warning, "connection of pid {Pid} closed: processes of user {Uid} have {Count} connections open already")]
     public static partial void TooManyConnections(this ILogger log, int pid, uint uid, int count);
 
-    [LoggerMessage(3500, LogLevel.Warning, "own identity could not be renewed, it is valid until {NotAfter} and stays in use: {Problem}")]
+    [LoggerMessage(3500, LogLevel.Warning, "own identity could not be renewed, it is valid until {NotAfter:yyyy-MM-ddTHH:mm:ssZ} and stays in use: {Problem}")]
     public static partial void AgentRenewalFailed(this ILogger log, DateTimeOffset notAfter, string problem);
 
-    [LoggerMessage(3501, LogLevel.Error, "own identity could not be renewed and expires soon, at {NotAfter}: {Problem}")]
+    [LoggerMessage(3501, LogLevel.Error, "own identity could not be renewed and expires soon, at {NotAfter:yyyy-MM-ddTHH:mm:ssZ}: {Problem}")]
     public static partial void AgentRenewalFailedNearEnd(this ILogger log, DateTimeOffset notAfter, string problem);
 
     [LoggerMessage(3502, LogLevel.Warning, "the clock jumped by {Jump}, or the machine slept: everything is looked at anew")]

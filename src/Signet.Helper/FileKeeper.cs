@@ -5,6 +5,7 @@ using Signet.Client;
 using Signet.Hosting;
 using Signet.Hosting.Admin;
 using Signet.Hosting.Files;
+using Signet.Identity.Spiffe;
 using Signet.Identity.X509;
 
 namespace Signet.Helper;
@@ -79,7 +80,7 @@ internal sealed class FileKeeper(
         }
 
         // 1. What should lie there.
-        var problem = await RenewTokensAsync(cancellationToken).ConfigureAwait(false);
+        var problem = await RenewTokensAsync(current.Default.Id, cancellationToken).ConfigureAwait(false);
         if (_tokens.Contains(null))
         {
             return problem;
@@ -122,14 +123,14 @@ internal sealed class FileKeeper(
         return current.Default.Validity.HasExpired(time.GetUtcNow()) ? $"the certificate expired at {current.Default.NotAfter:u}: {identity.Problem}" : problem ?? identity.Problem;
     }
 
-    private async Task<string?> RenewTokensAsync(CancellationToken cancellationToken)
+    private async Task<string?> RenewTokensAsync(SpiffeId id, CancellationToken cancellationToken)
     {
         string? problem = null;
         for (var i = 0; i < _tokens.Length; i++)
         {
             try
             {
-                _tokens[i] = await tokens.GetAsync(config.Jwt[i].Audience, null, cancellationToken).ConfigureAwait(false);
+                _tokens[i] = await tokens.GetAsync(config.Jwt[i].Audience, id, cancellationToken).ConfigureAwait(false);
             }
             catch (Exception e) when (e is RpcException or WorkloadApiException)
             {

@@ -48,6 +48,9 @@ public sealed record HelperConfig
 
     public required WorkloadApiAddress Socket { get; init; }
 
+    /// <summary>Which of the identities that the agent gives is written; no other takes its place.</summary>
+    public required SvidPick Identity { get; init; }
+
     /// <summary>Where the files appear.</summary>
     public required string Folder { get; init; }
 
@@ -72,6 +75,7 @@ public sealed record HelperConfig
         var config = new HelperConfig
         {
             Socket = ReadSocket(root, places),
+            Identity = root.Section("identity") is { IsPresent: true } identity ? ReadIdentity(identity) : SvidPick.First,
             Folder = root.RequiredFilePath("folder"),
             Owner = new FileOwner(ReadAccount(root, "owner", FileOwner.TryFindUser), ReadAccount(root, "group", FileOwner.TryFindGroup)),
             X509 = root.Section("x509") is { IsPresent: true } x509 ? ReadX509(x509) : null,
@@ -111,6 +115,17 @@ public sealed record HelperConfig
 
         root.Problem("socket", problem);
         return WorkloadApiAddress.TryParse(places.AgentSocket, out var standIn, out _) ? standIn : throw new InvalidOperationException(problem);
+    }
+
+    private static SvidPick ReadIdentity(ConfigSection section)
+    {
+        var (hint, id) = (section.Text("hint"), section.SpiffeId("spiffeId"));
+        if (hint is { Length: > 0 } == id is not null)
+        {
+            section.Problem("hint", "write either the hint or the spiffeId of one of the identities that this process has");
+        }
+
+        return id is not null ? SvidPick.ById(id) : hint is { Length: > 0 } ? SvidPick.ByHint(hint) : SvidPick.First;
     }
 
     private delegate bool AccountFinder(string text, out uint? id, out string problem);

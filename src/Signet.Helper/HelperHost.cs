@@ -19,7 +19,7 @@ public sealed class HelperHost : IAsyncDisposable
     private HelperHost(HelperConfig config, bool once, TimeProvider time, Func<double> chance, ILoggerFactory logs)
     {
         _client = new WorkloadApiClient(config.Socket, time);
-        var (identity, tokens, keys) = (new X509Source(config.Socket, time), new JwtSource(_client, time, chance), new JwtBundleSource(config.Socket, time));
+        var (identity, tokens, keys) = (new X509Source(config.Socket, config.Identity, time), new JwtSource(_client, time, chance), new JwtBundleSource(config.Socket, time));
         var keeper = new FileKeeper(config, identity, tokens, keys, Readiness, time, logs.CreateLogger("Signet.Helper"));
         var loop = new BackgroundPart("files", once ? cancellationToken => OnceAsync(keeper, cancellationToken) : keeper.RunAsync);
         var admin = config.Metrics is { } listen

@@ -191,4 +191,7 @@ internal static partial class Log
 
     [LoggerMessage(2801, LogLevel.Error, "a private key of an authority that is gone could not be deleted; it is tried again with the next change of the authorities, or delete it by hand: {Problem}")]
     public static partial void KeyNotDeleted(this ILogger log, string problem);
+
+    [LoggerMessage(2950, LogLevel.Error, "mesh of {Folder} only partly in force: {Problem}")]
+    public static partial void MeshHeldBack(this ILogger log, string folder, string problem);
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Grpc.Core;
 using Signet.Cli.Clients;
 using Signet.Cli.Commands.Jwt;
 using Signet.Cli.Output;
@@ -12,6 +13,8 @@ namespace Signet.Cli.Commands;
 /// <summary><c>signet fetch x509|jwt|bundles</c>: a Workload API client at hand.</summary>
 internal static class FetchCommand
 {
+    private const string NoEntry = "is there an entry whose selectors this process has? see: signet explain --pid PID; signet entry list";
+
     private static readonly TimeSpan DefaultPatience = TimeSpan.FromSeconds(10);
 
     public static Command Create(CliContext context)
@@ -34,7 +37,7 @@ internal static class FetchCommand
             {
                 throw new CliError(
                     source.Problem ?? $"{address} gave no identity in time",
-                    "is the agent running, and is there an entry whose selectors this process has? see: signet entry list");
+                    $"is the agent running? {NoEntry}");
             }
 
             if (parsed.GetValue(write) is { } folder)
@@ -57,15 +60,7 @@ internal static class FetchCommand
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
             using var client = new WorkloadApiClient(CliContext.AgentAddress(parsed.GetValue(socket)), context.Time);
-            IReadOnlyList<FetchedJwt> fetched;
-            try
-            {
-                fetched = await client.FetchJwtAsync(parsed.GetValue(audience)!, parsed.GetValue(id), cancellationToken).ConfigureAwait(false);
-            }
-            catch (WorkloadApiException e)
-            {
-                throw new CliError(e.Message, "is that the agent's socket? see: signet fetch x509");
-            }
+            var fetched = await AskAsync(client.FetchJwtAsync(parsed.GetValue(audience)!, parsed.GetValue(id), cancellationToken)).ConfigureAwait(false);
 
             Answer.To(parsed, output).Write(
                 () => new JsonObject
@@ -98,16 +93,8 @@ internal static class FetchCommand
         var command = new Command("bundles", "Get the trust bundles that this process may use. Example: signet fetch bundles --write /tmp/bundles") { write, socket, output };
         CliContext.Run(command, async (parsed, cancellationToken) =>
         {
-            IReadOnlyList<SpiffeBundle> bundles;
-            try
-            {
-                using var client = new WorkloadApiClient(CliContext.AgentAddress(parsed.GetValue(socket)), context.Time);
-                bundles = await client.FetchBundlesAsync(cancellationToken).ConfigureAwait(false);
-            }
-            catch (WorkloadApiException e)
-            {
-                throw new CliError(e.Message, "is that the agent's socket? see: signet fetch x509");
-            }
+            using var client = new WorkloadApiClient(CliContext.AgentAddress(parsed.GetValue(socket)), context.Time);
+            var bundles = await AskAsync(client.FetchBundlesAsync(cancellationToken)).ConfigureAwait(false);
 
             if (parsed.GetValue(write) is { } folder)
             {
@@ -134,6 +121,22 @@ internal static class FetchCommand
             return ExitCode.Done;
         });
         return command;
+    }
+
+    private static async Task<T> AskAsync<T>(Task<T> answer)
+    {
+        try
+        {
+            return await answer.ConfigureAwait(false);
+        }
+        catch (WorkloadApiException e)
+        {
+            throw new CliError(e.Message, "is that the agent's socket? see: signet fetch x509");
+        }
+        catch (RpcException e) when (e.StatusCode == StatusCode.PermissionDenied)
+        {
+            throw new CliError(e.Status.Detail, NoEntry);
+        }
     }
 
     private static JsonObject Json(X509Context identity) => new()

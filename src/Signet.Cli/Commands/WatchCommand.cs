@@ -8,6 +8,9 @@ namespace Signet.Cli.Commands;
 /// <summary><c>signet watch</c>: what changes about this process's identity, as it happens.</summary>
 internal static class WatchCommand
 {
+    /// <summary>How often somebody who waits for an identity is told why.</summary>
+    private static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
+
     public static Command Create(CliContext context)
     {
         var count = new Option<int?>("--count") { Description = "End after so many changes, the first state included (default: when interrupted)", HelpName = "N" };
@@ -30,7 +33,7 @@ internal static class WatchCommand
             X509Context? before = null;
             try
             {
-                await source.WaitAsync(cancellationToken).ConfigureAwait(false);
+                await WaitAsync(source, parsed.InvocationConfiguration.Error, context.Time, cancellationToken).ConfigureAwait(false);
                 while (true)
                 {
                     var now = source.Current;
@@ -53,6 +56,25 @@ internal static class WatchCommand
             }
         });
         return command;
+    }
+
+    /// <summary>Until there is an identity. Why there is none goes to people, not among the changes, once for each reason.</summary>
+    private static async Task WaitAsync(X509Source source, TextWriter error, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var first = source.WaitAsync(cancellationToken);
+        string? said = null;
+        while (await Task.WhenAny(first, Task.Delay(Look, time, cancellationToken)).ConfigureAwait(false) != first)
+        {
+            if (source.Problem is { } problem && problem != said)
+            {
+                said = problem;
+                error.WriteLine($"waiting: {problem}");
+            }
+
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+
+        await first.ConfigureAwait(false);
     }
 
     private static void Write(Answer answer, IdentityChange change, DateTimeOffset now)

@@ -15,13 +15,16 @@ namespace Signet.Server.ControlPlane;
 /// <param name="Problems">Everything that is wrong. One mistake is enough: half of the policies may allow what all of them do not.</param>
 /// <param name="Doubts">What is probably not meant.</param>
 internal sealed record DesiredMesh(
-    ImmutableDictionary<string, MeshDocument> Documents, ImmutableArray<MeshObject> Objects, ImmutableArray<MeshPod> Pods, ImmutableArray<string> Problems, ImmutableArray<string> Doubts)
+    ImmutableDictionary<string, MeshDocument> Documents, ImmutableArray<MeshObject> Objects, ImmutableArray<MeshPod> Pods, ImmutableArray<MeshProblem> Problems, ImmutableArray<string> Doubts)
 {
     private const string Security = "security.istio.io", Networking = "networking.istio.io";
     private const int MaxName = 253;
 
     /// <summary>Whether there is any policy. A folder that was emptied, or is not mounted, must not look like one that allows everything.</summary>
     public bool HasPolicies => Objects.Any(IsPolicy);
+
+    /// <summary>The namespace whose policies concern everybody.</summary>
+    public required string RootNamespace { get; init; }
 
     /// <summary>Reads them all.</summary>
     /// <param name="texts">Policies, services and pods.</param>
@@ -30,14 +33,14 @@ internal sealed record DesiredMesh(
     /// <param name="trustDomain">The mesh's own.</param>
     public static DesiredMesh Read(IReadOnlyList<PolicyText> texts, IReadOnlyList<PolicyText> others, PolicyText? settings, TrustDomain trustDomain)
     {
-        var problems = new List<string>();
+        var problems = new List<MeshProblem>();
         var documents = new Dictionary<string, MeshDocument>(StringComparer.Ordinal);
         var mesh = ReadSettings(settings, documents, problems) with { TrustDomain = trustDomain.Name };
 
         // 1. The policies, by the code that will enforce them.
         var load = PolicySet.Load(texts, mesh);
         var objects = texts.SelectMany(ObjectsIn).ToList();
-        problems.AddRange(load.Problems.Where(problem => problem.Severity == PolicySeverity.Error).Select(problem => problem.ToString()));
+        problems.AddRange(load.Problems.Where(problem => problem.Severity == PolicySeverity.Error).Select(problem => new MeshProblem(problem.File, problem.ToString())));
         var exported = load.Set.Objects.OfType<DestinationRule>().Where(rule => !IsPrivate(rule)).Select(rule => rule.Id).ToHashSet(StringComparer.Ordinal);
         var policies = objects.Where(IsPolicy).ToList();
         foreach (var policy in policies)
@@ -60,14 +63,21 @@ internal sealed record DesiredMesh(
 
         if (MeshSnapshot.ProblemOf(documents.Values) is { } tooMuch)
         {
-            problems.Add(tooMuch);
+            problems.Add(new MeshProblem("", tooMuch));
         }
 
         var doubts = load.Problems.Where(problem => problem.Severity == PolicySeverity.Warning && problem.Code != PolicyCodes.NotAPolicy).Select(problem => problem.ToString());
-        return new DesiredMesh(documents.ToImmutableDictionary(StringComparer.Ordinal), [.. policies, .. services], pods, [.. problems], [.. doubts]);
+        return new DesiredMesh(documents.ToImmutableDictionary(StringComparer.Ordinal), [.. policies, .. services], pods, [.. problems], [.. doubts]) { RootNamespace = mesh.RootNamespace };
     }
 
-    private static MeshSettings ReadSettings(PolicyText? settings, Dictionary<string, MeshDocument> documents, List<string> problems)
+    /// <summary>The namespaces of the policies in a text; null when it, or where one of them belongs, cannot be read.</summary>
+    public static IReadOnlySet<string>? NamespacesOf(PolicyText text)
+    {
+        var policies = ObjectsIn(text).Where(IsPolicy).ToList();
+        return YamlReader.TryRead(text.Text, out _, out _) && policies.All(policy => policy.IsPlaced) ? policies.Select(policy => policy.Namespace).ToHashSet(StringComparer.Ordinal) : null;
+    }
+
+    private static MeshSettings ReadSettings(PolicyText? settings, Dictionary<string, MeshDocument> documents, List<MeshProblem> problems)
     {
         if (settings is null)
         {
@@ -75,7 +85,7 @@ internal sealed record DesiredMesh(
         }
 
         var input = MeshFile.Read(settings);
-        problems.AddRange(input.Problems.Where(problem => problem.Severity == PolicySeverity.Error).Select(problem => problem.ToString()));
+        problems.AddRange(input.Problems.Where(problem => problem.Severity == PolicySeverity.Error).Select(problem => new MeshProblem(problem.File, problem.ToString())));
         if (!input.TryGet(out var read) || !YamlReader.TryRead(settings.Text, out var nodes, out _))
         {
             return MeshSettings.Default;
@@ -96,7 +106,7 @@ internal sealed record DesiredMesh(
         return documents.SelectMany(document => MeshObject.Of(text.Name, document));
     }
 
-    private static void Add(MeshObject source, bool everywhere, Dictionary<string, MeshDocument> documents, List<string> problems)
+    private static void Add(MeshObject source, bool everywhere, Dictionary<string, MeshDocument> documents, List<MeshProblem> problems)
     {
         if (CanonicalJson.TryWrite(source.Node, MeshDocument.MaxBytes, out var text))
         {
@@ -108,7 +118,7 @@ internal sealed record DesiredMesh(
         }
     }
 
-    private static void Put(MeshObject source, MeshDocument document, Dictionary<string, MeshDocument> documents, List<string> problems)
+    private static void Put(MeshObject source, MeshDocument document, Dictionary<string, MeshDocument> documents, List<MeshProblem> problems)
     {
         if (!IsName(source.Name) || !IsName(source.Namespace))
         {

@@ -3,6 +3,14 @@ using Signet.Policy.Yaml;
 
 namespace Signet.Server.ControlPlane;
 
+/// <summary>What is wrong with the mesh.</summary>
+/// <param name="File">With whose text; empty when with all of it.</param>
+/// <param name="Text">What, and where.</param>
+internal sealed record MeshProblem(string File, string Text)
+{
+    public override string ToString() => Text;
+}
+
 /// <summary>An object that somebody wrote, with where it stands. Immutable.</summary>
 /// <param name="File">The file.</param>
 /// <param name="Group">Of its <c>apiVersion</c>; empty for Kubernetes' own.</param>
@@ -16,6 +24,9 @@ internal sealed record MeshObject(string File, string Group, string Kind, YamlMa
     public string Namespace { get; } = Text(Node, "metadata", "namespace") ?? DefaultNamespace;
 
     public string Name { get; } = Text(Node, "metadata", "name") ?? "";
+
+    /// <summary>Whether what is written as its namespace, or that none is, can be understood.</summary>
+    public bool IsPlaced => At(Node, "metadata") is YamlMapping metadata && metadata["namespace"] is null or YamlScalar { IsNull: false, Value.Length: > 0 };
 
     public string Id => $"{Namespace}/{Name}";
 
@@ -66,7 +77,7 @@ internal sealed record MeshObject(string File, string Group, string Kind, YamlMa
     }
 
     /// <summary>What is wrong with it, and where.</summary>
-    public string Problem(string problem) => $"{File}:{Node.Line}: {Printable.Of(Kind)} {Printable.Of(Id)} {problem}";
+    public MeshProblem Problem(string problem) => new(File, $"{File}:{Node.Line}: {Printable.Of(Kind)} {Printable.Of(Id)} {problem}");
 
     private static MeshObject New(string file, string? apiVersion, string kind, YamlMapping node)
     {

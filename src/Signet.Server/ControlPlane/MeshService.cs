@@ -26,14 +26,14 @@ internal sealed record MeshService(MeshObject Source, ImmutableArray<string> Hos
     public bool Everywhere { get; init; } = true;
 
     /// <summary>Kubernetes' Service: pods of its namespace.</summary>
-    public static MeshService? ReadCluster(MeshObject source, ICollection<string> problems)
+    public static MeshService? ReadCluster(MeshObject source, ICollection<MeshProblem> problems)
     {
         var ports = PortsOf(source, "port", problems);
         return ports.IsEmpty ? null : new MeshService(source, [$"{source.Name}.{source.Namespace}.{ClusterDomain}"], ports) { Pods = source.Map("spec", "selector") };
     }
 
     /// <summary>Istio's ServiceEntry, as far as it says where endpoints are.</summary>
-    public static MeshService? ReadEntry(MeshObject source, ICollection<string> problems)
+    public static MeshService? ReadEntry(MeshObject source, ICollection<MeshProblem> problems)
     {
         var hosts = source.Texts("spec", "hosts").Select(host => host.ToLowerInvariant()).ToImmutableArray();
         var ports = PortsOf(source, "number", problems);
@@ -59,7 +59,7 @@ internal sealed record MeshService(MeshObject Source, ImmutableArray<string> Hos
     /// <summary>Where it is, given the pods that there are.</summary>
     /// <param name="pods">All pods.</param>
     /// <param name="problems">Takes what is no address.</param>
-    public ServiceEndpoints Resolve(IReadOnlyList<MeshPod> pods, ICollection<string> problems)
+    public ServiceEndpoints Resolve(IReadOnlyList<MeshPod> pods, ICollection<MeshProblem> problems)
     {
         var behind = Pods is { Count: > 0 } selector
             ? pods.Where(pod => pod is { HasEnded: false, Ip: not null } && pod.Namespace == Source.Namespace && pod.HasLabels(selector)).OrderBy(pod => pod.Name, StringComparer.Ordinal).ToArray()
@@ -103,7 +103,7 @@ internal sealed record MeshService(MeshObject Source, ImmutableArray<string> Hos
 
     public static bool TryPort(string? text, out int port) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out port) && port is > 0 and <= ushort.MaxValue;
 
-    private static ImmutableArray<MeshServicePort> PortsOf(MeshObject source, string key, ICollection<string> problems)
+    private static ImmutableArray<MeshServicePort> PortsOf(MeshObject source, string key, ICollection<MeshProblem> problems)
     {
         var ports = ImmutableArray.CreateBuilder<MeshServicePort>();
         foreach (var item in source.Items("spec", "ports"))

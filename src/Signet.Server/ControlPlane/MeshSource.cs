@@ -14,11 +14,16 @@ namespace Signet.Server.ControlPlane;
 internal sealed record MeshState(MeshSnapshot Snapshot, DesiredMesh Desired);
 
 /// <summary>
-/// Follows the folders of the mesh, and a cluster, and keeps the last good snapshot: one mistake anywhere changes nothing. Thread-safe; dispose to stop.
+/// Follows the folders of the mesh, and a cluster, and keeps the last good snapshot: a namespace with a mistake stays as it was, and one in what concerns everybody
+/// changes nothing. Thread-safe; dispose to stop.
 /// </summary>
 internal sealed class MeshSource : IAsyncDisposable
 {
     private const int MaxProblems = 5;
+
+    /// <summary>So often mistakes are set aside that only show once others are.</summary>
+    private const int MaxRounds = 4;
+
     private const string NoPolicy = "there is no policy at all, and then nobody would be refused anything; if that is meant, write a PeerAuthentication that says so";
 
     private readonly TrustDomain _trustDomain;
@@ -31,6 +36,7 @@ internal sealed class MeshSource : IAsyncDisposable
     private ImmutableArray<WatchedFile> _files = [];
     private ImmutableArray<WatchedFile> _settings = [];
     private ImmutableArray<WatchedFile> _others = [];
+    private ImmutableArray<PolicyText> _inForce = [];
     private MeshState? _current;
     private string _problem = "";
 
@@ -94,30 +100,74 @@ internal sealed class MeshSource : IAsyncDisposable
                 return;
             }
 
-            var desired = DesiredMesh.Read([.. _files.Select(TextOf), .. _cluster?.Texts ?? []], [.. _others.Select(TextOf)], _settings.Select(TextOf).FirstOrDefault(), _trustDomain);
-            if (desired.Problems.Length > 0 || !desired.HasPolicies)
+            ImmutableArray<PolicyText> texts = [.. _files.Select(TextOf), .. _cluster?.Texts ?? []];
+            var desired = Read_NeedsLock(texts);
+            if (desired.Problems.IsEmpty && desired.HasPolicies)
             {
-                Refuse_NeedsLock(desired.Problems.Length > 0 ? desired.Problems : [NoPolicy]);
+                Accept_NeedsLock(desired, texts);
+                Tell_NeedsLock("");
+            }
+            else if (SetAside_NeedsLock(texts, desired) is var (rest, hold))
+            {
+                Accept_NeedsLock(rest, hold.Texts);
+                Tell_NeedsLock($"{Shown(desired.Problems)}; {Kept(hold)}", hold);
             }
             else
             {
-                Accept_NeedsLock(desired);
+                Tell_NeedsLock(desired.Problems.IsEmpty ? NoPolicy : Shown(desired.Problems));
             }
         }
 
         Changes.Raise();
     }
 
-    private void Refuse_NeedsLock(ImmutableArray<string> problems)
+    private DesiredMesh Read_NeedsLock(IReadOnlyList<PolicyText> texts) => DesiredMesh.Read(texts, [.. _others.Select(TextOf)], _settings.Select(TextOf).FirstOrDefault(), _trustDomain);
+
+    /// <summary>What can be in force in spite of mistakes; null when it is what was.</summary>
+    private (DesiredMesh Mesh, MeshHold Hold)? SetAside_NeedsLock(ImmutableArray<PolicyText> texts, DesiredMesh desired)
     {
-        var more = problems.Length - MaxProblems;
-        Volatile.Write(ref _problem, string.Join("; ", problems.Take(MaxProblems)) + (more > 0 ? $"; and {more} more" : ""));
-        _log.MeshRefused(_place, _problem);
+        var broken = new HashSet<string>(StringComparer.Ordinal);
+        for (var round = 0; round < MaxRounds && _current is not null && desired.Problems.Count(problem => broken.Add(problem.File)) > 0; round++)
+        {
+            if (MeshHold.Of(texts, _inForce, broken, desired.RootNamespace) is not { } hold)
+            {
+                return null;
+            }
+
+            desired = Read_NeedsLock(hold.Texts);
+            if (desired.Problems.IsEmpty)
+            {
+                return desired.HasPolicies ? (desired, hold) : null;
+            }
+        }
+
+        return null;
     }
 
-    private void Accept_NeedsLock(DesiredMesh desired)
+    private static string Shown(ImmutableArray<MeshProblem> problems) =>
+        string.Join("; ", problems.Take(MaxProblems)) + (problems.Length > MaxProblems ? $"; and {problems.Length - MaxProblems} more" : "");
+
+    private static string Kept(MeshHold hold) => hold.Namespaces.Count == 0
+        ? "until then what it says stays as it was, and the rest is in force"
+        : $"until then policies in namespace {string.Join(", ", hold.Namespaces.Order(StringComparer.Ordinal))} stay as they were, and the rest is in force";
+
+    private void Tell_NeedsLock(string problem, MeshHold? hold = null)
     {
-        Volatile.Write(ref _problem, "");
+        var isNews = problem != _problem;
+        Volatile.Write(ref _problem, problem);
+        if (problem.Length > 0 && isNews && hold is not null)
+        {
+            _log.MeshHeldBack(_place, problem);
+        }
+        else if (problem.Length > 0 && isNews)
+        {
+            _log.MeshRefused(_place, problem);
+        }
+    }
+
+    private void Accept_NeedsLock(DesiredMesh desired, ImmutableArray<PolicyText> texts)
+    {
+        _inForce = texts;
         var before = _current;
         var documents = Shared(desired.Documents, before?.Snapshot.Documents);
         var isSame = before is not null && before.Snapshot.Documents.Count == documents.Count && documents.All(pair => before.Snapshot.Documents.GetValueOrDefault(pair.Key) == pair.Value);

@@ -21,7 +21,7 @@ namespace Signet.Server.ControlPlane;
 internal sealed class MeshWatchService(MeshSource? source, MeshAudience audience, AgentDirectory agents, EntryDirectory entries, TimeProvider time, ILogger<MeshWatchService> log)
     : Rpc.Wire.Mesh.Mesh.MeshBase
 {
-    private const string NotConfigured = "the server distributes no policies; set policy: {folder: …} in its configuration";
+    private const string NotConfigured = "the server distributes no policies; set policy: {folder: DIR} in its configuration";
     private static readonly TimeSpan LongestStream = TimeSpan.FromDays(1);
     private static readonly ChangeSignal Never = new();
 

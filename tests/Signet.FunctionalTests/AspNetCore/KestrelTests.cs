@@ -1,12 +1,16 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
+using Grpc.Core;
 using Microsoft.AspNetCore.Authorization;
 using Signet.AspNetCore;
 using Signet.Client;
 using Signet.Client.Http;
 using Signet.Client.Tls;
 using Signet.Identity.Spiffe;
+using Signet.Rpc;
+using Signet.Rpc.Wire.Health;
 using Signet.Testing;
 
 namespace Signet.FunctionalTests.AspNetCore;
@@ -152,6 +156,43 @@ public sealed class KestrelTests
         app.SecondHalf.SetResult();
         Assert.Equal('b', read.ReadByte());
         Assert.Equal(-1, read.ReadByte());
+    }
+
+    [Fact]
+    public async Task A_gRPC_channel_presents_the_newest_identity_on_each_connection_and_refuses_a_server_that_it_does_not_want()
+    {
+        var seen = new ConcurrentQueue<string>();
+        var orders = Authorizer.Where("anybody, remembered", id =>
+        {
+            seen.Enqueue(id.Path);
+            return true;
+        });
+        await using var app = await MutualTlsApp.StartAsync(Identity("/orders"), orders);
+        var isCut = false;
+        await using var path = Meddler.Records(new IPEndPoint(IPAddress.Loopback, app.Address.Port), (_, _, record) => Task.FromResult<byte[]?>(Volatile.Read(ref isCut) ? null : record));
+        var web = new TestIdentity(_authority.Context("/web"));
+        using var channel = Channel(SpiffeId.Of(Home, "/orders"));
+        await CheckAsync(channel);
+        web.Publish(_authority.Context("/web-renamed"));
+        await CheckAsync(channel);
+        Assert.Equal(["/web"], seen);
+
+        Volatile.Write(ref isCut, true);
+        await Assert.ThrowsAsync<RpcException>(() => CheckAsync(channel));
+        Volatile.Write(ref isCut, false);
+        await CheckAsync(channel);
+        Assert.Equal(["/web", "/web-renamed"], seen.Distinct());
+
+        using var wrong = Channel(SpiffeId.Of(Home, "/billing"));
+        Assert.Equal(StatusCode.Unavailable, (await Assert.ThrowsAsync<RpcException>(() => CheckAsync(wrong))).StatusCode);
+
+        GrpcChannel Channel(SpiffeId server)
+        {
+            var tls = new MutualTls(web, Authorizer.Exactly(server), TimeProvider.System);
+            return GrpcChannel.ForTls("127.0.0.1", path.EndPoint.Port, () => tls.ClientOptions(""), TimeProvider.System);
+        }
+
+        async Task CheckAsync(GrpcChannel over) => await new Health.HealthClient(over).CheckAsync(new HealthCheckRequest(), cancellationToken: _patience);
     }
 
     [Fact]

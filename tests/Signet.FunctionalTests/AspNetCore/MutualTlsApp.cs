@@ -11,6 +11,8 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Signet.AspNetCore;
 using Signet.Client;
+using Signet.Hosting.Grpc;
+using Signet.Rpc.Wire.Health;
 
 namespace Signet.FunctionalTests.AspNetCore;
 
@@ -59,6 +61,9 @@ internal sealed class MutualTlsApp : IAsyncDisposable
             await second.Task;
             await http.Response.WriteAsync("b");
         });
+        var health = new GrpcHealthService();
+        health.Set("", HealthCheckResponse.Types.ServingStatus.Serving);
+        app.MapGrpc(TimeProvider.System, new GrpcServerOptions(), services => services.Add(Health.Descriptor, Health.BindService(health)));
         foreach (var name in policies?.Keys ?? [])
         {
             app.MapGet($"/{name}", () => "ok").RequireAuthorization(name);

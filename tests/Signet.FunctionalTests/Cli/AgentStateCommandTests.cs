@@ -47,14 +47,30 @@ public sealed class AgentStateCommandTests
     }
 
     [Fact]
-    public async Task Watch_tells_each_change_on_a_line_of_its_own()
+    public async Task Watch_says_why_it_waits_and_then_tells_each_change_on_a_line_of_its_own()
     {
-        await using var domain = await TestTrustDomain.StartAsync(TimeSpan.FromSeconds(6));
-        await domain.RegisterAsync("/web");
-        var people = RunAsync(WatchCommand.Create(Context), ["--socket", domain.AgentSocket, "--count", "2"]);
-        var (exit, output, error) = await RunAsync(WatchCommand.Create(Context), ["--socket", domain.AgentSocket, "--count", "3", "--output", "json"]);
-        Assert.Equal((0, ""), (exit, error));
-        var lines = output.TrimEnd().Split('\n').Select(line => JsonNode.Parse(line)!).ToArray();
+        await using var domain = await TestTrustDomain.StartAsync();
+        var time = new ManualTimeProvider(TimeProvider.System.GetUtcNow());
+        var patient = new CliContext(time, () => 0.5);
+        var people = RunAsync(WatchCommand.Create(patient), ["--socket", domain.AgentSocket, "--count", "2"]);
+        using var told = new HeardWriter();
+        using var said = new HeardWriter();
+        var waits = WatchCommand.Create(patient).Parse(["--socket", domain.AgentSocket, "--count", "3", "--output", "json"])
+            .InvokeAsync(new InvocationConfiguration { Output = told, Error = said });
+        await Eventually.IsTrueAsync(() => said.Lines.Any(line => line.StartsWith("waiting: ", StringComparison.Ordinal) && line.EndsWith("no identity issued", StringComparison.Ordinal)), "the reason", passing: time);
+        var (exit, _, error) = await RunAsync(FetchCommand.Create(Context), ["jwt", "--audience", "a", "--socket", domain.AgentSocket]);
+        Assert.Equal(1, exit);
+        Assert.StartsWith("error: no identity issued\nhint: is there an entry", error, StringComparison.Ordinal);
+        Assert.Empty(told.Lines);
+
+        var entry = await domain.RegisterAsync("/web");
+        await Eventually.IsTrueAsync(() => told.Lines.Count == 2 && people.IsCompleted, "the first state", passing: time);
+
+        // Another lifetime makes another certificate.
+        using var admin = domain.Admin();
+        await admin.UpdateEntryAsync(new Signet.Rpc.Wire.Spire.Types.Entry { Id = entry.Id, X509SvidTtl = 1800 }, new Signet.Rpc.Wire.Spire.Types.EntryMask { X509SvidTtl = true }, _patience);
+        Assert.Equal(0, await waits.WaitAsync(_patience));
+        var lines = told.Lines.Select(line => JsonNode.Parse(line)!).ToArray();
         Assert.Equal(["svid-added", "authority-added", "svid-renewed"], lines.Select(line => $"{line["change"]}"));
         Assert.Equal(("spiffe://example.org/web", "example.org"), ($"{lines[0]["subject"]}", $"{lines[1]["subject"]}"));
         Assert.NotEqual($"{lines[0]["serial"]}", $"{lines[2]["serial"]}");
@@ -90,5 +106,31 @@ public sealed class AgentStateCommandTests
         var (output, error) = (new StringWriter(), new StringWriter());
         var exit = await command.Parse(arguments).InvokeAsync(new InvocationConfiguration { Output = output, Error = error });
         return (exit, output.ToString(), error.ToString());
+    }
+
+    /// <summary>What a command that still runs has written, by lines. Thread-safe.</summary>
+    private sealed class HeardWriter : StringWriter
+    {
+        private readonly Lock _gate = new();
+        private readonly List<string> _lines = [];
+
+        public IReadOnlyList<string> Lines
+        {
+            get
+            {
+                lock (_gate)
+                {
+                    return [.. _lines];
+                }
+            }
+        }
+
+        public override void WriteLine(string? value)
+        {
+            lock (_gate)
+            {
+                _lines.Add(value ?? "");
+            }
+        }
     }
 }

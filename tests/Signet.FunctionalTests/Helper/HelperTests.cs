@@ -45,6 +45,21 @@ public sealed class HelperTests(VirtualDomain world) : IClassFixture<VirtualDoma
     }
 
     [Fact]
+    public async Task The_identity_that_is_named_is_written_and_none_in_its_place()
+    {
+        await using var web = await world.RegisterAsync("/web");
+        await using var absent = await StartAsync("x509: {}\nidentity: {spiffeId: \"spiffe://example.org/second\"}\njwt: [{audience: [a], file: a.jwt}]");
+        await world.UntilAsync(() => Reason(absent).Contains("no SVID of spiffe://example.org/second", StringComparison.Ordinal), "the reason");
+        Assert.False(File.Exists(Out("svid.pem")));
+
+        await using var second = await world.RegisterAsync("/second");
+        await world.UntilAsync(() => absent.Host.Readiness.IsReady, "the files");
+        Assert.True(X509Files.TryRead(Text("svid.pem"), Text("key.pem"), Text("bundle.pem"), out var written, out var problem), problem);
+        Assert.Equal("/second", written.Default.Id.Path);
+        Assert.Equal("/second", (await world.Domain.Client.ValidateJwtAsync("a", Text("a.jwt"), CancellationToken.None)).Id.Path);
+    }
+
+    [Fact]
     public async Task Files_stay_when_the_agent_is_gone_and_readiness_says_so()
     {
         await using var web = await world.RegisterAsync("/web");

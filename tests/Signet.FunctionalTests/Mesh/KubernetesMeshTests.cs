@@ -38,9 +38,13 @@ public sealed class KubernetesMeshTests
         await Eventually.IsTrueAsync(() => !Endpoints(source).Contains("10.0.0.9", StringComparison.Ordinal) && source.Current.Desired.Objects.All(one => one.Id != "shop/nobody"), "both are gone");
         Assert.All(source.Cluster.CountLists(), lists => Assert.Equal(1, lists.Value));
 
-        // A mistake changes nothing; nor does the end of all policies.
+        // A mistake changes nothing in its namespace, and holds up no other; nor does the end of all policies change anything.
         cluster.Put(Nobody.Replace("\"spec\":{}", "\"spec\":{\"action\":\"MAYBE\"}", StringComparison.Ordinal));
         await Eventually.IsTrueAsync(() => source.Problem.Contains("MAYBE", StringComparison.Ordinal), "the mistake");
+        cluster.Put(Nobody.Replace("\"namespace\":\"shop\"", "\"namespace\":\"bank\"", StringComparison.Ordinal));
+        await Eventually.IsTrueAsync(() => source.Current.Desired.Objects.Any(one => one.Id == "bank/nobody") && source.Problem.Contains("MAYBE", StringComparison.Ordinal), "the other namespace's policy");
+        Assert.DoesNotContain(source.Current.Desired.Objects, one => one.Id == "shop/nobody");
+        cluster.Remove(Nobody.Replace("\"namespace\":\"shop\"", "\"namespace\":\"bank\"", StringComparison.Ordinal));
         cluster.Put(Nobody);
         await Eventually.IsTrueAsync(() => source.Problem.Length == 0, "the mistake is gone");
         cluster.Remove(Nobody);
@@ -85,14 +89,15 @@ public sealed class KubernetesMeshTests
     public async Task What_was_known_stays_while_the_cluster_does_not_answer_as_it_should(string what, string expected)
     {
         await using var cluster = await FakeCluster.StartAsync(Strict, Nobody);
-        await using var source = Source(cluster);
-        await Eventually.IsTrueAsync(() => source.Current is not null && cluster.Watches.Count == KubernetesKind.All.Length, "the watches");
+        var clock = new ManualTimeProvider(DateTimeOffset.UtcNow);
+        await using var source = Source(cluster, clock);
+        await Eventually.IsTrueAsync(() => source.Current is not null && cluster.Watches.Count == KubernetesKind.All.Length, "the watches", passing: clock);
         cluster.Instead = context => context.Request.Path.Value!.EndsWith("authorizationpolicies", StringComparison.Ordinal) ? MisbehaveAsync(context, what) : Task.FromResult(false);
         cluster.End("""{"type":"ERROR","object":{"kind":"Status","code":410,"message":"gone"}}""" + "\n");
-        await Eventually.IsTrueAsync(() => source.Problem.Contains(expected, StringComparison.Ordinal), expected);
+        await Eventually.IsTrueAsync(() => source.Problem.Contains(expected, StringComparison.Ordinal), expected, passing: clock);
         Assert.Contains(source.Current!.Desired.Objects, one => one.Id == "shop/nobody");
         cluster.Instead = _ => Task.FromResult(false);
-        await Eventually.IsTrueAsync(() => source.Problem.Length == 0, "the cluster is believed again");
+        await Eventually.IsTrueAsync(() => source.Problem.Length == 0, "the cluster is believed again", passing: clock);
     }
 
     [Theory]
@@ -103,11 +108,12 @@ public sealed class KubernetesMeshTests
     public async Task A_watch_that_cannot_be_understood_is_followed_by_a_list(string line, string expected)
     {
         await using var cluster = await FakeCluster.StartAsync(Strict);
-        await using var source = Source(cluster);
-        await Eventually.IsTrueAsync(() => source.Current is not null && cluster.Watches.Count == KubernetesKind.All.Length, "the watches");
+        var clock = new ManualTimeProvider(DateTimeOffset.UtcNow);
+        await using var source = Source(cluster, clock);
+        await Eventually.IsTrueAsync(() => source.Current is not null && cluster.Watches.Count == KubernetesKind.All.Length, "the watches", passing: clock);
         cluster.Say("Pod", line);
         await Eventually.IsTrueAsync(() => source.Problem.Contains(expected, StringComparison.Ordinal), expected);
-        await Eventually.IsTrueAsync(() => source.Problem.Length == 0, "the next watch");
+        await Eventually.IsTrueAsync(() => source.Problem.Length == 0, "the next watch", passing: clock);
         Assert.Equal(2, source.Cluster!.CountLists().Single(lists => Equals(lists.Tags[0].Value, "Pod")).Value);
     }
 

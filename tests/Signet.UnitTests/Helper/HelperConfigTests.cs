@@ -16,6 +16,7 @@ public sealed class HelperConfigTests
         Assert.Equal(WorkloadApiAddress.TryFromEnvironment(out var named, out _) ? named.Path : "/run/signet/agent.sock", config.Socket.Path);
         Assert.Equal(new OutputFile("svid.pem", UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead), config.X509!.Certificate);
         Assert.Equal(new OutputFile("key.pem", UnixFileMode.UserRead | UnixFileMode.UserWrite), config.X509.Key);
+        Assert.Same(SvidPick.First, config.Identity);
         Assert.True(config.Owner.IsUnchanged);
         Assert.Null(config.OnChange);
         Assert.Null(config.Metrics);
@@ -26,6 +27,7 @@ public sealed class HelperConfigTests
     {
         var config = Read("""
             socket: unix:/tmp/agent.sock
+            identity: {hint: internal}
             folder: out
             owner: root
             group: "7"
@@ -35,6 +37,8 @@ public sealed class HelperConfigTests
             onChange: {command: [nginx, -s, reload], timeout: 5s}
             metrics: 127.0.0.1:9903
             """);
+        Assert.Equal("with hint \"internal\"", $"{config.Identity}");
+        Assert.Equal("of spiffe://example.org/web", $"{Read(Smallest + "identity: {spiffeId: \"spiffe://example.org/web\"}").Identity}");
         Assert.Equal("/etc/signet/out", config.Folder);
         Assert.Equal((0u, 7u), (config.Owner.User!.Value, config.Owner.Group!.Value));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead, config.X509!.Key.Mode);
@@ -58,6 +62,9 @@ public sealed class HelperConfigTests
     [InlineData("folder: /f\njwt: [{file: a}]", "audience is missing")]
     [InlineData("folder: /f\njwt: [{audience: [a]}]", "jwt[0].file")]
     [InlineData("folder: /f\nbundles: [{trustDomain: other.org}]", "name a file with pem, jwks or both")]
+    [InlineData(Smallest + "identity: {}", "either the hint or the spiffeId")]
+    [InlineData(Smallest + "identity: {hint: a, spiffeId: \"spiffe://example.org/web\"}", "either the hint or the spiffeId")]
+    [InlineData(Smallest + "identity: {spiffeId: web}", "identity.spiffeId")]
     [InlineData(Smallest + "owner: nobody-of-that-name", "there is no user")]
     [InlineData(Smallest + "onChange: {}", "write either command")]
     [InlineData(Smallest + "onChange: {command: [a], signal: HUP, pidFile: /p}", "write either command")]

@@ -44,7 +44,7 @@ internal sealed record McpImage(string Version, ImmutableDictionary<string, McpR
             {
                 if (!YamlMessage.TryRead(one.Node["spec"], collection.Body!, out var body, out var unreadable))
                 {
-                    problem = one.Problem($"cannot go by MCP: spec.{unreadable}");
+                    problem = one.Problem($"cannot go by MCP: spec.{unreadable}").Text;
                     return null;
                 }
 

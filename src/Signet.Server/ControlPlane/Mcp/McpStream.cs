@@ -38,7 +38,7 @@ internal sealed class McpStream(McpFeed feed, string sink, ILogger log)
     {
         if (!feed.IsConfigured)
         {
-            throw new RpcException(new Status(StatusCode.FailedPrecondition, "the server distributes nothing; set policy: {folder: …} in its configuration"));
+            throw new RpcException(new Status(StatusCode.FailedPrecondition, "the server distributes nothing; set policy: {folder: DIR} in its configuration"));
         }
 
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
