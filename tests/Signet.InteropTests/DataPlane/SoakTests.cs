@@ -34,6 +34,7 @@ public sealed class SoakTests
     private int _flips;
     private int _outages;
     private int _restarts;
+    private int _keptOn;
     private int _drained;
 
     [Fact(Explicit = true)]
@@ -70,10 +71,13 @@ public sealed class SoakTests
         await Task.WhenAll(all);
 
         var report = $"{_watch.Elapsed:hh\\:mm\\:ss}: {_connections} connections, {_bytes >> 20} MiB, {_requests} requests, {_rotations} rotations, {_flips} policy flips, "
-            + $"{_refused} refused by policy, {_outages} outages of server or agent, {_restarts} hot restarts, {_drained} connections that outlived a drain, {_failures.Count} failures\n{Table(samples)}";
+            + $"{_refused} refused by policy, {_outages} outages of server or agent, {_restarts} hot restarts, {_keptOn} successors that were not ready in time, {_drained} connections that outlived a drain, {_failures.Count} failures\n{Table(samples)}";
         await File.WriteAllTextAsync(Path.Combine(AppContext.BaseDirectory, "soak.txt"), report);
         Assert.True(_failures.IsEmpty, $"{report}\n{string.Join("\n", _failures.Take(Told))}");
         AssertFlat(samples, report);
+
+        // A successor that a busy machine keeps from being ready gives up, and the old process goes on; most have to make it.
+        Assert.True(_keptOn * 10 <= _restarts, report);
     }
 
     private static TimeSpan Length()
@@ -186,7 +190,7 @@ public sealed class SoakTests
     private async Task RestartAsync(Sidecars mesh, Sidecar[] sidecars, ProcessMesh processes, CancellationToken stop)
     {
         string[] proxies = ["web-proxy", "orders-proxy", "payments-proxy"];
-        while (!stop.IsCancellationRequested)
+        for (var turn = 0; !stop.IsCancellationRequested; turn++)
         {
             await PauseAsync(BetweenRestarts, stop);
             if (stop.IsCancellationRequested)
@@ -194,11 +198,22 @@ public sealed class SoakTests
                 return;
             }
 
-            var turn = _restarts / 2;
-            await mesh.SucceedAsync(sidecars[turn % sidecars.Length]);
+            await CountAsync(() => mesh.SucceedAsync(sidecars[turn % sidecars.Length]));
             _restarted.Enqueue(_watch.Elapsed);
-            await processes.SucceedAsync(proxies[turn % proxies.Length]);
-            _restarts += 2;
+            await CountAsync(() => processes.SucceedAsync(proxies[turn % proxies.Length]));
+        }
+
+        async Task CountAsync(Func<Task> succeed)
+        {
+            try
+            {
+                await succeed();
+                _restarts++;
+            }
+            catch (InvalidOperationException)
+            {
+                _keptOn++;
+            }
         }
     }
 
