@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Xml.Linq;
 using Signet.Identity.X509;
+using Signet.InteropTests.Rpc;
 using Signet.Testing;
 
 namespace Signet.InteropTests.DataPlane;
@@ -25,14 +26,14 @@ public sealed class MemcheckTests
         var report = mesh.File("control.xml");
         const string wrong = "import ctypes; libc = ctypes.CDLL(None); libc.malloc.restype = ctypes.c_void_p; block = libc.malloc(4096); ctypes.string_at(block + 4096, 1)";
 
-        await Tool.RunAsync("valgrind", [.. Memcheck(report), "python3", "-c", wrong], deadline: Patience);
+        await Tool.RunAsync("valgrind", [.. Memcheck(report), PythonStubs.Python, "-c", wrong], deadline: Patience);
 
         Assert.Contains(ErrorsIn(report), error => error.Kind == "InvalidRead");
     }
 
     [Fact(Explicit = true)]
     [Trait("Category", "Soak")]
-    public async Task No_access_to_native_memory_is_wrong_and_no_connection_leaves_anything_behind()
+    public async Task No_access_to_native_memory_is_wrong_and_no_connection_leaves_any_behind()
     {
         await using var mesh = new Sidecars { Patience = Patience, More = "timeouts: {detection: 60s, handshake: 60s, connect: 60s, drain: 5s}\n" };
         await using var echo = new Echo();
@@ -40,7 +41,7 @@ public sealed class MemcheckTests
         var orders = await mesh.InboundAsync(echo.EndPoint, "tcp", environment: Runtime);
         mesh.Under = ["valgrind", .. Memcheck(mesh.File("web.xml"))];
         var web = await mesh.OutboundAsync(orders.EndPoint, "tcp", environment: Runtime);
-        await Eventually.IsTrueAsync(async () => await EchoAsync(web, 1), "both serve", Patience);
+        await Eventually.IsTrueAsync(() => EchoAsync(web, 1), "both serve", Patience);
         var now = DateTimeOffset.UtcNow;
         X509Svid[] bad = [mesh.Authority.Svid("/ns/default/sa/web", now.AddHours(-2), now.AddMinutes(-5)), new TestAuthority(now).Svid("/ns/default/sa/web"), mesh.Authority.SvidBelowAnotherAuthority("/ns/default/sa/web")];
 
@@ -60,7 +61,7 @@ public sealed class MemcheckTests
             await Task.WhenAll(all);
         }
 
-        Assert.True(await EchoAsync(web, 100_000));
+        await Eventually.IsTrueAsync(() => EchoAsync(web, 100_000), "both still serve", Patience);
         foreach (var (one, report) in new[] { (web, "web.xml"), (orders, "orders.xml") })
         {
             await Tool.DoAsync("kill", ["-TERM", $"{one.Process.Pid}"]);
@@ -84,23 +85,31 @@ public sealed class MemcheckTests
             (string)error.Element("kind")!, [.. error.Elements("stack").First().Elements("frame").Select(frame => $"{(string?)frame.Element("fn") ?? "?"} in {(string?)frame.Element("obj") ?? "compiled code"}")])),
     ];
 
+    /// <summary>Whether the same came back; a handshake may be too slow here, and its connection then ends.</summary>
     private static async Task<bool> EchoAsync(Sidecar web, int length)
     {
-        using var socket = await web.ConnectAsync();
-        await using var stream = new NetworkStream(socket);
-        var sent = RandomNumberGenerator.GetBytes(length);
-        var sending = stream.WriteAsync(sent).AsTask();
-        var received = new byte[length];
-        await stream.ReadAtLeastAsync(received, length, throwOnEndOfStream: false).AsTask().WaitAsync(Patience);
-        await sending;
-        return received.AsSpan().SequenceEqual(sent);
+        try
+        {
+            using var socket = await web.ConnectAsync();
+            await using var stream = new NetworkStream(socket);
+            var sent = RandomNumberGenerator.GetBytes(length);
+            var sending = stream.WriteAsync(sent).AsTask();
+            var received = new byte[length];
+            await stream.ReadAtLeastAsync(received, length, throwOnEndOfStream: false).AsTask().WaitAsync(Patience);
+            await sending;
+            return received.AsSpan().SequenceEqual(sent);
+        }
+        catch (IOException)
+        {
+            return false;
+        }
     }
 
     /// <summary>Comes, says something or nothing, and leaves without a word.</summary>
     private static async Task ResetAsync(Sidecar to, byte[] bytes)
     {
         using var socket = await to.ConnectAsync();
-        await socket.SendAsync(bytes);
+        await Record.ExceptionAsync(() => socket.SendAsync(bytes));
         socket.LingerState = new LingerOption(true, 0);
     }
 
