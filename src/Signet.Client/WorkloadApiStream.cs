@@ -54,7 +54,8 @@ internal static class WorkloadApiStream
             }
             catch (RpcException e)
             {
-                failed($"{address}: {e.StatusCode}: {e.Status.Detail}");
+                // What a connection broke of says already where it led.
+                failed(e.Status.Detail.StartsWith($"{address}: ", StringComparison.Ordinal) ? e.Status.Detail : $"{address}: {e.StatusCode}: {e.Status.Detail}");
             }
             catch (Exception e) when (!cancellationToken.IsCancellationRequested)
             {

@@ -36,7 +36,15 @@ public sealed class GrpcChannel : ChannelBase, IDisposable
         var handler = NewHandler(options, options.KeepAliveInterval ?? Timeout.InfiniteTimeSpan, async (_, cancellationToken) =>
         {
             var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-            return await ConnectAsync(socket, endPoint, cancellationToken).ConfigureAwait(false);
+            try
+            {
+                return await ConnectAsync(socket, endPoint, cancellationToken).ConfigureAwait(false);
+            }
+            catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressNotAvailable)
+            {
+                // What the system says of it speaks of addresses, and nobody would look for a file.
+                throw new IOException("there is no such socket");
+            }
         });
         return new GrpcChannel($"unix:{path}", new Uri("http://localhost"), handler, time, options);
     }

@@ -35,7 +35,7 @@ internal sealed class MeshPlane : IAsyncDisposable
         _meter.CreateObservableCounter("signet.server.mcp.refused", () => feed.Refused, description: "Messages that MCP sinks refused.");
         _meter.CreateObservableGauge("signet.server.mesh.revision", () => (long)(_source?.Current?.Snapshot.Revision ?? 0), description: "The revision of the mesh's configuration; 0 while there is none.");
         _meter.CreateObservableGauge("signet.server.mesh.documents", () => _source?.Current?.Snapshot.Documents.Count ?? 0, description: "Documents of the mesh's configuration.");
-        _meter.CreateObservableGauge("signet.server.mesh.broken", () => _source is { Problem.Length: > 0 } ? 1 : 0, description: "1 while what the mesh's files or its cluster want cannot be put in force, else 0.");
+        _meter.CreateObservableGauge("signet.server.mesh.broken", () => _source is { Problem.Length: > 0 } ? 1 : 0, description: "1 while what the mesh's files or its cluster want cannot be put in force, or not all of it, else 0.");
         if (_source?.Cluster is { } cluster)
         {
             _meter.CreateObservableGauge("signet.server.mesh.kubernetes.objects", cluster.CountObjects, description: "Objects of the cluster that are known, by kind.");
