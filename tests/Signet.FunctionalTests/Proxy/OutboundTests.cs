@@ -178,6 +178,13 @@ public sealed class OutboundTests
         Assert.Equal(503, (await client.AskAsync(Get)).Status);
         await web.RefusedAsync(RefusalReason.PeerAuthorityUnknown);
         Assert.Empty(app.Heads);
+
+        // Both sides count it, each with its own reason.
+        const string failed = "signet_proxy_handshakes_total{kind=\"full\",result=\"";
+        Assert.Contains($"{failed}PeerAuthorityUnknown\",side=\"client\",tls_version=\"none\"}} 1\n", await MetricsAsync(web), StringComparison.Ordinal);
+        await Eventually.IsTrueAsync(async () => (await MetricsAsync(orders)).Contains($"{failed}HandshakeFailed\",side=\"server\",tls_version=\"none\"}} 1\n", StringComparison.Ordinal), "the other side's count");
+
+        static async Task<string> MetricsAsync(ProxyWorld world) => await world.Admin.GetStringAsync(new Uri($"http://{world.Proxy.AdminEndPoint}/metrics"));
     }
 
     [Fact]
