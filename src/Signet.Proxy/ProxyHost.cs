@@ -35,7 +35,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private static readonly TimeSpan MaintenanceInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LastMoment = TimeSpan.FromSeconds(2);
 
-    private readonly MetricsCollector _collector = new();
+    private readonly MetricsCollector _collector;
     private readonly ProxyMetrics _metrics = new();
     private readonly IX509Source _source;
     private readonly bool _ownsSource;
@@ -61,6 +61,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
     private ProxyHost(ProxyConfig config, TimeProvider time, ILoggerFactory logs, IX509Source? source, Func<double> chance)
     {
         var logger = logs.CreateLogger("Signet.Proxy");
+        _collector = new MetricsCollector(_metrics.Wants);
         _spans = config.Tracing is { } tracing ? new SpanExporter(tracing, config.Workload.ServiceAccount ?? config.Workload.Namespace, _metrics, chance, time, logger) : null;
         _accessLog = new AccessLog(config.AccessLog, _spans, _metrics, logger);
         _ownsSource = source is null;

@@ -26,7 +26,7 @@ public sealed class MetricsCollector : IDisposable
     /// <param name="maxSeries">How many series one metric may have.</param>
     public MetricsCollector(Func<Instrument, bool>? wanted = null, int maxSeries = DefaultMaxSeries)
     {
-        wanted ??= instrument => instrument.Meter.Name.StartsWith("Signet.", StringComparison.Ordinal) || Foreign.Contains(instrument.Meter.Name, StringComparer.Ordinal);
+        wanted ??= IsUsual;
         _maxSeries = maxSeries;
         _dropped = new MetricFamily(
             "signet_metrics_dropped_total",
@@ -50,6 +50,10 @@ public sealed class MetricsCollector : IDisposable
         _listener.SetMeasurementEventCallback<byte>((instrument, value, tags, state) => Record(instrument, value, tags, state));
         _listener.Start();
     }
+
+    /// <summary>Whether an instrument is one of Signet's own, the runtime's or Kestrel's.</summary>
+    public static bool IsUsual(Instrument instrument) =>
+        instrument.Meter.Name.StartsWith("Signet.", StringComparison.Ordinal) || Foreign.Contains(instrument.Meter.Name, StringComparer.Ordinal);
 
     /// <summary>Adds metrics that a part counts itself, because they are many and every request counts. Before the first reading.</summary>
     public void Include(Func<IEnumerable<MetricReading>> read) => _readers.Add(read);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using Signet.Hosting.Telemetry;
 using Signet.Policy;
 using Signet.Proxy.Authorization;
 using Signet.Proxy.Connections;
@@ -44,6 +45,9 @@ public sealed class ProxyMetrics : IDisposable
         _handovers = _meter.CreateCounter<long>("signet.proxy.handovers", description: "Handovers to another process, by result: \"taken\" by this one, \"given\" or \"refused\" by it.");
         _keyFetches = _meter.CreateCounter<long>("signet.proxy.token_keys.fetches", description: "Fetches of token issuers' keys; result is \"ok\" or \"failed\".");
     }
+
+    /// <summary>Whether to collect an instrument for this proxy: what another one in the same process counts is its own.</summary>
+    internal bool Wants(Instrument instrument) => MetricsCollector.IsUsual(instrument) && (instrument.Meter.Name != MeterName || instrument.Meter == _meter);
 
     /// <summary>Values that are read when somebody looks.</summary>
     internal void Observe(IdentityState identity, LiveConnections connections)

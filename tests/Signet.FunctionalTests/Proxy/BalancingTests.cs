@@ -339,6 +339,7 @@ public sealed class BalancingTests
         Assert.Equal(504, (await patient.AskAsync(Get)).Status);
         Assert.Contains("timeouts.request", (await alone.RefusedAsync(RefusalReason.UpstreamTimeout)).GetProperty("reason").GetString(), StringComparison.Ordinal);
         Assert.Equal(504, (await patient.AskAsync(Post.Replace("hi", "ho", StringComparison.Ordinal))).Status);
+        never.Release(silent.Heads.Count);
     }
 
     [Theory]

@@ -465,6 +465,74 @@ public sealed class InboundHttpTests
         }
     }
 
+    [Fact]
+    public async Task More_connections_than_allowed_wait_outside_until_one_has_ended()
+    {
+        await using var app = App.Http();
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, change: config => config with { Limits = new ProxyLimits { Connections = 2 } });
+        await using var first = await Wire.PlainAsync(world.Inbound);
+        var second = await Wire.PlainAsync(world.Inbound);
+        Assert.Equal((200, 200), ((await first.AskAsync(Get)).Status, (await second.AskAsync(Get)).Status));
+        var waiting = new List<Wire>();
+        for (var i = 0; i < 5; i++)
+        {
+            waiting.Add(await Wire.PlainAsync(world.Inbound));
+            await waiting[i].SendAsync(Get);
+        }
+
+        // Whoever is in is served all the while.
+        for (var i = 0; i < 20; i++)
+        {
+            Assert.Equal(200, (await first.AskAsync(Get)).Status);
+            Assert.Equal(2, world.Proxy.Connections.Count);
+        }
+
+        Assert.Equal(22, app.Heads.Count);
+        await second.DisposeAsync();
+        foreach (var one in waiting)
+        {
+            Assert.Equal(200, (await one.ReadResponseAsync()).Status);
+            Assert.InRange(world.Proxy.Connections.Count, 1, 2);
+            await one.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Keeps_no_more_unused_connections_to_the_application_than_allowed()
+    {
+        const int AtOnce = 6;
+        var arrived = 0;
+        var all = new TaskCompletionSource();
+        await using var app = App.Serving(async (stream, _) =>
+        {
+            var reader = new App.ByteReader(stream);
+            while (await reader.HeadAsync() is not null)
+            {
+                if (Interlocked.Increment(ref arrived) == AtOnce)
+                {
+                    all.SetResult();
+                }
+
+                await all.Task;
+                await stream.WriteAsync(System.Text.Encoding.Latin1.GetBytes(App.Ok("x")));
+            }
+        });
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive, change: config => config with
+        {
+            Limits = new ProxyLimits { IdleUpstreams = 2 },
+            Timeouts = new ProxyTimeouts { UpstreamIdle = TimeSpan.FromMinutes(5) },
+        });
+        await Task.WhenAll(Enumerable.Range(0, AtOnce).Select(async _ =>
+        {
+            await using var client = await Wire.PlainAsync(world.Inbound);
+            Assert.Equal("x", (await client.AskAsync(Get)).Body);
+        }));
+
+        Assert.Equal(AtOnce, app.Count);
+        await Eventually.IsTrueAsync(() => world.Proxy.Connections.Count == 0, "all is over");
+        Assert.Equal(2, (await world.AdminAsync("/upstreams")).GetProperty("upstreams")[0].GetProperty("keptConnections").GetInt32());
+    }
+
     private static int FreePort()
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);

@@ -207,6 +207,14 @@ public sealed class OutboundTests
         Assert.Equal(503, (await client.AskAsync(Get)).Status);
         await web.RefusedAsync(RefusalReason.PeerAuthorityUnknown);
         Assert.Empty(app.Heads);
+
+        // Both sides count it, each its own part and with its own reason.
+        const string failed = "signet_proxy_handshakes_total{kind=\"full\",result=\"";
+        Assert.Contains($"{failed}PeerAuthorityUnknown\",side=\"client\",tls_version=\"none\"}} 1\n", await MetricsAsync(web), StringComparison.Ordinal);
+        Assert.DoesNotContain("side=\"server\"", await MetricsAsync(web), StringComparison.Ordinal);
+        await Eventually.IsTrueAsync(async () => (await MetricsAsync(orders)).Contains($"{failed}HandshakeFailed\",side=\"server\",tls_version=\"none\"}} 1\n", StringComparison.Ordinal), "the other side's count");
+
+        static async Task<string> MetricsAsync(ProxyWorld world) => await world.Admin.GetStringAsync(new Uri($"http://{world.Proxy.AdminEndPoint}/metrics"));
     }
 
     [Fact]
@@ -278,7 +286,7 @@ public sealed class OutboundTests
             serials.Add(next.Leaf.SerialHex);
             web.Identity.Publish(orders.Authority.Context(next));
             orders.Identity.Publish(orders.Authority.Context(other));
-            await Eventually.IsTrueAsync(() => loops.Any(loop => loop.IsFaulted) || Volatile.Read(ref served) > before + 8, "requests go on");
+            await Eventually.IsTrueAsync(() => loops.Any(loop => loop.IsFaulted) || Volatile.Read(ref served) > before + 20, "requests go on");
         }
 
         await stop.CancelAsync();

@@ -36,6 +36,16 @@ public sealed class ForwardingTests
         Assert.Equal(id, Assert.Single(fields, field => field.Key.Equals("x-request-id", StringComparison.OrdinalIgnoreCase)).Value);
     }
 
+    [Theory]
+    [InlineData(HttpLimits.MaxRequestId, true)]
+    [InlineData(HttpLimits.MaxRequestId + 1, false)]
+    public void Takes_over_a_request_ID_only_up_to_its_limit(int length, bool isKept)
+    {
+        var given = new string('a', length);
+
+        Assert.Equal(isKept, RequestId.Take(Fields("X-Request-ID: " + given)) == given);
+    }
+
     [Fact]
     public void Makes_a_new_request_ID_when_there_is_none()
     {

@@ -145,6 +145,17 @@ public sealed class RequestHeadTests
         Assert.InRange(problem.Status(), 400, 505);
     }
 
+    [Theory]
+    [InlineData("AAAAAAAAAAAAAAAAAAAAAAAA / HTTP/1.1\r\nHost: a\r\n\r\n", null)]
+    [InlineData("AAAAAAAAAAAAAAAAAAAAAAAAA / HTTP/1.1\r\nHost: a\r\n\r\n", HttpProblem.MethodMalformed)]
+    [InlineData("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999999999999\r\n\r\n", null)]
+    [InlineData("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000000000\r\n\r\n", HttpProblem.ContentLengthMalformed)]
+    public void Takes_exactly_the_limit_and_no_more(string text, HttpProblem? expected)
+    {
+        Assert.Equal(expected is null, RequestHead.TryParse(Encoding.Latin1.GetBytes(text), out _, out var problem));
+        Assert.Equal(expected ?? problem, problem);
+    }
+
     [Fact]
     public void Refuses_more_headers_than_the_limit_and_takes_exactly_the_limit()
     {
