@@ -13,9 +13,13 @@ public sealed class SharedDomain : IAsyncLifetime
 
     public TestTrustDomain Domain { get; private set; } = null!;
 
-    public async ValueTask InitializeAsync() => Domain = await TestTrustDomain.StartAsync();
+    public async ValueTask InitializeAsync() => Domain = await StartAsync();
 
     public ValueTask DisposeAsync() => Domain.DisposeAsync();
+
+    /// <summary>Such a domain for one test alone; stages of a rotation of its anchor settle in a second.</summary>
+    public static Task<TestTrustDomain> StartAsync() =>
+        TestTrustDomain.StartAsync(configure: config => config with { Authority = config.Authority with { AnchorSettling = TimeSpan.FromSeconds(1) } });
 
     /// <summary>Deletes all entries and waits until the agent has none.</summary>
     public async ValueTask ForgetEntriesAsync()

@@ -30,6 +30,12 @@ internal static class RotateCommand
         };
         command.Validators.Add(parsed =>
         {
+            // A flag is never missing to the parser, even one that is required.
+            if (!parsed.GetValue(anchor))
+            {
+                parsed.AddError("say what is to be rotated: --anchor; issuing authorities and JWT keys rotate by themselves");
+            }
+
             if (new[] { dryRun, status, abort, force }.Count(option => parsed.GetValue(option)) > 1)
             {
                 parsed.AddError("--dry-run, --status, --abort and --force exclude each other");
