@@ -15,6 +15,9 @@ namespace Signet.InteropTests.DataPlane;
 /// </summary>
 internal sealed class Sidecars : IAsyncDisposable
 {
+    /// <summary>Of an identity: longer than the longest test.</summary>
+    private static readonly TimeSpan Life = TimeSpan.FromHours(6);
+
     public const string Strict = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: mesh, namespace: istio-system}\nspec: {mtls: {mode: STRICT}}\n";
 
     /// <summary>The environment of a proxy whose garbage is collected every 4 MiB, so that what grows is what is held and not what waits to be swept up.</summary>
@@ -49,7 +52,7 @@ internal sealed class Sidecars : IAsyncDisposable
     /// <summary>Writes an SVID, its key and the bundle as a renewer would: whole files, one after the other.</summary>
     public string WriteIdentity(string account, X509Svid? svid = null)
     {
-        svid ??= Authority.Svid($"/ns/default/sa/{account}");
+        svid ??= Authority.Svid($"/ns/default/sa/{account}", notAfter: DateTimeOffset.UtcNow + Life);
         var folder = Directory.CreateDirectory(File(account)).FullName;
         var (chain, key) = (Pem.Encode(svid.Chain), Pem.EncodePrivateKey(svid.Key));
         Replace($"{folder}/chain.pem", chain);
@@ -241,10 +244,29 @@ internal sealed class Sidecar(DemoProcess process, IPEndPoint endPoint, int admi
     public int Descriptors => Directory.GetFileSystemEntries($"/proc/{Process.Pid}/fd").Length;
 
     /// <summary>The access log so far.</summary>
-    public IReadOnlyList<JsonElement> Log()
+    /// <param name="mark">Only lines with this text in them, of a log that may be long.</param>
+    public IReadOnlyList<JsonElement> Log(string mark = "")
     {
-        using var reader = new StreamReader(new FileStream(accessLog, FileMode.OpenOrCreate, FileAccess.Read, FileShare.ReadWrite));
-        return [.. reader.ReadToEnd().Split('\n')[..^1].Select(line => JsonDocument.Parse(line).RootElement)];
+        using var log = new FileStream(accessLog, FileMode.OpenOrCreate, FileAccess.Read, FileShare.ReadWrite);
+        using var reader = new StreamReader(log);
+        var lines = new List<JsonElement>();
+        while (reader.ReadLine() is { } line)
+        {
+            // What is being written is not a line yet.
+            var isWhole = !reader.EndOfStream || EndsWithNewLine(log);
+            if (isWhole && line.Contains(mark, StringComparison.Ordinal))
+            {
+                lines.Add(JsonDocument.Parse(line).RootElement);
+            }
+        }
+
+        return lines;
+    }
+
+    private static bool EndsWithNewLine(FileStream log)
+    {
+        log.Position--;
+        return log.ReadByte() == '\n';
     }
 
     public async Task<JsonElement> AdminAsync(string path)

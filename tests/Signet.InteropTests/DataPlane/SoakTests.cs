@@ -118,8 +118,8 @@ public sealed class SoakTests
     private static IEnumerable<string> LinesOf(Sidecar web, Sidecar orders, Socket socket, DateTimeOffset since)
     {
         var port = (socket.LocalEndPoint as IPEndPoint)?.Port;
-        return web.Log().Where(line => line.GetProperty("source").GetProperty("port").GetInt32() == port && line.GetProperty("time").GetDateTimeOffset() >= since)
-            .Concat(orders.Log().Where(line => line.GetProperty("time").GetDateTimeOffset() >= since && line.GetProperty("reason").ValueKind == JsonValueKind.String))
+        return web.Log($"\"port\":{port},").Where(line => line.GetProperty("source").GetProperty("port").GetInt32() == port && line.GetProperty("time").GetDateTimeOffset() >= since)
+            .Concat(orders.Log("\"verdict\":\"deny\"").Where(line => line.GetProperty("time").GetDateTimeOffset() >= since && line.GetProperty("reason").ValueKind == JsonValueKind.String))
             .TakeLast(10)
             .Select(line => line.ToString());
     }
