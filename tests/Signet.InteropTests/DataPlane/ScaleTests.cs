@@ -61,11 +61,12 @@ public sealed class ScaleTests
         await Eventually.IsTrueAsync(async () => await web.ConnectionsAsync() == 0 && await orders.ConnectionsAsync() <= rest, "all connections are over");
         await Eventually.IsTrueAsync(() => both.Zip(before).All(one => one.First.Descriptors <= one.Second.Descriptors + 20 + rest), "all descriptors are closed");
 
-        // What was needed for so many is given back when they have gone; a part stays, for the next ones.
+        // What was needed for so many is given back when they have gone; a part stays for the next ones, and so does what a process compiles and pools in its first load.
         if (!tunnel)
         {
+            const long OfFirstLoad = 48 << 20;
             await Eventually.IsTrueAsync(
-                () => both.Select((one, i) => one.Memory - before[i].Memory < (during[i] - before[i].Memory) / 2).All(isLess => isLess), "most of the memory is given back");
+                () => both.Select((one, i) => one.Memory - before[i].Memory < (during[i] - before[i].Memory) / 2 + OfFirstLoad).All(isLess => isLess), "most of the memory is given back");
         }
 
         var after = both.Select(one => one.Memory).ToList();
