@@ -5,6 +5,7 @@ using System.Text.Json;
 using Signet.Cli.Demo;
 using Signet.Hosting.Configuration;
 using Signet.Identity.X509;
+using Signet.InteropTests.Rpc;
 using Signet.Testing;
 
 namespace Signet.InteropTests.DataPlane;
@@ -110,7 +111,7 @@ internal sealed class Sidecars : IAsyncDisposable
         _processes.Add(process);
         try
         {
-            await Eventually.IsTrueAsync(async () => process.HasExited || await AnswersAsync(port), $"{program} listens", Patience);
+            await Eventually.IsTrueAsync(async () => process.HasExited || await Peer.ListensAsync(port), $"{program} listens", Patience);
         }
         catch (TimeoutException e)
         {
@@ -191,20 +192,6 @@ internal sealed class Sidecars : IAsyncDisposable
         string[] assignments = [.. (environment ?? new Dictionary<string, string>()).Select(variable => $"{variable.Key}={variable.Value}")];
         string[] command = [.. assignments, .. Under, DemoLayout.OwnProgram, "proxy", "run", "--config"];
         return new Sidecar(await StartAsync("env", [.. command, config], port), new IPEndPoint(IPAddress.Loopback, port), admin, log, config, command);
-    }
-
-    private static async Task<bool> AnswersAsync(int port)
-    {
-        try
-        {
-            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            await socket.ConnectAsync(IPAddress.Loopback, port);
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
     }
 
     private static void Replace(string path, string text)

@@ -9,6 +9,7 @@ using Signet.Helper;
 using Signet.Hosting;
 using Signet.Hosting.Configuration;
 using Signet.Identity.Spiffe;
+using Signet.InteropTests.Rpc;
 using Signet.Rpc.Wire.Spire.Types;
 using Signet.Testing;
 
@@ -42,7 +43,7 @@ public sealed class NginxTests
         await Eventually.IsTrueAsync(() => File.Exists(Path.Combine(config.Folder, "bundle.pem")), "the files");
         await File.WriteAllTextAsync(conf, Configuration(folder, config.Folder, port), _patience);
         await using var nginx = DemoProcess.Start("nginx", "nginx", ["-e", folder.File("error.log"), "-c", conf], folder.File("nginx.log"));
-        await Eventually.IsTrueAsync(() => AnswersAsync(port), "nginx listens");
+        await Eventually.IsTrueAsync(() => Peer.ListensAsync(port), "nginx listens");
 
         // 2. Clients ask without a pause, on connections that are kept and on new ones.
         await using var source = new X509Source(domain.WorkloadApi, TimeProvider.System);
@@ -118,19 +119,5 @@ public sealed class NginxTests
         await socket.ConnectAsync(IPAddress.Loopback, port, _patience);
         await using var stream = await tls.ConnectAsync(new NetworkStream(socket, ownsSocket: true), "", _patience);
         return stream.RemoteCertificate!.GetSerialNumberString();
-    }
-
-    private static async Task<bool> AnswersAsync(int port)
-    {
-        try
-        {
-            using var client = new TcpClient();
-            await client.ConnectAsync(IPAddress.Loopback, port);
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
     }
 }

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using Signet.Cli.Demo;
 using Signet.Identity.Registration;
 using Signet.InteropTests.Rpc;
@@ -25,7 +23,7 @@ public sealed class SampleTests
         using var serving = Start(domain, orders, $"{port}");
         try
         {
-            await Eventually.IsTrueAsync(() => ListensAsync(port), "orders");
+            await Eventually.IsTrueAsync(() => Peer.ListensAsync(port), "orders");
             Assert.StartsWith("I am spiffe://example.org/orders, you are spiffe://example.org/thief\n403 ", await RunAsync(domain, shop, "1", $"{port}"), StringComparison.Ordinal);
 
             using var admin = domain.Admin();
@@ -50,20 +48,6 @@ public sealed class SampleTests
 
     private static Task<string> RunAsync(TestTrustDomain domain, string program, params string[] arguments) =>
         Peer.RunAsync("/usr/bin/env", domain.Folder, [$"SPIFFE_ENDPOINT_SOCKET={domain.WorkloadApi}", program, .. arguments]);
-
-    private static async Task<bool> ListensAsync(int port)
-    {
-        try
-        {
-            using var client = new TcpClient();
-            await client.ConnectAsync(IPAddress.Loopback, port);
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
-    }
 
     // Built as these tests are: …/bin/CONFIGURATION/FRAMEWORK/.
     private static string ProgramOf(string sample)

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
 
 namespace Signet.InteropTests.Rpc;
 
@@ -35,6 +37,21 @@ internal static class Peer
         }
 
         return path;
+    }
+
+    /// <summary>Whether somebody listens at a port of the loopback.</summary>
+    public static async Task<bool> ListensAsync(int port)
+    {
+        try
+        {
+            using var client = new TcpClient();
+            await client.ConnectAsync(IPAddress.Loopback, port);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
     }
 
     /// <summary>Runs a program to its end and returns what it printed; fails the test when it fails.</summary>
