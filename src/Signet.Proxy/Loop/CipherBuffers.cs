@@ -8,14 +8,18 @@ namespace Signet.Proxy.Loop;
 /// </summary>
 internal sealed unsafe class CipherBuffers : IDisposable
 {
-    /// <summary>Bytes received at once.</summary>
-    public const int InCapacity = 64 * 1024;
+    /// <summary>Bytes received at once: four of TLS's largest records, and some.</summary>
+    public const int InCapacity = 66 * 1024;
+
+    /// <summary>The largest payload of a record, with its padding.</summary>
+    private const int ScratchCapacity = 17 * 1024;
 
     /// <summary>More than this in one call is no TLS.</summary>
     private const int MaxOut = 4 * 1024 * 1024;
     private const int FirstOut = 80 * 1024;
 
     private readonly byte* _receive = (byte*)NativeMemory.Alloc(InCapacity);
+    private readonly byte* _scratch = (byte*)NativeMemory.Alloc(ScratchCapacity);
 
     public CipherBuffers()
     {
@@ -29,6 +33,9 @@ internal sealed unsafe class CipherBuffers : IDisposable
 
     /// <summary>The room for bytes from a socket.</summary>
     public Span<byte> ReceiveRoom => new(_receive, InCapacity);
+
+    /// <summary>Room for one record's payload while it is looked at.</summary>
+    public byte* Scratch => _scratch;
 
     /// <summary>Bytes that were given and not taken.</summary>
     public ReadOnlySpan<byte> Unread => new(State->In, State->InLength);
@@ -50,9 +57,19 @@ internal sealed unsafe class CipherBuffers : IDisposable
 
     public void ClearOut() => State->OutLength = 0;
 
+    /// <summary>Takes back what was added to send after the first <paramref name="length"/> bytes.</summary>
+    public void CutOut(int length) => State->OutLength = length;
+
+    /// <summary>Room behind what is to be sent; what is written there counts after <see cref="Added"/>.</summary>
+    /// <exception cref="IOException">It would be too much.</exception>
+    public byte* RoomOut(int count) => State->HasRoom(count) ? State->Out + State->OutLength : throw new IOException("more is to be sent in one go than can be");
+
+    public void Added(int count) => State->OutLength += count;
+
     public void Dispose()
     {
         NativeMemory.Free(_receive);
+        NativeMemory.Free(_scratch);
         NativeMemory.Free(State->Out);
         NativeMemory.Free(State);
         State = null;
@@ -80,6 +97,19 @@ internal sealed unsafe class CipherBuffers : IDisposable
         /// <summary>Adds bytes to send; false when it would be too many.</summary>
         public bool Put(byte* from, int count)
         {
+            if (!HasRoom(count))
+            {
+                return false;
+            }
+
+            NativeMemory.Copy(from, Out + OutLength, (nuint)count);
+            OutLength += count;
+            return true;
+        }
+
+        /// <summary>Makes room for so many more bytes to send; false when it would be too many.</summary>
+        public bool HasRoom(int count)
+        {
             if (count > OutCapacity - OutLength)
             {
                 var wanted = Math.Max((long)OutCapacity * 2, (long)OutLength + count);
@@ -92,8 +122,6 @@ internal sealed unsafe class CipherBuffers : IDisposable
                 OutCapacity = (int)wanted;
             }
 
-            NativeMemory.Copy(from, Out + OutLength, (nuint)count);
-            OutLength += count;
             return true;
         }
     }

@@ -108,6 +108,9 @@ internal static unsafe partial class LibSsl
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_sess_set_new_cb")]
     public static partial void SetNewSessionCallback(nint context, delegate* unmanaged[Cdecl]<nint, nint, int> callback);
 
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_keylog_callback")]
+    public static partial void SetSecretsCallback(nint context, delegate* unmanaged[Cdecl]<nint, byte*, void> callback);
+
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_session_id_context")]
     public static partial int SetSessionIdContext(nint context, byte* id, uint length);
 
@@ -276,6 +279,15 @@ internal static unsafe partial class LibSsl
         {
             ClearAllErrors();
         }
+    }
+
+    /// <summary>OpenSSL's words for an alert that the peer sent; null for one that it does not know.</summary>
+    public static string? WordsOfAlert(byte alert)
+    {
+        // ERR_PACK(ERR_LIB_SSL, 0, SSL_AD_REASON_OFFSET + alert) of err.h and ssl.h
+        const int Library = 20;
+        const int AlertOffset = 1000;
+        return Marshal.PtrToStringUTF8((nint)ErrorWords(((nuint)Library << 23) | (nuint)(AlertOffset + alert)));
     }
 
     /// <summary>The oldest error of this thread in OpenSSL's words, or null. Clears all.</summary>

@@ -77,6 +77,20 @@ internal static unsafe class TlsCallbacks
         }
     }
 
+    /// <summary>OpenSSL has made a secret of this connection, and forgets the line after the call.</summary>
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    public static void TakeSecret(nint ssl, byte* line)
+    {
+        try
+        {
+            Active.TakeSecret(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(line));
+        }
+        catch (Exception e)
+        {
+            Active.Fault = e;
+        }
+    }
+
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static int ReadBio(nint bio, byte* into, int count)
     {

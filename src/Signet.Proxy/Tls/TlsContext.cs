@@ -133,6 +133,7 @@ internal sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
         }
 
         LibSsl.SetVerifyCallback(context.handle, &TlsCallbacks.Verify, 0);
+        LibSsl.SetSecretsCallback(context.handle, &TlsCallbacks.TakeSecret);
         LibSsl.ClearErrors();
         return context;
     }

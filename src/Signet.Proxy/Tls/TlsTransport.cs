@@ -8,10 +8,11 @@ namespace Signet.Proxy.Tls;
 
 /// <summary>
 /// One TLS connection on a socket of a loop, from its handshake to its end. OpenSSL never sees the socket: records go through the loop's
-/// buffers during a call, and what does not fit waits here, bounded by one call's worth. Everything native happens on the loop's thread.
-/// Owns the socket.
+/// buffers during a call, and what does not fit waits here, bounded by one call's worth. In TLS 1.3 OpenSSL does the handshake, and the
+/// records after it are protected here, straight between the loop's buffers and the caller's; in TLS 1.2 it does all. Everything native
+/// happens on the loop's thread. Owns the socket.
 /// </summary>
-internal sealed class TlsTransport : ITransport
+internal sealed partial class TlsTransport : ITransport
 {
     /// <summary>Payload that is encrypted before the socket is asked to take it.</summary>
     private const int WriteStep = 64 * 1024;
@@ -28,6 +29,7 @@ internal sealed class TlsTransport : ITransport
     private PooledBytes _unsent;
     private int _receivedWithoutPayload;
     private bool _hasEnded;
+    private bool _isClosed;
     private string? _failure;
 
     /// <summary>On the loop's thread only.</summary>
@@ -146,14 +148,19 @@ internal sealed class TlsTransport : ITransport
     public void Detach() => Free();
 
     /// <summary>What arrives without waiting: a count, 0 at the end, or -1.</summary>
-    private unsafe int TryRead(Span<byte> into)
+    private int TryRead(Span<byte> into)
     {
-        if (_hasEnded)
+        if (_hasEnded && _opened.Count == 0)
         {
             return 0;
         }
 
         ThrowIfBroken();
+        return _receiving is { } receiving ? ReadRecords(receiving, into) : ReadThroughLibrary(into);
+    }
+
+    private unsafe int ReadThroughLibrary(Span<byte> into)
+    {
         var cipher = Loop.Cipher;
         var total = 0;
         Loop.ActiveTls = this;
@@ -227,54 +234,72 @@ internal sealed class TlsTransport : ITransport
 
     private bool TryReceive(CipherBuffers cipher)
     {
+        var received = Receive(cipher.ReceiveRoom);
+        if (received > 0)
+        {
+            cipher.OfferReceived(received);
+        }
+
+        return received > 0;
+    }
+
+    /// <summary>How many bytes came without waiting; 0 when none did, or none may any more.</summary>
+    private int Receive(Span<byte> room)
+    {
         int received;
         try
         {
-            received = _socket.TryReceive(cipher.ReceiveRoom);
+            received = _socket.TryReceive(room);
         }
         catch (IOException e)
         {
             _failure = e.Message;
-            return false;
+            return 0;
         }
 
-        if (received > 0)
-        {
-            cipher.OfferReceived(received);
-            _receivedWithoutPayload += received;
-            if (_receivedWithoutPayload <= MaxWithoutPayload)
-            {
-                return true;
-            }
-
-            _failure = $"the peer sent {MaxWithoutPayload / 1024} KiB of records without payload";
-            return false;
-        }
-
-        // Only close_notify ends a direction: a bare FIN could be anyone's on the path, and would cut a message short (RFC 8446 §6.1).
         if (received == 0)
         {
+            // Only close_notify ends a direction: a bare FIN could be anyone's on the path, and would cut a message short (RFC 8446 §6.1).
             _failure = "the peer ended the connection without close_notify";
         }
 
-        return false;
+        received = Math.Max(received, 0);
+        _receivedWithoutPayload += received;
+        if (_receivedWithoutPayload > MaxWithoutPayload)
+        {
+            _failure = $"the peer sent {MaxWithoutPayload / 1024} KiB of records without payload";
+            return 0;
+        }
+
+        return received;
     }
 
     /// <summary>Encrypts one step's worth and sends what the socket takes; the rest waits in <see cref="_unsent"/>.</summary>
     /// <returns>How many bytes of payload are on their way.</returns>
-    private unsafe int Write(ReadOnlySpan<byte> bytes)
+    private int Write(ReadOnlySpan<byte> bytes)
     {
         ThrowIfBroken();
+        bytes = bytes[..Math.Min(bytes.Length, WriteStep)];
+        if (_sending is not { } sending)
+        {
+            return WriteThroughLibrary(bytes);
+        }
+
+        WriteRecords(sending, bytes);
+        return bytes.Length;
+    }
+
+    private unsafe int WriteThroughLibrary(ReadOnlySpan<byte> bytes)
+    {
         var cipher = Loop.Cipher;
-        var count = Math.Min(bytes.Length, WriteStep);
         var total = 0;
         Loop.ActiveTls = this;
         fixed (byte* from = bytes)
         {
-            while (total < count)
+            while (total < bytes.Length)
             {
                 LibSsl.ClearErrors();
-                var written = LibSsl.Write(_ssl, from + total, count - total);
+                var written = LibSsl.Write(_ssl, from + total, bytes.Length - total);
                 if (written <= 0)
                 {
                     _failure = LibSsl.TakeError() ?? "the TLS connection failed";
@@ -294,10 +319,18 @@ internal sealed class TlsTransport : ITransport
     private void SendCloseNotify()
     {
         ThrowIfBroken();
-        Loop.ActiveTls = this;
-        LibSsl.ClearErrors();
-        _ = LibSsl.Shutdown(_ssl);
-        Loop.ActiveTls = null;
+        if (_sending is { } sending)
+        {
+            SealAlert(sending, TlsAlert.CloseNotify);
+        }
+        else
+        {
+            Loop.ActiveTls = this;
+            LibSsl.ClearErrors();
+            _ = LibSsl.Shutdown(_ssl);
+            Loop.ActiveTls = null;
+        }
+
         Flush(Loop.Cipher);
     }
 
@@ -343,11 +376,13 @@ internal sealed class TlsTransport : ITransport
             Negotiation.Complete(_ssl);
         }
 
+        var sealedAlready = Negotiation.IsServer ? CountRecords(cipher.Out) : 0;
         Flush(cipher);
-        return result == 1 ? Finish() : isStuck && _failure is null ? null : Refused(error);
+        return result == 1 ? Finish(sealedAlready) : isStuck && _failure is null ? null : Refused(error);
     }
 
-    private TlsOutcome Finish()
+    /// <param name="sealedAlready">Records that OpenSSL has sent under this side's first key for payload: a server's ticket.</param>
+    private TlsOutcome Finish(int sealedAlready)
     {
         var isResumed = LibSsl.IsSessionReused(_ssl) == 1;
         if (isResumed)
@@ -355,12 +390,17 @@ internal sealed class TlsTransport : ITransport
             Negotiation.JudgeResumed(_ssl);
         }
 
-        return Negotiation.Answer switch
+        switch (Negotiation.Answer)
         {
-            { Peer: { } peer } => new TlsOutcome.Established(new TlsSession(this, peer, Text(Version()), Text(CipherName()), Alpn(), isResumed) { IsMutual = Negotiation.HasCertificate, OwnExpiresAt = Negotiation.Context.PresentedUntil }),
-            { } no => new TlsOutcome.Refused(no.Reason, no.Detail),
-            null => new TlsOutcome.Refused(RefusalReason.PeerCertificateMissing, "the peer presented no certificate"),
-        };
+            case { Peer: { } peer }:
+                var session = new TlsSession(this, peer, Text(Version()), Text(CipherName()), Alpn(), isResumed) { IsMutual = Negotiation.HasCertificate, OwnExpiresAt = Negotiation.Context.PresentedUntil };
+                TakeOverRecords(session.CipherSuite, sealedAlready);
+                return new TlsOutcome.Established(session);
+            case { } no:
+                return new TlsOutcome.Refused(no.Reason, no.Detail);
+            default:
+                return new TlsOutcome.Refused(RefusalReason.PeerCertificateMissing, "the peer presented no certificate");
+        }
     }
 
     private TlsOutcome Refused(string? error)
@@ -390,7 +430,8 @@ internal sealed class TlsTransport : ITransport
     }
 
     /// <summary>Whether a read may find something without the socket.</summary>
-    private bool HasBytes() => _hasEnded || _failure is not null || _received.Count > 0 || (_ssl != 0 && LibSsl.Pending(_ssl) > 0);
+    private bool HasBytes() =>
+        _hasEnded || _failure is not null || (_receiving is null ? _received.Count > 0 || (_ssl != 0 && LibSsl.Pending(_ssl) > 0) : _opened.Count > 0 || HasRecord());
 
     /// <summary>What OpenSSL has not taken waits for the next call.</summary>
     private void KeepUnread(CipherBuffers cipher, bool isLeftover)
@@ -490,7 +531,7 @@ internal sealed class TlsTransport : ITransport
 
     private void ThrowIfBroken()
     {
-        if (_ssl == 0)
+        if (_isClosed)
         {
             throw new IOException("the connection is closed");
         }
@@ -502,6 +543,19 @@ internal sealed class TlsTransport : ITransport
     }
 
     private void Free()
+    {
+        _isClosed = true;
+        FreeLibrary();
+        _receiving?.Dispose();
+        _sending?.Dispose();
+        (_receiving, _sending) = (null, null);
+        _secrets.Wipe();
+        _received.Clear();
+        _opened.Clear();
+        _unsent.Clear();
+    }
+
+    private void FreeLibrary()
     {
         if (_ssl == 0)
         {
@@ -516,7 +570,5 @@ internal sealed class TlsTransport : ITransport
 
         LibSsl.Free(_ssl);
         _ssl = 0;
-        _received.Clear();
-        _unsent.Clear();
     }
 }

@@ -1,0 +1,305 @@
+using Signet.Proxy.Loop;
+using Signet.Proxy.Native;
+using Signet.Proxy.Transport;
+
+namespace Signet.Proxy.Tls;
+
+/// <summary>
+/// Records after a handshake of TLS 1.3 (RFC 8446 §5). OpenSSL's own way copies each payload twice and keeps its state of a handshake and two
+/// buffers for as long as the connection lives. A client lends it the tickets that come before the first payload, for it to make sessions of;
+/// later ones are of no use.
+/// </summary>
+internal sealed partial class TlsTransport
+{
+    private TrafficSecrets _secrets;
+    private RecordCipher? _receiving;
+    private RecordCipher? _sending;
+    private PostHandshakeMessages _messages;
+    private PooledBytes _opened;
+
+    /// <summary>OpenSSL tells a secret of this connection.</summary>
+    public void TakeSecret(ReadOnlySpan<byte> line) => _secrets.Take(line);
+
+    private static int CountRecords(ReadOnlySpan<byte> bytes)
+    {
+        var count = 0;
+        for (var size = RecordCipher.SizeOfFirst(bytes); size > 0 && size <= bytes.Length; size = RecordCipher.SizeOfFirst(bytes))
+        {
+            bytes = bytes[size..];
+            count++;
+        }
+
+        return count;
+    }
+
+    /// <summary>From here on records are protected here, if the version and the suite allow.</summary>
+    private void TakeOverRecords(string suiteName, int sealedAlready)
+    {
+        if (!_secrets.AreKnown || RecordSuite.Find(suiteName) is not { } suite)
+        {
+            return;
+        }
+
+        var isServer = Negotiation.IsServer;
+        _messages = new PostHandshakeMessages(isServer);
+        _receiving = RecordCipher.ForReceiving(suite, isServer ? _secrets.Client : _secrets.Server, sequence: 0);
+        _sending = RecordCipher.ForSending(suite, isServer ? _secrets.Server : _secrets.Client, (ulong)sealedAlready);
+        _secrets.Wipe();
+        if (isServer)
+        {
+            FreeLibrary();
+        }
+    }
+
+    private bool HasRecord() => RecordCipher.SizeOfFirst(_received.Span) is var size && (size < 0 || (size > 0 && size <= _received.Count));
+
+    private unsafe void WriteRecords(RecordCipher sending, ReadOnlySpan<byte> bytes)
+    {
+        var cipher = Loop.Cipher;
+        while (!bytes.IsEmpty)
+        {
+            if (sending.Sequence >= RecordCipher.MaxRecords)
+            {
+                ChangeKey(sending);
+            }
+
+            var payload = bytes[..Math.Min(bytes.Length, RecordCipher.MaxPayload)];
+            cipher.Added(sending.Seal(payload, ContentType.ApplicationData, cipher.RoomOut(payload.Length + RecordCipher.Overhead)));
+            bytes = bytes[payload.Length..];
+        }
+
+        Flush(cipher);
+        ThrowIfBroken();
+    }
+
+    private unsafe int ReadRecords(RecordCipher receiving, Span<byte> into)
+    {
+        if (_opened.Count > 0)
+        {
+            var taken = Math.Min(_opened.Count, into.Length);
+            _opened.Span[..taken].CopyTo(into);
+            _opened.Consume(taken);
+            return taken;
+        }
+
+        var cipher = Loop.Cipher;
+        var total = 0;
+        fixed (byte* to = into)
+        {
+            if (HasRecord())
+            {
+                _received.Consume(OpenRecords(receiving, _received.Span, to, into.Length, ref total));
+            }
+
+            while (total == 0 && !_hasEnded && _failure is null && TryReceiveBehindRest(cipher, out var bytes))
+            {
+                var taken = OpenRecords(receiving, bytes, to, into.Length, ref total);
+                _received.Clear();
+                _received.Append(bytes[taken..]);
+            }
+        }
+
+        Flush(cipher);
+        if (total == 0)
+        {
+            ThrowIfBroken();
+        }
+
+        return total > 0 ? total : _hasEnded ? 0 : -1;
+    }
+
+    /// <summary>Receives behind the part of a record that is here already, so that it lies in one piece.</summary>
+    private bool TryReceiveBehindRest(CipherBuffers cipher, out ReadOnlySpan<byte> bytes)
+    {
+        var room = cipher.ReceiveRoom;
+        var rest = _received.Count;
+        var received = Receive(room[rest..]);
+        if (received > 0)
+        {
+            _received.Span.CopyTo(room);
+        }
+
+        bytes = room[..(rest + Math.Max(received, 0))];
+        return received > 0;
+    }
+
+    /// <summary>Opens whole records from the front, until there is no room for the next one's payload.</summary>
+    /// <returns>How many bytes were taken.</returns>
+    private unsafe int OpenRecords(RecordCipher receiving, ReadOnlySpan<byte> bytes, byte* to, int room, ref int total)
+    {
+        var taken = 0;
+        while (!_hasEnded && _failure is null)
+        {
+            var size = RecordCipher.SizeOfFirst(bytes[taken..]);
+            if (size < 0)
+            {
+                Fail(TlsAlert.UnexpectedMessage, "the peer sent what is no protected record");
+                break;
+            }
+
+            if (size == 0 || size > bytes.Length - taken)
+            {
+                break;
+            }
+
+            var isRoomy = size - RecordCipher.Overhead <= room - total;
+            if (!isRoomy && total > 0)
+            {
+                break;
+            }
+
+            var record = bytes.Slice(taken, size);
+            taken += size;
+            var payload = isRoomy ? to + total : Loop.Cipher.Scratch;
+            if (!receiving.TryOpen(record, payload, out var count, out var type))
+            {
+                Fail(TlsAlert.BadRecordMac, "decryption failed or bad record mac");
+            }
+            else if (type != ContentType.ApplicationData)
+            {
+                TakeControl(receiving, record, type, new ReadOnlySpan<byte>(payload, count));
+            }
+            else if (_messages.IsWithin)
+            {
+                Fail(TlsAlert.UnexpectedMessage, "the peer sent payload within a message");
+            }
+            else if (count > RecordCipher.MaxPayload)
+            {
+                Fail(TlsAlert.RecordOverflow, "the peer sent a record that is too large");
+            }
+            else if (count > 0)
+            {
+                FreeLibrary();
+                _receivedWithoutPayload = 0;
+                total += isRoomy ? count : CopyFromScratch(count, to, room);
+            }
+        }
+
+        return taken;
+    }
+
+    private unsafe int CopyFromScratch(int count, byte* to, int room)
+    {
+        var payload = new ReadOnlySpan<byte>(Loop.Cipher.Scratch, count);
+        var fitting = Math.Min(count, room);
+        payload[..fitting].CopyTo(new Span<byte>(to, fitting));
+        _opened.Append(payload[fitting..]);
+        return fitting;
+    }
+
+    private void TakeControl(RecordCipher receiving, ReadOnlySpan<byte> record, ContentType type, ReadOnlySpan<byte> content)
+    {
+        switch (type)
+        {
+            case ContentType.Handshake:
+                TakeMessages(receiving, record, content);
+                break;
+            case ContentType.Alert when content.Length == 2:
+                TakeAlert(content[1]);
+                break;
+            case ContentType.Alert:
+                Fail(TlsAlert.DecodeError, "the peer sent an alert of a wrong length");
+                break;
+            default:
+                Fail(TlsAlert.UnexpectedMessage, "the peer sent a record of an unknown kind");
+                break;
+        }
+    }
+
+    /// <summary>An alert other than these two ends the connection, whatever its level (RFC 8446 §6.2).</summary>
+    private void TakeAlert(byte alert)
+    {
+        switch ((TlsAlert)alert)
+        {
+            case TlsAlert.CloseNotify:
+                _hasEnded = true;
+                break;
+            case TlsAlert.UserCanceled:
+                break;
+            default:
+                _failure ??= LibSsl.WordsOfAlert(alert) ?? $"the peer sent alert {alert}";
+                break;
+        }
+    }
+
+    private void TakeMessages(RecordCipher receiving, ReadOnlySpan<byte> record, ReadOnlySpan<byte> content)
+    {
+        switch (_messages.Take(content))
+        {
+            case PostHandshakeMessages.Found.Tickets:
+                LendToLibrary(record);
+                break;
+            case PostHandshakeMessages.Found.NewKey:
+                FreeLibrary();
+                receiving.Update();
+                break;
+            case PostHandshakeMessages.Found.NewKeyForBoth:
+                FreeLibrary();
+                receiving.Update();
+                ChangeKey(_sending!);
+                break;
+            case PostHandshakeMessages.Found.Malformed:
+                Fail(TlsAlert.DecodeError, "the peer sent a message of a wrong length");
+                break;
+            case PostHandshakeMessages.Found.Illegal:
+                Fail(TlsAlert.IllegalParameter, "the peer asked for new keys in a way that means nothing");
+                break;
+            default:
+                Fail(TlsAlert.UnexpectedMessage, "the peer sent a message that does not belong here");
+                break;
+        }
+    }
+
+    /// <summary>OpenSSL has seen every record so far, so that it counts them as the peer does; what it would answer is not sent.</summary>
+    private unsafe void LendToLibrary(ReadOnlySpan<byte> record)
+    {
+        if (_ssl == 0)
+        {
+            return;
+        }
+
+        var cipher = Loop.Cipher;
+        var length = cipher.Out.Length;
+        var isTaken = false;
+        byte none;
+        Loop.ActiveTls = this;
+        fixed (byte* bytes = record)
+        {
+            cipher.Offer(bytes, record.Length);
+            LibSsl.ClearErrors();
+            isTaken = LibSsl.GetError(_ssl, LibSsl.Read(_ssl, &none, 1)) == LibSsl.ErrorWantRead;
+        }
+
+        Loop.ActiveTls = null;
+        cipher.ClearIn();
+        cipher.CutOut(length);
+        if (!isTaken)
+        {
+            Fail(TlsAlert.DecodeError, LibSsl.TakeError() ?? "the peer sent a ticket that OpenSSL does not take");
+        }
+    }
+
+    /// <summary>Says that this side's next record comes under its next key (RFC 8446 §4.6.3), and goes over to it.</summary>
+    private unsafe void ChangeKey(RecordCipher sending)
+    {
+        ReadOnlySpan<byte> keyUpdateNotRequested = [24, 0, 0, 1, 0];
+        var cipher = Loop.Cipher;
+        cipher.Added(sending.Seal(keyUpdateNotRequested, ContentType.Handshake, cipher.RoomOut(keyUpdateNotRequested.Length + RecordCipher.Overhead)));
+        sending.Update();
+    }
+
+    private unsafe void SealAlert(RecordCipher sending, TlsAlert alert)
+    {
+        const byte Warning = 1;
+        const byte Fatal = 2;
+        ReadOnlySpan<byte> content = [alert == TlsAlert.CloseNotify ? Warning : Fatal, (byte)alert];
+        var cipher = Loop.Cipher;
+        cipher.Added(sending.Seal(content, ContentType.Alert, cipher.RoomOut(content.Length + RecordCipher.Overhead)));
+    }
+
+    private void Fail(TlsAlert alert, string reason)
+    {
+        _failure ??= reason;
+        SealAlert(_sending!, alert);
+    }
+}
