@@ -19,7 +19,7 @@ internal sealed unsafe class RecordCipher : IDisposable
     public const int MaxRecord = HeaderSize + MaxPayload + 256;
 
     /// <summary>Records under one key before its sender changes it: below 2^24.5, where the margin of AES-GCM ends (§5.5).</summary>
-    public const ulong MaxRecords = 1UL << 24;
+    private const ulong MaxRecords = 1UL << 24;
 
     private const int TagSize = 16;
     private const int NonceSize = 12;
@@ -42,6 +42,9 @@ internal sealed unsafe class RecordCipher : IDisposable
 
     /// <summary>The number of the next record.</summary>
     public ulong Sequence { get; private set; }
+
+    /// <summary>Whether so much was sent under this key that the next record is to come under another.</summary>
+    public bool IsWorn => Sequence >= MaxRecords;
 
     /// <param name="suite">Cipher and hash.</param>
     /// <param name="secret">The sender's traffic secret.</param>

@@ -58,7 +58,7 @@ internal sealed partial class TlsTransport
         var cipher = Loop.Cipher;
         while (!bytes.IsEmpty)
         {
-            if (sending.Sequence >= RecordCipher.MaxRecords)
+            if (sending.IsWorn)
             {
                 ChangeKey(sending);
             }
