@@ -32,7 +32,7 @@ internal sealed class Contest(string unit, Func<LoadResult, double> perSecond, s
     {
         foreach (var one in _all)
         {
-            await MeasureAsync(one, tools, context.Span(one.Pair is SignetPair ? 12 : 1), context.Cancellation);
+            await MeasureAsync(one, tools, context.Span(one.Pair is SignetPair ? 20 : 1), context.Cancellation);
         }
 
         for (var round = 0; round < (context.IsQuick ? 2 : Rounds); round++)
