@@ -18,7 +18,7 @@ internal sealed class AccessLog : IAsyncDisposable
 
     private readonly ConcurrentQueue<AccessRecord> _records = new();
     private readonly AutoResetEvent _hasWork = new(initialState: false);
-    private readonly ManualResetEventSlim _isStopping = new();
+    private readonly ManualResetEventSlim _isStopping = new(initialState: false, spinCount: 0);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly LineBuffer _lines = new();
     private readonly IAccessFormat _format;

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Signet.Proxy.Native;
 
@@ -15,8 +16,8 @@ internal sealed unsafe class RecordCipher : IDisposable
     public const int HeaderSize = 5;
     public const int MaxPayload = 16 * 1024;
 
-    /// <summary>The largest record, with its header and room for padding.</summary>
-    public const int MaxRecord = HeaderSize + MaxPayload + 256;
+    /// <summary>The largest record: what a payload's and its padding's limit leaves of §5.2's 2^14 + 256.</summary>
+    public const int MaxRecord = MaxPayload + Overhead;
 
     /// <summary>Records under one key before its sender changes it: below 2^24.5, where the margin of AES-GCM ends (§5.5).</summary>
     private const ulong MaxRecords = 1UL << 24;
@@ -29,19 +30,36 @@ internal sealed unsafe class RecordCipher : IDisposable
 
     private readonly RecordSuite _suite;
     private readonly int _direction;
-    private readonly byte[] _secret;
-    private readonly byte[] _iv = new byte[NonceSize];
-    private readonly nint _context;
+    private readonly int _secretSize;
+    private byte* _memory;
+    private nint _context;
+    private bool _isReady;
 
     private RecordCipher(RecordSuite suite, ReadOnlySpan<byte> secret, int direction, ulong sequence)
     {
-        (_suite, _direction, _secret, Sequence) = (suite, direction, secret.ToArray(), sequence);
+        (_suite, _direction, _secretSize) = (suite, direction, secret.Length);
+
+        // Not on the managed heap, which leaves copies where it moves things.
+        _memory = (byte*)NativeMemory.Alloc((nuint)(_secretSize + NonceSize));
         _context = Evp.NewContext();
-        Rekey();
+        try
+        {
+            Use(secret);
+            Sequence = sequence;
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>The number of the next record.</summary>
     public ulong Sequence { get; private set; }
+
+    private Span<byte> Secret => new(_memory, _secretSize);
+
+    private Span<byte> Iv => new(_memory + _secretSize, NonceSize);
 
     /// <summary>Whether so much was sent under this key that the next record is to come under another.</summary>
     public bool IsWorn => Sequence >= MaxRecords;
@@ -54,7 +72,7 @@ internal sealed unsafe class RecordCipher : IDisposable
     /// <inheritdoc cref="ForSending"/>
     public static RecordCipher ForReceiving(RecordSuite suite, ReadOnlySpan<byte> secret, ulong sequence) => new(suite, secret, Evp.Decrypt, sequence);
 
-    /// <summary>The size of the record at the front, its header included: 0 when more bytes are needed to tell, -1 when it cannot be one of these.</summary>
+    /// <summary>The size of the record at the front, its header included: 0 when more bytes are needed to tell, -1 when it is none of these. It may be above <see cref="MaxRecord"/>.</summary>
     public static int SizeOfFirst(ReadOnlySpan<byte> bytes)
     {
         if (bytes.Length < HeaderSize)
@@ -63,7 +81,7 @@ internal sealed unsafe class RecordCipher : IDisposable
         }
 
         var size = HeaderSize + BinaryPrimitives.ReadUInt16BigEndian(bytes[3..]);
-        return bytes[0] == (byte)ContentType.ApplicationData && size is >= MinRecord and <= MaxRecord ? size : -1;
+        return bytes[0] == (byte)ContentType.ApplicationData && size >= MinRecord ? size : -1;
     }
 
     /// <summary>Writes one record.</summary>
@@ -89,7 +107,7 @@ internal sealed unsafe class RecordCipher : IDisposable
         Demand(Evp.Update(_context, at, &written, &inner, 1) == 1);
         Demand(Evp.Final(_context, at + 1, &written) == 1);
         Demand(Evp.Control(_context, Evp.ControlGetTag, TagSize, at + 1) == 1);
-        Sequence++;
+        End();
         return size;
     }
 
@@ -116,7 +134,7 @@ internal sealed unsafe class RecordCipher : IDisposable
 
         byte nothing;
         var isGenuine = Evp.Final(_context, &nothing, &written) == 1;
-        Sequence++;
+        End();
         while (inner == 0 && count > 0)
         {
             inner = into[--count];
@@ -127,49 +145,74 @@ internal sealed unsafe class RecordCipher : IDisposable
     }
 
     /// <summary>Goes over to the next key (RFC 8446 §7.2).</summary>
+    /// <exception cref="IOException">libcrypto failed.</exception>
     public void Update()
     {
-        Span<byte> next = stackalloc byte[_secret.Length];
-        _suite.Expand(_secret, "traffic upd", next);
-        next.CopyTo(_secret);
-        CryptographicOperations.ZeroMemory(next);
-        Sequence = 0;
-        Rekey();
+        Span<byte> next = stackalloc byte[_secretSize];
+        try
+        {
+            _suite.Expand(Secret, "traffic upd", next);
+            Use(next);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(next);
+        }
     }
 
     public void Dispose()
     {
-        CryptographicOperations.ZeroMemory(_secret);
-        Evp.FreeContext(_context);
+        _isReady = false;
+        Evp.FreeContext(Interlocked.Exchange(ref _context, 0));
+        if (_memory is not null)
+        {
+            CryptographicOperations.ZeroMemory(new Span<byte>(_memory, _secretSize + NonceSize));
+            NativeMemory.Free(_memory);
+            _memory = null;
+        }
     }
 
-    private void Rekey()
+    /// <summary>Makes key and IV of a secret and begins to count anew; does nothing any more where that fails half-way.</summary>
+    private void Use(ReadOnlySpan<byte> secret)
     {
+        _isReady = false;
         Span<byte> key = stackalloc byte[_suite.KeySize];
-        _suite.Expand(_secret, "key", key);
-        _suite.Expand(_secret, "iv", _iv);
-        fixed (byte* bytes = key)
+        try
         {
-            Demand(_context != 0 && Evp.Init(_context, _suite.Cipher, bytes, null, _direction, 0) == 1);
+            _suite.Expand(secret, "key", key);
+            _suite.Expand(secret, "iv", Iv);
+            fixed (byte* bytes = key)
+            {
+                Demand(_context != 0 && Evp.Init(_context, _suite.Cipher, bytes, null, _direction, 0) == 1);
+            }
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(key);
         }
 
-        CryptographicOperations.ZeroMemory(key);
+        secret.CopyTo(Secret);
+        Sequence = 0;
+        _isReady = true;
     }
 
-    /// <summary>A record's nonce is its number in the key's IV (RFC 8446 §5.3); its header is authenticated with it.</summary>
+    /// <summary>A record's nonce is its number in the key's IV (RFC 8446 §5.3); its header is authenticated with it. A cipher that failed once is not used again, so that no nonce is.</summary>
     private void Begin(byte* header)
     {
-        if (Sequence == ulong.MaxValue)
-        {
-            throw new IOException("the numbers of records under one key are used up");
-        }
-
+        Demand(_isReady && Sequence < ulong.MaxValue);
+        _isReady = false;
         var nonce = stackalloc byte[NonceSize];
-        _iv.CopyTo(new Span<byte>(nonce, NonceSize));
+        Iv.CopyTo(new Span<byte>(nonce, NonceSize));
         var low = new Span<byte>(nonce + NonceSize - sizeof(ulong), sizeof(ulong));
         BinaryPrimitives.WriteUInt64BigEndian(low, BinaryPrimitives.ReadUInt64BigEndian(low) ^ Sequence);
         int written;
         Demand(Evp.Init(_context, 0, null, nonce, Evp.SameDirection, 0) == 1 && Evp.Update(_context, null, &written, header, HeaderSize) == 1);
+    }
+
+    private void End()
+    {
+        Sequence++;
+        _isReady = true;
     }
 
     private static void WriteHeader(byte* record, int size)
@@ -182,7 +225,7 @@ internal sealed unsafe class RecordCipher : IDisposable
     {
         if (!isDone)
         {
-            throw new IOException($"libcrypto failed: {LibSsl.TakeError() ?? "no reason given"}");
+            throw new IOException($"a record cannot be protected any more: {LibSsl.TakeError() ?? "its cipher has failed, or counted to its end"}");
         }
     }
 }

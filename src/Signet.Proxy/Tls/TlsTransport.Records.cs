@@ -11,33 +11,52 @@ namespace Signet.Proxy.Tls;
 /// </summary>
 internal sealed partial class TlsTransport
 {
+    /// <summary>Records in a row that carry neither payload nor tickets: empty ones, new keys, warnings.</summary>
+    private const int MaxIdleRecords = 32;
+
     private TrafficSecrets _secrets;
     private RecordCipher? _receiving;
     private RecordCipher? _sending;
     private PostHandshakeMessages _messages;
     private PooledBytes _opened;
+    private int _idleRecords;
+    private bool _mustChangeKey;
+    private bool _isEndSent;
 
     /// <summary>OpenSSL tells a secret of this connection.</summary>
     public void TakeSecret(ReadOnlySpan<byte> line) => _secrets.Take(line);
 
+    /// <summary>How many protected records these bytes are; -1 when they are anything else.</summary>
     private static int CountRecords(ReadOnlySpan<byte> bytes)
     {
         var count = 0;
-        for (var size = RecordCipher.SizeOfFirst(bytes); size > 0 && size <= bytes.Length; size = RecordCipher.SizeOfFirst(bytes))
+        for (; !bytes.IsEmpty; count++)
         {
+            var size = RecordCipher.SizeOfFirst(bytes);
+            if (size <= 0 || size > bytes.Length)
+            {
+                return -1;
+            }
+
             bytes = bytes[size..];
-            count++;
         }
 
         return count;
     }
 
-    /// <summary>From here on records are protected here, if the version and the suite allow.</summary>
+    /// <summary>From here on records are protected here, if the version and the suite allow, and the peer did not ask for shorter ones (RFC 6066 §4).</summary>
+    /// <exception cref="IOException">OpenSSL has sent what it should not have.</exception>
     private void TakeOverRecords(string suiteName, int sealedAlready)
     {
-        if (!_secrets.AreKnown || RecordSuite.Find(suiteName) is not { } suite)
+        if (!_secrets.AreKnown || RecordSuite.Find(suiteName) is not { } suite || LibSsl.MaxFragmentLength(LibSsl.Session(_ssl)) != 0)
         {
+            _secrets.Wipe();
             return;
+        }
+
+        if (sealedAlready < 0)
+        {
+            throw new IOException("OpenSSL ended the handshake with other records than tickets");
         }
 
         var isServer = Negotiation.IsServer;
@@ -53,26 +72,70 @@ internal sealed partial class TlsTransport
 
     private bool HasRecord() => RecordCipher.SizeOfFirst(_received.Span) is var size && (size < 0 || (size > 0 && size <= _received.Count));
 
-    private unsafe void WriteRecords(RecordCipher sending, ReadOnlySpan<byte> bytes)
+    private void WriteRecords(RecordCipher sending, ReadOnlySpan<byte> bytes)
     {
-        var cipher = Loop.Cipher;
-        while (!bytes.IsEmpty)
+        if (_isEndSent)
         {
-            if (sending.IsWorn)
-            {
-                ChangeKey(sending);
-            }
-
-            var payload = bytes[..Math.Min(bytes.Length, RecordCipher.MaxPayload)];
-            cipher.Added(sending.Seal(payload, ContentType.ApplicationData, cipher.RoomOut(payload.Length + RecordCipher.Overhead)));
-            bytes = bytes[payload.Length..];
+            throw new IOException("this side has ended its direction");
         }
 
-        Flush(cipher);
+        try
+        {
+            while (!bytes.IsEmpty)
+            {
+                if (_mustChangeKey || sending.IsWorn)
+                {
+                    ChangeKey(sending);
+                }
+
+                var payload = bytes[..Math.Min(bytes.Length, RecordCipher.MaxPayload)];
+                Seal(sending, payload, ContentType.ApplicationData);
+                bytes = bytes[payload.Length..];
+            }
+        }
+        catch (Exception e)
+        {
+            throw Abandoned(e);
+        }
+
+        Flush(Loop.Cipher);
         ThrowIfBroken();
     }
 
-    private unsafe int ReadRecords(RecordCipher receiving, Span<byte> into)
+    private void EndRecords(RecordCipher sending)
+    {
+        try
+        {
+            SealAlert(sending, TlsAlert.CloseNotify);
+            _isEndSent = true;
+        }
+        catch (Exception e)
+        {
+            throw Abandoned(e);
+        }
+    }
+
+    private int ReadRecords(RecordCipher receiving, Span<byte> into)
+    {
+        try
+        {
+            return OpenInto(receiving, into);
+        }
+        catch (Exception e)
+        {
+            throw Abandoned(e);
+        }
+    }
+
+    /// <summary>What failed half-way leaves nothing in the loop's buffers for the next connection to send, and this one at its end.</summary>
+    private IOException Abandoned(Exception cause)
+    {
+        Loop.Cipher.ClearOut();
+        _failure ??= cause.Message;
+        return cause as IOException ?? new IOException(cause.Message, cause);
+    }
+
+    private unsafe int OpenInto(RecordCipher receiving, Span<byte> into)
     {
         if (_opened.Count > 0)
         {
@@ -137,6 +200,12 @@ internal sealed partial class TlsTransport
                 break;
             }
 
+            if (size > RecordCipher.MaxRecord)
+            {
+                Fail(TlsAlert.RecordOverflow, "the peer sent a record that is too large");
+                break;
+            }
+
             if (size == 0 || size > bytes.Length - taken)
             {
                 break;
@@ -155,22 +224,26 @@ internal sealed partial class TlsTransport
             {
                 Fail(TlsAlert.BadRecordMac, "decryption failed or bad record mac");
             }
-            else if (type != ContentType.ApplicationData)
+            else if (type == ContentType.Handshake)
             {
-                TakeControl(receiving, record, type, new ReadOnlySpan<byte>(payload, count));
+                TakeMessages(receiving, record, new ReadOnlySpan<byte>(payload, count));
             }
             else if (_messages.IsWithin)
             {
-                Fail(TlsAlert.UnexpectedMessage, "the peer sent payload within a message");
+                Fail(TlsAlert.UnexpectedMessage, "the peer sent something else within a message");
             }
-            else if (count > RecordCipher.MaxPayload)
+            else if (type != ContentType.ApplicationData)
             {
-                Fail(TlsAlert.RecordOverflow, "the peer sent a record that is too large");
+                TakeControl(type, new ReadOnlySpan<byte>(payload, count));
             }
-            else if (count > 0)
+            else if (count == 0)
+            {
+                CountIdle();
+            }
+            else
             {
                 FreeLibrary();
-                _receivedWithoutPayload = 0;
+                (_receivedWithoutPayload, _idleRecords) = (0, 0);
                 total += isRoomy ? count : CopyFromScratch(count, to, room);
             }
         }
@@ -178,26 +251,34 @@ internal sealed partial class TlsTransport
         return taken;
     }
 
+    /// <summary>What costs this side work and brings nobody forward; OpenSSL does not see it and can be lent no more tickets.</summary>
+    private void CountIdle()
+    {
+        FreeLibrary();
+        if (++_idleRecords > MaxIdleRecords)
+        {
+            Fail(TlsAlert.UnexpectedMessage, $"the peer sent more than {MaxIdleRecords} records in a row without payload");
+        }
+    }
+
     private unsafe int CopyFromScratch(int count, byte* to, int room)
     {
-        var payload = new ReadOnlySpan<byte>(Loop.Cipher.Scratch, count);
+        var payload = new Span<byte>(Loop.Cipher.Scratch, count);
         var fitting = Math.Min(count, room);
         payload[..fitting].CopyTo(new Span<byte>(to, fitting));
         _opened.Append(payload[fitting..]);
+        payload.Clear();
         return fitting;
     }
 
-    private void TakeControl(RecordCipher receiving, ReadOnlySpan<byte> record, ContentType type, ReadOnlySpan<byte> content)
+    private void TakeControl(ContentType type, ReadOnlySpan<byte> content)
     {
         switch (type)
         {
-            case ContentType.Handshake:
-                TakeMessages(receiving, record, content);
-                break;
             case ContentType.Alert when content.Length == 2:
                 TakeAlert(content[1]);
                 break;
-            case ContentType.Alert:
+            case ContentType.Alert when !content.IsEmpty:
                 Fail(TlsAlert.DecodeError, "the peer sent an alert of a wrong length");
                 break;
             default:
@@ -215,6 +296,7 @@ internal sealed partial class TlsTransport
                 _hasEnded = true;
                 break;
             case TlsAlert.UserCanceled:
+                CountIdle();
                 break;
             default:
                 _failure ??= LibSsl.WordsOfAlert(alert) ?? $"the peer sent alert {alert}";
@@ -230,13 +312,13 @@ internal sealed partial class TlsTransport
                 LendToLibrary(record);
                 break;
             case PostHandshakeMessages.Found.NewKey:
-                FreeLibrary();
+                CountIdle();
                 receiving.Update();
                 break;
             case PostHandshakeMessages.Found.NewKeyForBoth:
-                FreeLibrary();
+                CountIdle();
                 receiving.Update();
-                ChangeKey(_sending!);
+                _mustChangeKey = true;
                 break;
             case PostHandshakeMessages.Found.Malformed:
                 Fail(TlsAlert.DecodeError, "the peer sent a message of a wrong length");
@@ -279,22 +361,29 @@ internal sealed partial class TlsTransport
         }
     }
 
-    /// <summary>Says that this side's next record comes under its next key (RFC 8446 §4.6.3), and goes over to it.</summary>
-    private unsafe void ChangeKey(RecordCipher sending)
+    /// <summary>Says that this side's next record comes under its next key (RFC 8446 §4.6.3), and goes over to it; once before the next payload, however often the peer asks.</summary>
+    private void ChangeKey(RecordCipher sending)
     {
-        ReadOnlySpan<byte> keyUpdateNotRequested = [24, 0, 0, 1, 0];
-        var cipher = Loop.Cipher;
-        cipher.Added(sending.Seal(keyUpdateNotRequested, ContentType.Handshake, cipher.RoomOut(keyUpdateNotRequested.Length + RecordCipher.Overhead)));
+        Seal(sending, [24, 0, 0, 1, 0], ContentType.Handshake);
         sending.Update();
+        _mustChangeKey = false;
     }
 
-    private unsafe void SealAlert(RecordCipher sending, TlsAlert alert)
+    /// <summary>Nothing follows this side's close_notify (RFC 8446 §6.1).</summary>
+    private void SealAlert(RecordCipher sending, TlsAlert alert)
     {
         const byte Warning = 1;
         const byte Fatal = 2;
-        ReadOnlySpan<byte> content = [alert == TlsAlert.CloseNotify ? Warning : Fatal, (byte)alert];
+        if (!_isEndSent)
+        {
+            Seal(sending, [alert == TlsAlert.CloseNotify ? Warning : Fatal, (byte)alert], ContentType.Alert);
+        }
+    }
+
+    private unsafe void Seal(RecordCipher sending, ReadOnlySpan<byte> content, ContentType type)
+    {
         var cipher = Loop.Cipher;
-        cipher.Added(sending.Seal(content, ContentType.Alert, cipher.RoomOut(content.Length + RecordCipher.Overhead)));
+        cipher.Added(sending.Seal(content, type, cipher.RoomOut(content.Length + RecordCipher.Overhead)));
     }
 
     private void Fail(TlsAlert alert, string reason)

@@ -29,7 +29,7 @@ internal sealed partial class TlsTransport : ITransport
     private PooledBytes _unsent;
     private int _receivedWithoutPayload;
     private bool _hasEnded;
-    private bool _isClosed;
+    private int _isClosed;
     private string? _failure;
 
     /// <summary>On the loop's thread only.</summary>
@@ -321,7 +321,7 @@ internal sealed partial class TlsTransport : ITransport
         ThrowIfBroken();
         if (_sending is { } sending)
         {
-            SealAlert(sending, TlsAlert.CloseNotify);
+            EndRecords(sending);
         }
         else
         {
@@ -531,7 +531,7 @@ internal sealed partial class TlsTransport : ITransport
 
     private void ThrowIfBroken()
     {
-        if (_isClosed)
+        if (_isClosed != 0)
         {
             throw new IOException("the connection is closed");
         }
@@ -544,7 +544,12 @@ internal sealed partial class TlsTransport : ITransport
 
     private void Free()
     {
-        _isClosed = true;
+        // Once the loop has ended, two threads may come here at once.
+        if (Interlocked.Exchange(ref _isClosed, 1) != 0)
+        {
+            return;
+        }
+
         FreeLibrary();
         _receiving?.Dispose();
         _sending?.Dispose();

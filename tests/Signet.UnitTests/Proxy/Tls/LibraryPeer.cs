@@ -26,7 +26,7 @@ internal sealed unsafe partial class LibraryPeer : IDisposable
     private TrafficSecrets _secrets;
     private RecordSuite _suite = null!;
 
-    public LibraryPeer(Socket socket, bool isServer, X509Svid svid, string? suite = null, int maxVersion = LibSsl.Tls13)
+    public LibraryPeer(Socket socket, bool isServer, X509Svid svid, string? suite = null, int maxVersion = LibSsl.Tls13, bool isShort = false)
     {
         (_socket, _isServer) = (socket, isServer);
         _socket.Blocking = true;
@@ -38,6 +38,8 @@ internal sealed unsafe partial class LibraryPeer : IDisposable
             Assert.Equal(1, SetSuites(_context, suite));
         }
 
+        // Records of 512 bytes (RFC 6066 §4).
+        Assert.Equal(1, SetMaxFragment(_context, isShort ? (byte)1 : (byte)0));
         LibSsl.SetVerify(_context, LibSsl.VerifyPeer, 0);
         LibSsl.SetVerifyCallback(_context, &Believe, 0);
         LibSsl.SetSecretsCallback(_context, &KeepLine);
@@ -184,6 +186,9 @@ internal sealed unsafe partial class LibraryPeer : IDisposable
 
     [LibraryImport("libssl.so.3", EntryPoint = "SSL_set_fd")]
     private static partial int SetDescriptor(nint ssl, int descriptor);
+
+    [LibraryImport("libssl.so.3", EntryPoint = "SSL_CTX_set_tlsext_max_fragment_length")]
+    private static partial int SetMaxFragment(nint context, byte mode);
 
     [LibraryImport("libssl.so.3", EntryPoint = "SSL_key_update")]
     private static partial int UpdateKey(nint ssl, int kind);

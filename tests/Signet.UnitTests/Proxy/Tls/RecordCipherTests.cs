@@ -97,12 +97,12 @@ public sealed class RecordCipherTests
     [InlineData("17030300", 0)]
     [InlineData("1703030010", -1)]
     [InlineData("1703030011", 22)]
-    [InlineData("1703034100", 16_645)]
-    [InlineData("1703034101", -1)]
+    [InlineData("1703034011", RecordCipher.MaxRecord)]
+    [InlineData("170303ffff", 65_540)]
     [InlineData("1603030020", -1)]
     [InlineData("1403030001", -1)]
     [InlineData("1503030013", -1)]
-    public void Only_protected_records_of_a_lawful_size_are_records(string header, int size) =>
+    public void The_size_of_a_protected_record_is_read_from_its_header(string header, int size) =>
         Assert.Equal(size, RecordCipher.SizeOfFirst(Convert.FromHexString(header)));
 
     [Fact]
@@ -119,8 +119,10 @@ public sealed class RecordCipherTests
     [Fact]
     public void No_number_is_used_twice()
     {
-        using var sending = Sending(ulong.MaxValue);
+        using var sending = Sending(ulong.MaxValue - 1);
+        Seal(sending, s_payload, ContentType.ApplicationData);
         Assert.Throws<IOException>(() => Seal(sending, s_payload, ContentType.ApplicationData));
+        Assert.Equal(ulong.MaxValue, sending.Sequence);
     }
 
     private static RecordCipher Sending(ulong sequence) => RecordCipher.ForSending(s_suite, Convert.FromHexString(ClientSecret), sequence);

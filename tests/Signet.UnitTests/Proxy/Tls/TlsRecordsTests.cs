@@ -42,7 +42,8 @@ public sealed class TlsRecordsTests : IDisposable
         { "touched", 20, "bad record mac" },
         { "plaintext alert", 10, "no protected record" },
         { "change cipher spec", 10, "no protected record" },
-        { "too long by its header", 10, "no protected record" },
+        { "too long by its header", 22, "too large" },
+        { "too much padding", 22, "too large" },
         { "too much payload", 22, "too large" },
         { "nothing but padding", 10, "unknown kind" },
         { "unknown content type", 10, "unknown kind" },
@@ -52,7 +53,12 @@ public sealed class TlsRecordsTests : IDisposable
         { "key update that means nothing", 47, "means nothing" },
         { "key update of wrong length", 50, "wrong length" },
         { "key update with more behind it", 10, "does not belong" },
-        { "payload within a message", 10, "payload within a message" },
+        { "payload within a message", 10, "within a message" },
+        { "alert within a message", 10, "within a message" },
+        { "33 empty records", 10, "without payload" },
+        { "33 new keys", 10, "without payload" },
+        { "33 warnings", 10, "without payload" },
+        { "empty alert", 10, "unknown kind" },
         { "alert of one byte", 50, "wrong length" },
         { "alert of four bytes", 50, "wrong length" },
     };
@@ -186,15 +192,50 @@ public sealed class TlsRecordsTests : IDisposable
     }
 
     [Fact]
-    public async Task Records_without_payload_are_borne_for_a_while_only()
+    public async Task However_often_a_peer_asks_for_a_new_key_it_gets_one_before_the_next_payload()
     {
         await using var world = await ConnectAsync(isServer: true, suite: null);
         using var sending = world.Peer.Sending();
-        var reading = world.Session.Transport.ReadAsync(new byte[1], CancellationToken.None).AsTask();
-        var empty = Enumerable.Range(0, 7000).SelectMany(_ => RecordCipherTests.Seal(sending, [], ContentType.ApplicationData)).ToArray();
-        await Task.Run(() => world.Peer.SendRaw(empty));
-        var broken = await Assert.ThrowsAsync<IOException>(() => reading.WaitAsync(s_patience));
-        Assert.Contains("without payload", broken.Message, StringComparison.Ordinal);
+        using var receiving = world.Peer.Receiving();
+        byte[] records = [.. NewKey(sending), .. NewKey(sending), .. NewKey(sending), .. RecordCipherTests.Seal(sending, "question"u8.ToArray(), ContentType.ApplicationData)];
+        await Task.Run(() => world.Peer.SendRaw(records));
+        Assert.Equal("question"u8.ToArray(), await ReadAsync(world.Session, 8, 8).WaitAsync(s_patience));
+        await world.Session.Transport.WriteAsync("answer"u8.ToArray(), CancellationToken.None);
+        await world.Session.Transport.EndWritesAsync(CancellationToken.None);
+
+        Assert.Equal((ContentType.Handshake, "1800000100"), await NextAsync(world.Peer, receiving));
+        receiving.Update();
+        Assert.Equal((ContentType.ApplicationData, Convert.ToHexStringLower("answer"u8)), await NextAsync(world.Peer, receiving));
+        Assert.Equal((ContentType.Alert, "0100"), await NextAsync(world.Peer, receiving));
+        Assert.Empty(await Task.Run(world.Peer.ReceiveRecord));
+    }
+
+    [Fact]
+    public async Task A_peer_that_asks_for_a_new_key_after_this_side_has_ended_is_heard_to_its_own_end()
+    {
+        await using var world = await ConnectAsync(isServer: true, suite: null);
+        using var sending = world.Peer.Sending();
+        await world.Session.Transport.EndWritesAsync(CancellationToken.None);
+        await world.Session.Transport.EndWritesAsync(CancellationToken.None);
+        byte[] records = [.. NewKey(sending), .. RecordCipherTests.Seal(sending, "the rest"u8.ToArray(), ContentType.ApplicationData)];
+        await Task.Run(() => world.Peer.SendRaw(records));
+        Assert.Equal("the rest"u8.ToArray(), await ReadAsync(world.Session, 8, 8).WaitAsync(s_patience));
+        await Assert.ThrowsAsync<IOException>(() => world.Session.Transport.WriteAsync(new byte[1], CancellationToken.None).AsTask());
+    }
+
+    [Fact]
+    public async Task A_peer_that_asked_for_short_records_gets_short_records()
+    {
+        const int MaxFragment = 512;
+        await using var world = await ConnectAsync(isServer: true, suite: null, isShort: true);
+        using var receiving = world.Peer.Receiving();
+        await world.Session.Transport.WriteAsync(new byte[4000], CancellationToken.None);
+        for (var total = 0; total < 4000;)
+        {
+            var (type, content) = await NextAsync(world.Peer, receiving);
+            Assert.True(content.Length / 2 <= MaxFragment);
+            total += type == ContentType.ApplicationData ? content.Length / 2 : 0;
+        }
     }
 
     [Fact]
@@ -220,6 +261,7 @@ public sealed class TlsRecordsTests : IDisposable
     [InlineData("whole", true)]
     [InlineData("in two records", true)]
     [InlineData("after a new key", false)]
+    [InlineData("after an empty record", false)]
     [InlineData("after payload", false)]
     public async Task A_client_keeps_tickets_that_come_before_anything_else(string how, bool isKept)
     {
@@ -229,7 +271,8 @@ public sealed class TlsRecordsTests : IDisposable
         {
             "whole" => RecordCipherTests.Seal(sending, s_ticket, ContentType.Handshake),
             "in two records" => [.. RecordCipherTests.Seal(sending, s_ticket[..9], ContentType.Handshake), .. RecordCipherTests.Seal(sending, s_ticket[9..], ContentType.Handshake)],
-            "after a new key" => AfterNewKey(sending),
+            "after a new key" => [.. NewKey(sending), .. RecordCipherTests.Seal(sending, s_ticket, ContentType.Handshake)],
+            "after an empty record" => [.. RecordCipherTests.Seal(sending, [], ContentType.ApplicationData), .. RecordCipherTests.Seal(sending, s_ticket, ContentType.Handshake)],
             _ => [.. RecordCipherTests.Seal(sending, "first"u8.ToArray(), ContentType.ApplicationData), .. RecordCipherTests.Seal(sending, s_ticket, ContentType.Handshake)],
         };
         records = [.. records, .. RecordCipherTests.Seal(sending, "payload"u8.ToArray(), ContentType.ApplicationData)];
@@ -262,11 +305,11 @@ public sealed class TlsRecordsTests : IDisposable
         return isKept;
     }
 
-    private static byte[] AfterNewKey(RecordCipher sending)
+    private static byte[] NewKey(RecordCipher sending)
     {
-        var change = RecordCipherTests.Seal(sending, [24, 0, 0, 1, 0], ContentType.Handshake);
+        var change = RecordCipherTests.Seal(sending, [24, 0, 0, 1, 1], ContentType.Handshake);
         sending.Update();
-        return [.. change, .. RecordCipherTests.Seal(sending, s_ticket, ContentType.Handshake)];
+        return change;
     }
 
     private static byte[] HostileBytes(string what, RecordCipher sending) => what switch
@@ -289,6 +332,16 @@ public sealed class TlsRecordsTests : IDisposable
             .. RecordCipherTests.Seal(sending, [24, 0], ContentType.Handshake),
             .. RecordCipherTests.Seal(sending, [1], ContentType.ApplicationData),
         ],
+        "alert within a message" =>
+        [
+            .. RecordCipherTests.Seal(sending, [24, 0], ContentType.Handshake),
+            .. RecordCipherTests.Seal(sending, [1, 0], ContentType.Alert),
+        ],
+        "too much padding" => RecordCipherTests.Seal(sending, new byte[16_385], type: 0),
+        "33 empty records" => [.. Enumerable.Range(0, 33).SelectMany(_ => RecordCipherTests.Seal(sending, [], ContentType.ApplicationData))],
+        "33 new keys" => [.. Enumerable.Range(0, 33).SelectMany(_ => NewKey(sending))],
+        "33 warnings" => [.. Enumerable.Range(0, 33).SelectMany(_ => RecordCipherTests.Seal(sending, [1, (byte)TlsAlert.UserCanceled], ContentType.Alert))],
+        "empty alert" => RecordCipherTests.Seal(sending, [], ContentType.Alert),
         "alert of one byte" => RecordCipherTests.Seal(sending, [1], ContentType.Alert),
         "alert of four bytes" => RecordCipherTests.Seal(sending, [1, 0, 1, 0], ContentType.Alert),
         _ => throw new ArgumentOutOfRangeException(nameof(what), what, null),
@@ -300,16 +353,23 @@ public sealed class TlsRecordsTests : IDisposable
         return record;
     }
 
-    /// <summary>The first alert; a server's tickets come before it.</summary>
-    private static Task<byte[]> AlertAsync(LibraryPeer peer, RecordCipher receiving) => Task.Run(() =>
+    private static async Task<byte[]> AlertAsync(LibraryPeer peer, RecordCipher receiving)
+    {
+        var (type, content) = await NextAsync(peer, receiving);
+        Assert.Equal(ContentType.Alert, type);
+        return Convert.FromHexString(content);
+    }
+
+    /// <summary>The next record from a side whose tickets do not count.</summary>
+    private static Task<(ContentType Type, string Content)> NextAsync(LibraryPeer peer, RecordCipher receiving) => Task.Run(() =>
     {
         while (true)
         {
             var (isGenuine, type) = RecordCipherTests.Open(receiving, peer.ReceiveRecord(), out var content);
             Assert.True(isGenuine);
-            if (type == ContentType.Alert)
+            if (type != ContentType.Handshake || content[0] != s_ticket[0])
             {
-                return content;
+                return (type, Convert.ToHexStringLower(content));
             }
         }
     });
@@ -334,11 +394,11 @@ public sealed class TlsRecordsTests : IDisposable
         return bytes;
     }
 
-    private async Task<World> ConnectAsync(bool isServer, string? suite, int maxVersion = LibSsl.Tls13)
+    private async Task<World> ConnectAsync(bool isServer, string? suite, int maxVersion = LibSsl.Tls13, bool isShort = false)
     {
         var pair = await LoopPair.ConnectAsync();
         var other = isServer ? _web : _orders;
-        var peer = new LibraryPeer(pair.Far, !isServer, other, suite, maxVersion);
+        var peer = new LibraryPeer(pair.Far, !isServer, other, suite, maxVersion, isShort);
         var handshake = Task.Run(peer.Handshake);
         var judgement = new Judgement(new Signet.Proxy.Tls.Peer(other.Id, other.Chain, other.NotAfter), default, "");
         var outcome = isServer
