@@ -51,7 +51,7 @@ internal sealed class HttpExchange(
         var (isComplete, sent) = (false, default(PumpResult));
         Task<PumpResult>? body = null;
         Task<Received>? response = null;
-        using var patience = new Patience(_tries.IsLimited, core.Time, live.Token);
+        using var patience = _tries.IsLimited ? new Patience(core.Time, live.Token) : null;
         using var stopBody = HasBody ? CancellationTokenSource.CreateLinkedTokenSource(live.Token) : null;
         try
         {
@@ -66,7 +66,7 @@ internal sealed class HttpExchange(
                 body = sending.AsTask();
             }
 
-            var receiving = ReceiveHeadAsync(server, patience.Token);
+            var receiving = ReceiveHeadAsync(server, patience?.Token ?? live.Token);
             if (body is not null)
             {
                 response = receiving.AsTask();
@@ -86,7 +86,7 @@ internal sealed class HttpExchange(
             }
 
             // 2. The final head, or the reason why there is none; from here on it must come in time.
-            patience.Arm(_tries.LeftOfTry);
+            patience?.Arm(_tries.LeftOfTry);
             var received = response is null ? await receiving.ConfigureAwait(false) : await response.ConfigureAwait(false);
             if (received.Head is not { } answer)
             {
@@ -160,10 +160,13 @@ internal sealed class HttpExchange(
     public void Dispose() => _tries.Dispose();
 
     /// <summary>A way to a server, as far as there is time for one.</summary>
-    private async ValueTask<(IServerMessages? Server, DialOutcome.Failed? Failure)> OpenAsync()
+    private ValueTask<(IServerMessages? Server, DialOutcome.Failed? Failure)> OpenAsync() =>
+        _tries.Left is { } left ? OpenAsync(left) : role.Pool.OpenAsync(live.Loop, head, _tries, live.Token);
+
+    private async ValueTask<(IServerMessages? Server, DialOutcome.Failed? Failure)> OpenAsync(TimeSpan left)
     {
-        using var patience = new Patience(_tries.IsLimited, core.Time, live.Token);
-        patience.Arm(_tries.Left);
+        using var patience = new Patience(core.Time, live.Token);
+        patience.Arm(left);
         try
         {
             return await role.Pool.OpenAsync(live.Loop, head, _tries, patience.Token).ConfigureAwait(false);
