@@ -316,16 +316,26 @@ public sealed class InboundHttpTests
         Assert.Equal("broke", await body.Task.WaitAsync(TimeSpan.FromSeconds(30)));
     }
 
-    [Fact]
+    [Theory]
     [Proves(RefusalReason.RequestHeadTimeout)]
-    public async Task Ends_a_head_that_drips_with_408_while_others_are_served()
+    [InlineData(false)]
+    [InlineData(true)]
+    [InlineData(true, "\r", "\n")]
+    public async Task Ends_a_head_that_drips_with_408_while_others_are_served(bool isSecond, params string[] emptyLine)
     {
         await using var app = App.Http();
         await using var world = await ProxyWorld.InboundAsync(
             app.EndPoint, ProxyWorld.Permissive, change: config => config with { Timeouts = new ProxyTimeouts { RequestHead = TimeSpan.FromMilliseconds(500) } });
         await using var slow = await Wire.PlainAsync(world.Inbound);
-        await slow.SendAsync("GET / HTTP/1.1\r\nHost: a\r\nX: ");
         await using var other = await Wire.PlainAsync(world.Inbound);
+        Assert.Equal(200, isSecond ? (await slow.AskAsync(Get)).Status : 200);
+        foreach (var piece in emptyLine)
+        {
+            await slow.SendAsync(piece);
+            Assert.Equal(200, (await other.AskAsync(Get)).Status);
+        }
+
+        await slow.SendAsync("GET / HTTP/1.1\r\nHost: a\r\nX: ");
 
         Assert.Equal(200, (await other.AskAsync(Get)).Status);
         Assert.StartsWith("HTTP/1.1 408 ", await slow.ReadToEndAsync(), StringComparison.Ordinal);
