@@ -86,7 +86,15 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
     {
         transport.ReleaseIfEmpty();
         (IsReused, IdleSince) = (true, timestamp);
-        _watch = transport.ReadMoreAsync(HttpLimits.MaxHead, _disposed.Token);
+        try
+        {
+            _watch = transport.ReadMoreAsync(HttpLimits.MaxHead, _disposed.Token);
+        }
+        catch (IOException e)
+        {
+            // It broke behind a message that was whole: unfit, and nothing more.
+            _watch = ValueTask.FromException<bool>(e);
+        }
     }
 
     /// <summary>

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
 using Signet.Proxy;
 using Signet.Proxy.Config;
@@ -314,6 +315,29 @@ public sealed class InboundHttpTests
 
         Assert.StartsWith("HTTP/1.1 400 ", await client.ReadToEndAsync(), StringComparison.Ordinal);
         Assert.Equal("broke", await body.Task.WaitAsync(TimeSpan.FromSeconds(30)));
+    }
+
+    [Fact]
+    public async Task An_application_that_resets_its_connection_once_it_has_answered_has_answered()
+    {
+        const int Requests = 100;
+        await using var app = App.Serving(async (stream, _) =>
+        {
+            await new App.ByteReader(stream).HeadAsync();
+
+            // The answer and the reset are to be there before the proxy looks.
+            stream.Socket.Send(Encoding.Latin1.GetBytes(App.Ok("hello")));
+            stream.Socket.Close(0);
+        });
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive);
+        await using var client = await Wire.PlainAsync(world.Inbound);
+        for (var i = 0; i < Requests; i++)
+        {
+            Assert.Equal(200, (await client.AskAsync(Get)).Status);
+        }
+
+        await Eventually.IsTrueAsync(() => world.Log().Count >= Requests, "every request has its line");
+        Assert.All(world.Log(), line => Assert.Null(ProxyWorld.Flag(line)));
     }
 
     [Theory]
