@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Signet.Proxy.Tls;
 using Signet.Proxy.Transport;
 using Signet.Proxy.Upstreams;
@@ -11,6 +10,8 @@ internal sealed class Http1Server(UpstreamConnection connection, UpstreamPool po
     private readonly OutputBuffer _output = new(connection.Transport);
     private readonly Http1Body _body = new(connection.Transport);
     private object _era = pool;
+    private HeadScanner _scanner;
+    private bool _hasAnswered;
     private bool _asChunks;
 
     public string Endpoint => connection.Endpoint;
@@ -25,7 +26,7 @@ internal sealed class Http1Server(UpstreamConnection connection, UpstreamPool po
 
     /// <summary>The next exchange.</summary>
     /// <param name="era">What the pool wants to be given back with the connection.</param>
-    public void Begin(object era) => _era = era;
+    public void Begin(object era) => (_era, _scanner, _hasAnswered) = (era, default, false);
 
     public async ValueTask WriteHeadAsync(RequestHead head, Forwarding forwarding, CancellationToken cancellationToken)
     {
@@ -59,53 +60,46 @@ internal sealed class Http1Server(UpstreamConnection connection, UpstreamPool po
 
     public ValueTask EndAsync(IReadOnlyList<KeyValuePair<string, string>> trailers, CancellationToken cancellationToken) => _output.EndAsync(_asChunks, trailers, cancellationToken);
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<Received> ReadHeadAsync(RequestHead request, bool isFirst, CancellationToken cancellationToken)
+    public bool TryTakeHead(RequestHead request, out Received received)
     {
-        var scanner = default(HeadScanner);
-        var length = 0;
-        HttpProblem? problem = null;
+        received = default;
 
         // A pooled connection is empty, and the read that watched over its rest still owns the buffer: nobody looks before it ended.
-        while (connection.IsResting || !scanner.TryFindEnd(connection.Transport.Available.Span, out length, out problem))
+        if (connection.IsResting)
         {
-            var nothingCame = isFirst && (connection.IsResting || connection.Transport.Available.IsEmpty);
-            if (connection.IsResting)
-            {
-                problem = null;
-            }
-            else if (problem is not null || connection.Transport.Available.Length >= HttpLimits.MaxHead)
-            {
-                return new(null, RefusalReason.UpstreamMalformed, (problem ?? HttpProblem.HeadTooLarge).ToString());
-            }
-
-            var fate = !nothingCame ? RequestFate.Unknown : connection.IsReused ? RequestFate.ProbablyUnread : RequestFate.Unanswered;
-            try
-            {
-                if (!await connection.ReadMoreAsync(HttpLimits.MaxHead, cancellationToken).ConfigureAwait(false))
-                {
-                    return new(null, RefusalReason.UpstreamClosed, "ended the connection before a response; its own log may say why", fate);
-                }
-            }
-            catch (IOException e)
-            {
-                return new(null, RefusalReason.UpstreamClosed, e.Message, fate);
-            }
+            return false;
         }
 
-        if (!ResponseHead.TryParse(connection.Transport.Available.Span[..length], request.Method, out var response, out var malformed))
+        var available = connection.Transport.Available.Span;
+        if (!_scanner.TryFindEnd(available, out var length, out var problem))
         {
-            return new(null, RefusalReason.UpstreamMalformed, malformed.ToString());
+            problem ??= available.Length >= HttpLimits.MaxHead ? HttpProblem.HeadTooLarge : null;
+            received = problem is { } unreadable ? new(null, RefusalReason.UpstreamMalformed, unreadable.ToString()) : default;
+            return problem is not null;
+        }
+
+        _scanner = default;
+        if (!ResponseHead.TryParse(available[..length], request.Method, out var response, out var malformed))
+        {
+            received = new(null, RefusalReason.UpstreamMalformed, malformed.ToString());
+            return true;
         }
 
         connection.Transport.Consume(length);
-        if (response.Status == 101 && !request.IsWebSocketUpgrade)
-        {
-            return new(null, RefusalReason.UpstreamMalformed, nameof(HttpProblem.UpgradeUnasked));
-        }
-
+        _hasAnswered = true;
         _body.Begin(response.Body);
-        return new(response);
+        received = response.Status == 101 && !request.IsWebSocketUpgrade
+            ? new(null, RefusalReason.UpstreamMalformed, nameof(HttpProblem.UpgradeUnasked))
+            : new(response);
+        return true;
+    }
+
+    public ValueTask<bool> ReadMoreAsync(CancellationToken cancellationToken) => connection.ReadMoreAsync(HttpLimits.MaxHead, cancellationToken);
+
+    public Received NoHead(IOException? broken)
+    {
+        var fate = _hasAnswered || !connection.Transport.Available.IsEmpty ? RequestFate.Unknown : connection.IsReused ? RequestFate.ProbablyUnread : RequestFate.Unanswered;
+        return new(null, RefusalReason.UpstreamClosed, broken?.Message ?? "ended the connection before a response; its own log may say why", fate);
     }
 
     public ValueTask CompleteAsync(ResponseHead response)

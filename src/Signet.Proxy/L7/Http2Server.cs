@@ -10,6 +10,8 @@ internal sealed class Http2Server(SharedSession session, EndpointUse? use) : ISe
 {
     private Http2Stream? _stream;
     private Http2Body? _body;
+    private Http2ResponseHead? _head;
+    private bool _hasAnswered;
 
     public string Endpoint => session.Dialled.Endpoint;
 
@@ -57,23 +59,30 @@ internal sealed class Http2Server(SharedSession session, EndpointUse? use) : ISe
         return default;
     }
 
-    public async ValueTask<Received> ReadHeadAsync(RequestHead request, bool isFirst, CancellationToken cancellationToken)
+    public bool TryTakeHead(RequestHead request, out Received received)
     {
         if (_stream is null)
         {
-            return new(null, RefusalReason.UpstreamClosed, "the session takes no streams any more", RequestFate.Unprocessed);
+            received = new(null, RefusalReason.UpstreamClosed, "the session takes no streams any more", RequestFate.Unprocessed);
+            return true;
         }
 
-        try
-        {
-            var head = await _stream.ReadHeadAsync(cancellationToken).ConfigureAwait(false);
-            return new(ResponseHead.Of(head, request.Method, _stream.IsRead && _stream.Trailers.Count == 0));
-        }
-        catch (Http2StreamException e)
-        {
-            return new(
-                null, e.IsBreach ? RefusalReason.UpstreamMalformed : RefusalReason.UpstreamClosed, e.Message, e.IsUnprocessed ? RequestFate.Unprocessed : isFirst && !e.IsBreach ? RequestFate.Unanswered : RequestFate.Unknown);
-        }
+        received = _head is null ? default : new(ResponseHead.Of(_head, request.Method, _stream.IsRead && _stream.Trailers.Count == 0));
+        (_hasAnswered, _head) = (_hasAnswered || _head is not null, null);
+        return received.Head is not null;
+    }
+
+    public async ValueTask<bool> ReadMoreAsync(CancellationToken cancellationToken)
+    {
+        _head = await _stream!.ReadHeadAsync(cancellationToken).ConfigureAwait(false);
+        return true;
+    }
+
+    public Received NoHead(IOException? broken)
+    {
+        var (isBreach, isUnprocessed) = broken is Http2StreamException e ? (e.IsBreach, e.IsUnprocessed) : default;
+        var fate = isUnprocessed ? RequestFate.Unprocessed : _hasAnswered || isBreach ? RequestFate.Unknown : RequestFate.Unanswered;
+        return new(null, isBreach ? RefusalReason.UpstreamMalformed : RefusalReason.UpstreamClosed, broken!.Message, fate);
     }
 
     public ValueTask CompleteAsync(ResponseHead response) => DisposeAsync();

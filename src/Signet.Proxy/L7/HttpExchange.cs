@@ -8,77 +8,50 @@ using Signet.Proxy.Upstreams.Limits;
 
 namespace Signet.Proxy.L7;
 
+/// <summary>How an attempt to exchange a request for a response ended.</summary>
+internal enum ExchangeEnd
+{
+    /// <summary>Both messages ended in certainty.</summary>
+    Reusable,
+
+    /// <summary>The client's connection must end.</summary>
+    Final,
+
+    /// <summary>The request is sent once more: nothing was answered, and nothing can have been done twice.</summary>
+    Retry,
+}
+
 /// <summary>
 /// One permitted request and its response, from whatever version of HTTP to whatever other. The request's body and the response flow at the
 /// same time; the answer is whether both ended so that the client's connection can carry another request. The upstream connection goes back
 /// to its pool only under the same condition.
 /// </summary>
 internal sealed class HttpExchange(
-    ProxyCore core, LiveConnection live, IClientMessages client, IHttpRole role, RequestHead head, Forwarding forwarding, AccessRecord record)
+    ProxyCore core, LiveConnection live, IClientMessages client, IHttpRole role, RequestHead head, Forwarding forwarding, AccessRecord record) : IDisposable
 {
+    private readonly RequestTries _tries = role.Pool.Begin();
     private bool _isAnswered;
 
     private bool HasBody => head.Body.Kind != BodyKind.None;
 
-    /// <returns>Whether another request may follow.</returns>
+    /// <summary>Sends the request to a server and the response to the client, once.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<bool> RunAsync()
+    public async ValueTask<ExchangeEnd> TryAsync()
     {
         forwarding.Clearance.Demand();
-        using var tries = role.Pool.Begin();
-        while (true)
+        var (server, failure) = await OpenAsync().ConfigureAwait(false);
+        await live.Loop.EnterAsync();
+        if (server is null)
         {
-            var (server, failure) = await OpenAsync(tries).ConfigureAwait(false);
-            await live.Loop.EnterAsync();
-            if (server is null)
-            {
-                record.Upstream = failure!.Endpoint;
-                return await FailAsync(failure.Reason, failure.Detail).ConfigureAwait(false);
-            }
-
-            Note(server);
-            var end = await RunAsync(server, tries).ConfigureAwait(false);
-            if (end != ExchangeEnd.Retry)
-            {
-                return end == ExchangeEnd.Reusable;
-            }
+            record.Upstream = failure!.Endpoint;
+            return await FailAsync(failure.Reason, failure.Detail).ConfigureAwait(false);
         }
-    }
 
-    private enum ExchangeEnd
-    {
-        /// <summary>Both messages ended in certainty.</summary>
-        Reusable,
-
-        /// <summary>The client's connection must end.</summary>
-        Final,
-
-        /// <summary>The request is sent once more: nothing was answered, and nothing can have been done twice.</summary>
-        Retry,
-    }
-
-    /// <summary>A way to a server, as far as there is time for one.</summary>
-    private async ValueTask<(IServerMessages? Server, DialOutcome.Failed? Failure)> OpenAsync(RequestTries tries)
-    {
-        using var patience = new Patience(tries.IsLimited, core.Time, live.Token);
-        patience.Arm(tries.Left);
-        try
-        {
-            return await role.Pool.OpenAsync(live.Loop, head, tries, patience.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (patience.IsOver && !live.Token.IsCancellationRequested)
-        {
-            return (null, new(RefusalReason.UpstreamTimeout, "no connection in time (timeouts.request)", null));
-        }
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<ExchangeEnd> RunAsync(IServerMessages server, RequestTries tries)
-    {
+        Note(server);
         var (isComplete, sent) = (false, default(PumpResult));
         Task<PumpResult>? body = null;
         Task<Received>? response = null;
-        using var patience = new Patience(tries.IsLimited, core.Time, live.Token);
+        using var patience = _tries.IsLimited ? new Patience(core.Time, live.Token) : null;
         using var stopBody = HasBody ? CancellationTokenSource.CreateLinkedTokenSource(live.Token) : null;
         try
         {
@@ -93,7 +66,7 @@ internal sealed class HttpExchange(
                 body = sending.AsTask();
             }
 
-            var receiving = ReceiveHeadAsync(server, patience.Token);
+            var receiving = ReceiveHeadAsync(server, patience?.Token ?? live.Token);
             if (body is not null)
             {
                 response = receiving.AsTask();
@@ -113,7 +86,7 @@ internal sealed class HttpExchange(
             }
 
             // 2. The final head, or the reason why there is none; from here on it must come in time.
-            patience.Arm(tries.LeftOfTry);
+            patience?.Arm(_tries.LeftOfTry);
             var received = response is null ? await receiving.ConfigureAwait(false) : await response.ConfigureAwait(false);
             if (received.Head is not { } answer)
             {
@@ -122,7 +95,7 @@ internal sealed class HttpExchange(
                     silent.Owner.ReportFailure(silent, $"{server.Endpoint}: {received.Detail}");
                 }
 
-                if (await MayRetryAsync(server, received, tries, body, stopBody).ConfigureAwait(false))
+                if (await MayRetryAsync(server, received, body, stopBody).ConfigureAwait(false))
                 {
                     return ExchangeEnd.Retry;
                 }
@@ -133,7 +106,7 @@ internal sealed class HttpExchange(
                     return ExchangeEnd.Final;
                 }
 
-                return await FailAsync(received.Reason, $"{server.Endpoint}: {received.Detail}").ConfigureAwait(false) ? ExchangeEnd.Reusable : ExchangeEnd.Final;
+                return await FailAsync(received.Reason, $"{server.Endpoint}: {received.Detail}").ConfigureAwait(false);
             }
 
             if (server.Home is { } home)
@@ -184,8 +157,28 @@ internal sealed class HttpExchange(
         }
     }
 
+    public void Dispose() => _tries.Dispose();
+
+    /// <summary>A way to a server, as far as there is time for one.</summary>
+    private ValueTask<(IServerMessages? Server, DialOutcome.Failed? Failure)> OpenAsync() =>
+        _tries.Left is { } left ? OpenAsync(left) : role.Pool.OpenAsync(live.Loop, head, _tries, live.Token);
+
+    private async ValueTask<(IServerMessages? Server, DialOutcome.Failed? Failure)> OpenAsync(TimeSpan left)
+    {
+        using var patience = new Patience(core.Time, live.Token);
+        patience.Arm(left);
+        try
+        {
+            return await role.Pool.OpenAsync(live.Loop, head, _tries, patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (patience.IsOver && !live.Token.IsCancellationRequested)
+        {
+            return (null, new(RefusalReason.UpstreamTimeout, "no connection in time (timeouts.request)", null));
+        }
+    }
+
     /// <summary>Whether a request that got no answer is sent again; what is left of its body must not be read meanwhile.</summary>
-    private async ValueTask<bool> MayRetryAsync(IServerMessages server, Received received, RequestTries tries, Task<PumpResult>? body, CancellationTokenSource? stopBody)
+    private async ValueTask<bool> MayRetryAsync(IServerMessages server, Received received, Task<PumpResult>? body, CancellationTokenSource? stopBody)
     {
         switch (received.Fate)
         {
@@ -195,11 +188,11 @@ internal sealed class HttpExchange(
             case RequestFate.Unprocessed:
                 stopBody?.Cancel();
                 await ((Task?)body ?? Task.CompletedTask).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                return tries.TryAgain(server.Home, AttemptEnd.Unprocessed, head.Method, isReplayable: !HasBody || client.Body.IsUntouched, wasKept: false);
+                return _tries.TryAgain(server.Home, AttemptEnd.Unprocessed, head.Method, isReplayable: !HasBody || client.Body.IsUntouched, wasKept: false);
 
             default:
                 var end = received.Reason == RefusalReason.UpstreamTimeout ? AttemptEnd.TimedOut : AttemptEnd.Broken;
-                return tries.TryAgain(server.Home, end, head.Method, isReplayable: !HasBody, wasKept: received.Fate == RequestFate.ProbablyUnread);
+                return _tries.TryAgain(server.Home, end, head.Method, isReplayable: !HasBody, wasKept: received.Fate == RequestFate.ProbablyUnread);
         }
     }
 
@@ -259,14 +252,24 @@ internal sealed class HttpExchange(
         for (var interim = 0; ; interim++)
         {
             Received received;
-            try
+            while (!server.TryTakeHead(head, out received))
             {
-                received = await server.ReadHeadAsync(head, isFirst: interim == 0, patience).ConfigureAwait(false);
-            }
-            catch (OperationCanceledException) when (patience.IsCancellationRequested && !live.Token.IsCancellationRequested)
-            {
-                await live.Loop.EnterAsync();
-                return new(null, RefusalReason.UpstreamTimeout, "no answer in time (timeouts.perTry, timeouts.request)", interim == 0 ? RequestFate.Unanswered : RequestFate.Unknown);
+                try
+                {
+                    if (!await server.ReadMoreAsync(patience).ConfigureAwait(false))
+                    {
+                        return server.NoHead(broken: null);
+                    }
+                }
+                catch (IOException e)
+                {
+                    return server.NoHead(e);
+                }
+                catch (OperationCanceledException) when (patience.IsCancellationRequested && !live.Token.IsCancellationRequested)
+                {
+                    await live.Loop.EnterAsync();
+                    return new(null, RefusalReason.UpstreamTimeout, "no answer in time (timeouts.perTry, timeouts.request)", interim == 0 ? RequestFate.Unanswered : RequestFate.Unknown);
+                }
             }
 
             if (received.Head is not { IsInterim: true } announced)
@@ -355,13 +358,13 @@ internal sealed class HttpExchange(
         return ExchangeEnd.Final;
     }
 
-    /// <summary>No response came from upstream, so the proxy makes one. True when another request may follow.</summary>
-    private async Task<bool> FailAsync(RefusalReason reason, string detail)
+    /// <summary>No response came from upstream, so the proxy makes one.</summary>
+    private async Task<ExchangeEnd> FailAsync(RefusalReason reason, string detail)
     {
         record.Refuse(reason, detail);
         var close = HasBody || !client.MayGoOn;
         await OwnResponse.WriteAsync(client, record, Refusals.Status(reason), close, live.Token).ConfigureAwait(false);
-        return !close;
+        return close ? ExchangeEnd.Final : ExchangeEnd.Reusable;
     }
 
     private void Note(IServerMessages server)

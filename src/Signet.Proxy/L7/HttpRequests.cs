@@ -23,7 +23,15 @@ internal static class HttpRequests
             await live.Loop.EnterAsync();
             if (ruling.Forwarding is { } forwarding)
             {
-                return await new HttpExchange(core, live, client, role, head, forwarding, record).RunAsync().ConfigureAwait(false);
+                using var exchange = new HttpExchange(core, live, client, role, head, forwarding, record);
+                ExchangeEnd end;
+                do
+                {
+                    end = await exchange.TryAsync().ConfigureAwait(false);
+                }
+                while (end == ExchangeEnd.Retry);
+
+                return end == ExchangeEnd.Reusable;
             }
 
             // The body of a refused request is not read: in HTTP/1 the connection ends instead.

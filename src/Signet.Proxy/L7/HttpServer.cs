@@ -14,6 +14,7 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
     private HeadScanner _scanner;
     private bool _skippedEmptyLine;
     private bool _isFirst = true;
+    private bool _hasHeadDeadline;
     private bool _isHttp2;
 
     /// <summary>Returns when the connection is over; disposing the transport is the caller's.</summary>
@@ -55,7 +56,7 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
                     break;
                 }
 
-                EndWait(isIdle);
+                live.IsIdle = false;
             }
 
             if (_isHttp2)
@@ -87,11 +88,7 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
     /// <summary>How the preface begins, which has the form of a request so that servers of HTTP/1 refuse it (RFC 9113 §3.4).</summary>
     private static ReadOnlySpan<byte> PrefaceHead => FrameHeader.Preface[..18];
 
-    private void BeginHead()
-    {
-        (_scanner, _skippedEmptyLine) = (default, false);
-        live.CloseAfter(core.Config.Timeouts.RequestHead, RefusalReason.RequestHeadTimeout);
-    }
+    private void BeginHead() => (_scanner, _skippedEmptyLine, _hasHeadDeadline) = (default, false, false);
 
     /// <summary>
     /// Takes the next head, once it has come whole: false when more is needed. Neither a head nor a problem, and not HTTP/2 either, is what a
@@ -126,26 +123,23 @@ internal sealed class HttpServer(ProxyCore core, LiveConnection live, BufferedTr
         return true;
     }
 
-    /// <summary>Reading goes on within the deadline for a head, or for the next request when nothing of one is there yet. True for the latter.</summary>
+    /// <summary>Reading goes on within the deadline for the head that has begun, or for the next request when nothing of one is there yet. True for the latter.</summary>
     private bool BeginWait()
     {
         var isIdle = client.Available.IsEmpty;
         live.IsIdle = isIdle;
         if (isIdle)
         {
+            _hasHeadDeadline = false;
             live.CloseAfter(core.Config.Timeouts.KeepAlive, RefusalReason.IdleTimeout);
+        }
+        else if (!_hasHeadDeadline)
+        {
+            _hasHeadDeadline = true;
+            live.CloseAfter(core.Config.Timeouts.RequestHead, RefusalReason.RequestHeadTimeout);
         }
 
         return isIdle;
-    }
-
-    private void EndWait(bool wasIdle)
-    {
-        live.IsIdle = false;
-        if (wasIdle)
-        {
-            live.CloseAfter(core.Config.Timeouts.RequestHead, RefusalReason.RequestHeadTimeout);
-        }
     }
 
     private async Task RefuseHeadAsync(Http1Client messages, HttpProblem problem)

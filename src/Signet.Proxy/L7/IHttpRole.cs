@@ -32,4 +32,4 @@ internal interface IHttpRole : IDisposable
 /// <param name="Path">The path as it was judged, with the query as it came.</param>
 /// <param name="Fields">The header fields as they were judged, and those that the proxy adds.</param>
 /// <param name="ToDownstream">Changes to the fields of the response.</param>
-internal sealed record Forwarding(Clearance Clearance, string Path, List<KeyValuePair<string, string>> Fields, IReadOnlyList<FieldChange> ToDownstream);
+internal readonly record struct Forwarding(Clearance Clearance, string Path, List<KeyValuePair<string, string>> Fields, IReadOnlyList<FieldChange> ToDownstream);

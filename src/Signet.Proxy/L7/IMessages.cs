@@ -59,8 +59,17 @@ internal interface IServerMessages : IBodySink, IAsyncDisposable
     /// <exception cref="IOException">Nobody takes it.</exception>
     ValueTask WriteHeadAsync(RequestHead head, Forwarding forwarding, CancellationToken cancellationToken);
 
-    /// <summary>The next head of the response; interim ones come first. Never throws for what the server does.</summary>
-    ValueTask<Received> ReadHeadAsync(RequestHead request, bool isFirst, CancellationToken cancellationToken);
+    /// <summary>Takes the next head of the response from what has arrived; interim ones come first. False when more is needed.</summary>
+    bool TryTakeHead(RequestHead request, out Received received);
+
+    /// <summary>Waits for more of the head.</summary>
+    /// <returns>False when the server has ended what it sends.</returns>
+    /// <exception cref="IOException">The message broke off.</exception>
+    ValueTask<bool> ReadMoreAsync(CancellationToken cancellationToken);
+
+    /// <summary>What there is instead of a head once no more of it comes.</summary>
+    /// <param name="broken">How it broke off; null when the server has ended what it sends.</param>
+    Received NoHead(IOException? broken);
 
     /// <summary>The response's body, once its final head was read.</summary>
     IBodySource Body { get; }

@@ -22,14 +22,25 @@ internal sealed class OutputBuffer(ITransport to) : IDisposable
 
     /// <summary>Writes a request's head.</summary>
     public ValueTask WriteRequestHeadAsync(string method, string path, IReadOnlyList<KeyValuePair<string, string>> fields, CancellationToken cancellationToken) =>
-        WriteHeadAsync($"{method} {path} HTTP/1.1\r\n", fields, cancellationToken);
+        WriteHeadAsync([method, " ", path, " HTTP/1.1\r\n"], fields, cancellationToken);
 
     /// <summary>Writes a response's head.</summary>
     public ValueTask WriteResponseHeadAsync(int status, string phrase, IReadOnlyList<KeyValuePair<string, string>> fields, CancellationToken cancellationToken) =>
-        WriteHeadAsync(string.Create(CultureInfo.InvariantCulture, $"HTTP/1.1 {status} {phrase}\r\n"), fields, cancellationToken);
+        WriteHeadAsync(["HTTP/1.1 ", status.ToString(CultureInfo.InvariantCulture), " ", phrase, EndOfLine], fields, cancellationToken);
 
     /// <summary>Writes payload, as one or more chunks if so asked. An empty payload writes nothing: in chunks it would be the end.</summary>
-    public async ValueTask WritePayloadAsync(ReadOnlyMemory<byte> payload, bool asChunks, CancellationToken cancellationToken)
+    public ValueTask WritePayloadAsync(ReadOnlyMemory<byte> payload, bool asChunks, CancellationToken cancellationToken)
+    {
+        if (asChunks || payload.Length >= DirectWrite || payload.Length > Capacity - _length)
+        {
+            return WriteInPartsAsync(payload, asChunks, cancellationToken);
+        }
+
+        Append(payload.Span);
+        return default;
+    }
+
+    private async ValueTask WriteInPartsAsync(ReadOnlyMemory<byte> payload, bool asChunks, CancellationToken cancellationToken)
     {
         if (!asChunks && payload.Length >= DirectWrite)
         {
@@ -52,8 +63,7 @@ internal sealed class OutputBuffer(ITransport to) : IDisposable
                 Append(string.Create(CultureInfo.InvariantCulture, $"{part.Length:x}\r\n"));
             }
 
-            part.Span.CopyTo(Room(part.Length));
-            _length += part.Length;
+            Append(part.Span);
             if (asChunks)
             {
                 Append(EndOfLine);
@@ -64,26 +74,28 @@ internal sealed class OutputBuffer(ITransport to) : IDisposable
     }
 
     /// <summary>Ends a message, in chunks with the last one and the trailer fields, and hands it over.</summary>
-    public async ValueTask EndAsync(bool asChunks, IReadOnlyList<KeyValuePair<string, string>> trailers, CancellationToken cancellationToken)
-    {
-        if (asChunks)
-        {
-            await WriteHeadAsync("0\r\n", trailers, cancellationToken).ConfigureAwait(false);
-        }
-
-        await FlushAsync(cancellationToken).ConfigureAwait(false);
-    }
+    public ValueTask EndAsync(bool asChunks, IReadOnlyList<KeyValuePair<string, string>> trailers, CancellationToken cancellationToken) =>
+        asChunks ? EndChunksAsync(trailers, cancellationToken) : FlushAsync(cancellationToken);
 
     /// <summary>Hands over what was gathered.</summary>
-    public async ValueTask FlushAsync(CancellationToken cancellationToken)
+    public ValueTask FlushAsync(CancellationToken cancellationToken)
     {
-        if (_length > 0)
+        if (_length == 0)
         {
-            var length = _length;
-            _length = 0;
-            await to.WriteAsync(_buffer.AsMemory(0, length), cancellationToken).ConfigureAwait(false);
-            Dispose();
+            return default;
         }
+
+        var length = _length;
+        _length = 0;
+        var write = to.WriteAsync(_buffer.AsMemory(0, length), cancellationToken);
+        if (!write.IsCompletedSuccessfully)
+        {
+            return FinishAsync(write);
+        }
+
+        write.GetAwaiter().GetResult();
+        Dispose();
+        return default;
     }
 
     public void Dispose()
@@ -96,9 +108,26 @@ internal sealed class OutputBuffer(ITransport to) : IDisposable
         }
     }
 
-    private ValueTask WriteHeadAsync(string startLine, IReadOnlyList<KeyValuePair<string, string>> fields, CancellationToken cancellationToken)
+    private async ValueTask FinishAsync(ValueTask write)
     {
-        var size = startLine.Length + EndOfLine.Length;
+        await write.ConfigureAwait(false);
+        Dispose();
+    }
+
+    private async ValueTask EndChunksAsync(IReadOnlyList<KeyValuePair<string, string>> trailers, CancellationToken cancellationToken)
+    {
+        await WriteHeadAsync(["0\r\n"], trailers, cancellationToken).ConfigureAwait(false);
+        await FlushAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    private ValueTask WriteHeadAsync(ReadOnlySpan<string> startLine, IReadOnlyList<KeyValuePair<string, string>> fields, CancellationToken cancellationToken)
+    {
+        var size = EndOfLine.Length;
+        foreach (var part in startLine)
+        {
+            size += part.Length;
+        }
+
         for (var i = 0; i < fields.Count; i++)
         {
             size += fields[i].Key.Length + fields[i].Value.Length + FieldOverhead;
@@ -106,10 +135,14 @@ internal sealed class OutputBuffer(ITransport to) : IDisposable
 
         if (size > Capacity - _length)
         {
-            return WriteLongHeadAsync(startLine, fields, cancellationToken);
+            return WriteLongHeadAsync(string.Concat(startLine), fields, cancellationToken);
         }
 
-        Append(startLine);
+        foreach (var part in startLine)
+        {
+            Append(part);
+        }
+
         for (var i = 0; i < fields.Count; i++)
         {
             var (name, value) = fields[i];
@@ -149,6 +182,12 @@ internal sealed class OutputBuffer(ITransport to) : IDisposable
             Append(part.Span);
             rest = rest[part.Length..];
         }
+    }
+
+    private void Append(ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(Room(bytes.Length));
+        _length += bytes.Length;
     }
 
     private void Append(ReadOnlySpan<char> text) => _length += Encoding.Latin1.GetBytes(text, Room(text.Length));

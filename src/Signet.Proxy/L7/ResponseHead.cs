@@ -60,7 +60,8 @@ public sealed class ResponseHead
         var body = hasNoBody ? BodyFraming.None : announced ?? BodyFraming.UntilClose;
         var connection = FieldLines.ListOf(headers, "Connection");
         var keepAlive = body.Kind != BodyKind.UntilClose && (minorVersion == 1 ? !connection.Contains("close") : connection.Contains("keep-alive"));
-        response = new ResponseHead(status, Encoding.Latin1.GetString(phrase), keepAlive, headers, body);
+        var usual = OwnResponse.PhraseOf(status);
+        response = new ResponseHead(status, Ascii.Equals(phrase, usual) ? usual : Encoding.Latin1.GetString(phrase), keepAlive, headers, body);
         return true;
     }
 

@@ -80,10 +80,11 @@ internal sealed class InboundRequests : IHttpRole
         // 1. External authorisers.
         TokenFields.RemoveForged(rules, fields);
         Hearing? hearing = null;
+        Func<CheckSubject>? subject = null;
         if (model.MayAsk)
         {
-            hearing = new Hearing(_authorisers, model.Policy, _facts, fields);
-            await hearing.DecideAsync(Subject, _life.Token).ConfigureAwait(false);
+            (hearing, subject) = (new Hearing(_authorisers, model.Policy, _facts, fields), SubjectOf(head, fields, record));
+            await hearing.DecideAsync(subject, _life.Token).ConfigureAwait(false);
             TokenFields.RemoveForged(rules, fields);
             if (hearing.PassedOver is { } open)
             {
@@ -108,7 +109,7 @@ internal sealed class InboundRequests : IHttpRole
         }
 
         // 3. Decide.
-        var decision = hearing is null ? model.Policy.Decide(_facts) : await hearing.DecideAsync(Subject, _life.Token).ConfigureAwait(false);
+        var decision = hearing is null ? model.Policy.Decide(_facts) : await hearing.DecideAsync(subject!, _life.Token).ConfigureAwait(false);
         record.Verdict = decision.Verdict;
         if (decision.Permit is not { } permit)
         {
@@ -118,20 +119,24 @@ internal sealed class InboundRequests : IHttpRole
 
         KeepAsking(permit, model);
         return new Ruling(new Forwarding(Clearance.Inbound(permit), JudgedPath(), fields, hearing?.ToDownstream ?? []), null);
-
-        CheckSubject Subject()
-        {
-            List<KeyValuePair<string, string>> seen = [.. fields];
-            var size = head.Body.Kind == BodyKind.Chunked ? -1 : head.Body.Length;
-            return _connection.Subject(record, new CheckedRequest(record.RequestId, record.HttpVersion!, head.Method, head.Host, JudgedPath(), size, seen));
-        }
     }
+
+    /// <summary>What authorisers are told, as it is when one is asked.</summary>
+    private Func<CheckSubject> SubjectOf(RequestHead head, List<KeyValuePair<string, string>> fields, AccessRecord record) => () =>
+    {
+        List<KeyValuePair<string, string>> seen = [.. fields];
+        var size = head.Body.Kind == BodyKind.Chunked ? -1 : head.Body.Length;
+        return _connection.Subject(record, new CheckedRequest(record.RequestId, record.HttpVersion!, head.Method, head.Host, JudgedPath(), size, seen));
+    };
 
     /// <summary>The path as policy has just judged it, with its query.</summary>
     private string JudgedPath()
     {
-        var query = _facts.Path!.IndexOf('?', StringComparison.Ordinal);
-        return query < 0 ? _facts.NormalizedPath.ToString() : string.Concat(_facts.NormalizedPath, _facts.Path.AsSpan(query));
+        var path = _facts.Path!;
+        var query = path.IndexOf('?', StringComparison.Ordinal);
+        return query >= 0 ? string.Concat(_facts.NormalizedPath, path.AsSpan(query))
+            : _facts.NormalizedPath.SequenceEqual(path) ? path
+            : _facts.NormalizedPath.ToString();
     }
 
     public void Reached(TlsSession? server)

@@ -8,7 +8,7 @@ namespace Signet.Proxy.Upstreams;
 /// </summary>
 internal sealed class RequestTries(Upstream? upstream, ProxyCore core) : IDisposable
 {
-    private readonly long _began = core.Time.GetTimestamp();
+    private readonly long _began = core.Config.Timeouts.Request is null ? 0 : core.Time.GetTimestamp();
     private bool _isBudgeted;
     private int _retries;
 

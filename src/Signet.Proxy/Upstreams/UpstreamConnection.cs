@@ -48,7 +48,7 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
     public long IdleSince { get; private set; }
 
     /// <summary>Whether an unused connection is still as it was left, and the certificates of both sides valid.</summary>
-    public bool IsSound(DateTimeOffset now) => _watch is { IsCompleted: false } && (session is null || now < session.ExpiresAt);
+    public bool IsSound(TimeProvider time) => _watch is { IsCompleted: false } && (session is null || time.GetUtcNow() < session.ExpiresAt);
 
     /// <summary>The place that was kept for it is taken, until it is closed.</summary>
     public void Settle(UpstreamEndpoint home)
@@ -78,13 +78,23 @@ internal sealed class UpstreamConnection(BufferedTransport transport, EventLoop 
         }
     }
 
+    /// <summary>Whoever took over the read that watched over the last rest no longer has a say. Await it before a rest.</summary>
+    public ValueTask ForgetAskerAsync() => _asker.DisposeAsync();
+
     /// <summary>The connection is unused from now on.</summary>
-    public async ValueTask RestAsync(long timestamp)
+    public void Rest(long timestamp)
     {
-        await _asker.DisposeAsync().ConfigureAwait(false);
         transport.ReleaseIfEmpty();
         (IsReused, IdleSince) = (true, timestamp);
-        _watch = transport.ReadMoreAsync(HttpLimits.MaxHead, _disposed.Token);
+        try
+        {
+            _watch = transport.ReadMoreAsync(HttpLimits.MaxHead, _disposed.Token);
+        }
+        catch (IOException e)
+        {
+            // It broke behind a message that was whole: unfit, and nothing more.
+            _watch = ValueTask.FromException<bool>(e);
+        }
     }
 
     /// <summary>

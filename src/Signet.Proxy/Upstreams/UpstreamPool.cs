@@ -36,15 +36,18 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
     /// A way for one request, on the loop that wants it: to the endpoint that is chosen, in a session or by the connection that was used last, or by a
     /// new one. Where none comes about others are asked, as far as the request's tries go.
     /// </summary>
-    public async ValueTask<(IServerMessages? Server, DialOutcome.Failed? Failure)> OpenAsync(EventLoop loop, RequestHead head, RequestTries tries, CancellationToken cancellationToken)
+    public ValueTask<(IServerMessages? Server, DialOutcome.Failed? Failure)> OpenAsync(EventLoop loop, RequestHead head, RequestTries tries, CancellationToken cancellationToken)
     {
         var era = dialer.Era;
         var byHttp2 = !head.IsWebSocketUpgrade && dialer.PrefersHttp2(head.Version);
-        if (dialer.Upstream is not { } upstream)
-        {
-            return await OpenAsync(loop, null, byHttp2, tries, era, cancellationToken).ConfigureAwait(false);
-        }
+        return dialer.Upstream is { } upstream
+            ? ChooseAsync(upstream, loop, byHttp2, tries, era, cancellationToken)
+            : OpenAsync(loop, null, byHttp2, tries, era, cancellationToken);
+    }
 
+    private async ValueTask<(IServerMessages? Server, DialOutcome.Failed? Failure)> ChooseAsync(
+        Upstream upstream, EventLoop loop, bool byHttp2, RequestTries tries, object era, CancellationToken cancellationToken)
+    {
         DialOutcome.Failed? last = null;
         while (true)
         {
@@ -79,7 +82,8 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
         connection.EndUse();
         if (connection.Transport.Available.IsEmpty && !(dialer.Upstream?.Traffic.Pool.MaxRequestsPerConnection is { } most && connection.Requests >= most))
         {
-            await connection.RestAsync(core.Time.GetTimestamp()).ConfigureAwait(false);
+            await connection.ForgetAskerAsync().ConfigureAwait(false);
+            connection.Rest(core.Time.GetTimestamp());
             var isKept = false;
             lock (_gate)
             {
@@ -155,11 +159,27 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
     }
 
     /// <summary>A way to the endpoint that was chosen. The use is the way's when there is one, and over otherwise. Neither a way nor a failure: something has changed meanwhile, choose again.</summary>
-    private async ValueTask<(IServerMessages?, DialOutcome.Failed?)> OpenAsync(EventLoop loop, EndpointUse? use, bool byHttp2, RequestTries tries, object era, CancellationToken cancellationToken)
+    private ValueTask<(IServerMessages? Server, DialOutcome.Failed? Failure)> OpenAsync(EventLoop loop, EndpointUse? use, bool byHttp2, RequestTries tries, object era, CancellationToken cancellationToken)
+    {
+        var unused = byHttp2 || tries.WantsNew ? null : TakeUnused(loop, use?.Endpoint);
+        return unused is { } kept && IsFit(kept, era)
+            ? new((Lend(kept.Connection, use, era), null))
+            : OpenAsync(unused?.Connection, loop, use, byHttp2, tries, era, cancellationToken);
+    }
+
+    /// <inheritdoc cref="OpenAsync(EventLoop, EndpointUse?, bool, RequestTries, object, CancellationToken)"/>
+    /// <param name="unfit">A kept connection that would not do.</param>
+    private async ValueTask<(IServerMessages?, DialOutcome.Failed?)> OpenAsync(
+        UpstreamConnection? unfit, EventLoop loop, EndpointUse? use, bool byHttp2, RequestTries tries, object era, CancellationToken cancellationToken)
     {
         var isTaken = false;
         try
         {
+            if (unfit is not null)
+            {
+                await unfit.DisposeAsync().ConfigureAwait(false);
+            }
+
             if (byHttp2 && Sessions.MayTry)
             {
                 var (session, failure) = await Sessions.TakeAsync(loop, new(era, use?.Endpoint), cancellationToken).ConfigureAwait(false);
@@ -190,10 +210,7 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
             }
 
             isTaken = true;
-            connection.BeginUse(use);
-            var messages = connection.Messages ??= new Http1Server(connection, this);
-            messages.Begin(era);
-            return (messages, null);
+            return (Lend(connection, use, era), null);
         }
         finally
         {
@@ -202,6 +219,14 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
                 use?.Dispose();
             }
         }
+    }
+
+    private Http1Server Lend(UpstreamConnection connection, EndpointUse? use, object era)
+    {
+        connection.BeginUse(use);
+        var messages = connection.Messages ??= new Http1Server(connection, this);
+        messages.Begin(era);
+        return messages;
     }
 
     /// <summary>A new connection, as soon as there is a place for one. Null: something has changed meanwhile, choose again.</summary>
@@ -237,7 +262,7 @@ internal sealed class UpstreamPool(IUpstreamDialer dialer, ProxyCore core) : IAs
 
     private bool IsFit((UpstreamConnection Connection, object Era) unused, object era) =>
         ReferenceEquals(unused.Era, era)
-        && unused.Connection.IsSound(core.Time.GetUtcNow())
+        && unused.Connection.IsSound(core.Time)
         && core.Time.GetElapsedTime(unused.Connection.IdleSince) <= core.Config.Timeouts.UpstreamIdle;
 
     /// <summary>A fit connection to the endpoint, unless only a new one will do.</summary>

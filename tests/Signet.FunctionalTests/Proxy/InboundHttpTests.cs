@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 using System.Text.Json;
 using Signet.Proxy;
 using Signet.Proxy.Config;
@@ -317,15 +318,48 @@ public sealed class InboundHttpTests
     }
 
     [Fact]
+    public async Task An_application_that_resets_its_connection_once_it_has_answered_has_answered()
+    {
+        const int Requests = 100;
+        await using var app = App.Serving(async (stream, _) =>
+        {
+            await new App.ByteReader(stream).HeadAsync();
+
+            // The answer and the reset are to be there before the proxy looks.
+            stream.Socket.Send(Encoding.Latin1.GetBytes(App.Ok("hello")));
+            stream.Socket.Close(0);
+        });
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Permissive);
+        await using var client = await Wire.PlainAsync(world.Inbound);
+        for (var i = 0; i < Requests; i++)
+        {
+            Assert.Equal(200, (await client.AskAsync(Get)).Status);
+        }
+
+        await Eventually.IsTrueAsync(() => world.Log().Count >= Requests, "every request has its line");
+        Assert.All(world.Log(), line => Assert.Null(ProxyWorld.Flag(line)));
+    }
+
+    [Theory]
     [Proves(RefusalReason.RequestHeadTimeout)]
-    public async Task Ends_a_head_that_drips_with_408_while_others_are_served()
+    [InlineData(false)]
+    [InlineData(true)]
+    [InlineData(true, "\r", "\n")]
+    public async Task Ends_a_head_that_drips_with_408_while_others_are_served(bool isSecond, params string[] emptyLine)
     {
         await using var app = App.Http();
         await using var world = await ProxyWorld.InboundAsync(
             app.EndPoint, ProxyWorld.Permissive, change: config => config with { Timeouts = new ProxyTimeouts { RequestHead = TimeSpan.FromMilliseconds(500) } });
         await using var slow = await Wire.PlainAsync(world.Inbound);
-        await slow.SendAsync("GET / HTTP/1.1\r\nHost: a\r\nX: ");
         await using var other = await Wire.PlainAsync(world.Inbound);
+        Assert.Equal(200, isSecond ? (await slow.AskAsync(Get)).Status : 200);
+        foreach (var piece in emptyLine)
+        {
+            await slow.SendAsync(piece);
+            Assert.Equal(200, (await other.AskAsync(Get)).Status);
+        }
+
+        await slow.SendAsync("GET / HTTP/1.1\r\nHost: a\r\nX: ");
 
         Assert.Equal(200, (await other.AskAsync(Get)).Status);
         Assert.StartsWith("HTTP/1.1 408 ", await slow.ReadToEndAsync(), StringComparison.Ordinal);

@@ -55,6 +55,15 @@ public sealed class ForwardingTests
         Assert.Single(fields);
     }
 
+    [Fact]
+    public void Makes_no_request_ID_twice_and_each_a_random_UUID()
+    {
+        string[] ids = [.. Enumerable.Range(0, 500).Select(_ => RequestId.Take([]))];
+
+        Assert.Equal(ids.Length, ids.Distinct(StringComparer.Ordinal).Count());
+        Assert.All(ids, id => Assert.Equal((4, true, true), (Guid.ParseExact(id, "D").Version, Guid.ParseExact(id, "D").Variant is >= 8 and <= 11, id == id.ToLowerInvariant())));
+    }
+
     private static List<KeyValuePair<string, string>> Fields(params string[] lines) =>
         [.. lines.Select(line => new KeyValuePair<string, string>(line[..line.IndexOf(':')], line[(line.IndexOf(':') + 1)..].Trim()))];
 }
