@@ -17,11 +17,13 @@ internal enum PumpEnd
 /// <param name="Problem">What is wrong with a malformed one.</param>
 /// <param name="Detail">For the operator.</param>
 /// <param name="Code">What the broken side said, where its version has codes.</param>
-internal readonly record struct PumpResult(PumpEnd End, HttpProblem Problem = default, string Detail = "", Http2Error Code = Http2Error.InternalError)
+/// <param name="IsBreach">Whether the broken side broke a rule.</param>
+internal readonly record struct PumpResult(PumpEnd End, HttpProblem Problem = default, string Detail = "", Http2Error Code = Http2Error.InternalError, bool IsBreach = false)
 {
     public static PumpResult Complete => new(PumpEnd.Complete);
 
-    public static PumpResult Broken(PumpEnd end, IOException e) => new(end, default, e.Message, e is Http2StreamException stream ? stream.Code : Http2Error.InternalError);
+    public static PumpResult Broken(PumpEnd end, IOException e) =>
+        e is Http2StreamException stream ? new(end, default, e.Message, stream.Code, stream.IsBreach) : new(end, default, e.Message);
 }
 
 /// <summary>Counts the payload of one direction, for the log and for idle deadlines.</summary>

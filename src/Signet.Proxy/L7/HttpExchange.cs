@@ -212,7 +212,7 @@ internal sealed class HttpExchange(
             default:
                 live.Token.ThrowIfCancellationRequested();
                 client.Abort(Http2Error.Cancel);
-                record.Refuse(RefusalReason.ClientLeft, pumped.Detail);
+                record.Refuse(ReasonOf(pumped), pumped.Detail);
                 break;
         }
 
@@ -352,11 +352,14 @@ internal sealed class HttpExchange(
         else
         {
             live.Token.ThrowIfCancellationRequested();
-            record.Refuse(RefusalReason.ClientLeft, body.Detail);
+            record.Refuse(ReasonOf(body), body.Detail);
         }
 
         return ExchangeEnd.Final;
     }
+
+    /// <summary>Why the client's side broke.</summary>
+    private static RefusalReason ReasonOf(PumpResult client) => client.IsBreach ? RefusalReason.MalformedRequest : RefusalReason.ClientLeft;
 
     /// <summary>No response came from upstream, so the proxy makes one.</summary>
     private async Task<ExchangeEnd> FailAsync(RefusalReason reason, string detail)

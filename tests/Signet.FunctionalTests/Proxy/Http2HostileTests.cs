@@ -179,6 +179,26 @@ public sealed class Http2HostileTests(Http2HostileTests.World world) : IClassFix
         Assert.Equal($":method: GET\n:scheme: http\n:authority: orders\n{second.Replace('|', '\n')}\nx-request-id: one\n{(fields == "te: trailers" ? "te: trailers\n" : "")}", Assert.Single(world.Recorder.TakeAll(), arrived => !arrived.EndsWith("RST_STREAM", StringComparison.Ordinal)));
     }
 
+    [Fact]
+    public async Task Trailers_that_come_with_the_last_octets_are_refused_as_such()
+    {
+        const int Streams = 30;
+        var before = world.Refused().Count;
+        await using var peer = await Http2Wire.PlainAsync(world.Two);
+        for (var i = 0; i < Streams; i++)
+        {
+            var id = (2 * i) + 1;
+            await peer.RequestAsync(id, false, [(":method", "POST"), .. Good[1..]]);
+            await peer.DataAsync(id, "abc"u8.ToArray());
+            await Task.Yield();
+            await peer.BytesAsync([.. Http2Wire.Frame(FrameType.Data, 0, id, "def"u8.ToArray()), .. Http2Wire.Frame(FrameType.Headers, FrameFlags.EndHeaders | FrameFlags.EndStream, id, Http2Wire.Literal(":path", "/admin"))]);
+            Assert.Equal(Http2Error.ProtocolError, await peer.ResetAsync(id));
+        }
+
+        await Eventually.IsTrueAsync(() => world.Refused().Count == before + Streams, "each is refused as malformed");
+        world.Recorder.TakeAll();
+    }
+
     [Theory]
     [InlineData("5", "abc", "ContentLengthContradicted")]
     [InlineData("3", "abcde", "ContentLengthContradicted")]
