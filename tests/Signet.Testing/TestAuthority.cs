@@ -42,11 +42,12 @@ public sealed class TestAuthority
     /// <param name="notBefore">The first second.</param>
     /// <param name="notAfter">The last second.</param>
     /// <param name="keyType">The kind of its key.</param>
-    public X509Svid Svid(string path, DateTimeOffset? notBefore = null, DateTimeOffset? notAfter = null, KeyType keyType = KeyType.EcP256)
+    /// <param name="dnsNames">Names beside its ID.</param>
+    public X509Svid Svid(string path, DateTimeOffset? notBefore = null, DateTimeOffset? notAfter = null, KeyType keyType = KeyType.EcP256, params string[] dnsNames)
     {
         var key = KeyPair.Generate(keyType);
         var leaf = CertificateTemplate
-            .Leaf(SpiffeId.Of(TrustDomain, path), KeyPair.ExportPublicKey(key), notBefore ?? _now - Life, notAfter ?? _now + Life)
+            .Leaf(SpiffeId.Of(TrustDomain, path), KeyPair.ExportPublicKey(key), notBefore ?? _now - Life, notAfter ?? _now + Life, dnsNames)
             .Sign(Issuing, _issuingKey);
         return X509Svid.TryCreate([leaf, Issuing], key, hint: null, out var svid, out var problem) ? svid : throw new InvalidOperationException(problem);
     }

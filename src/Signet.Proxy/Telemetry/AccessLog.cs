@@ -6,15 +6,17 @@ namespace Signet.Proxy.Telemetry;
 
 /// <summary>
 /// Writes records from a thread of its own, in order and many at a time: traffic hands a record over and never waits for its log. When the
-/// output cannot keep up for <see cref="Capacity"/> records, further ones are dropped and counted. Dispose to write what is left.
+/// output cannot keep up for <see cref="Capacity"/> records, further ones are dropped and counted. Dispose to write what is left, for a moment.
 /// </summary>
 internal sealed class AccessLog : IAsyncDisposable
 {
-    private const int Capacity = 8192;
+    /// <summary>How many records may wait.</summary>
+    public const int Capacity = 8192;
 
     /// <summary>How long a line may wait for others to be written with.</summary>
     private const int GatherMilliseconds = 20;
     private const int WriteSize = 64 * 1024;
+    private static readonly TimeSpan LastTime = TimeSpan.FromSeconds(2);
 
     private readonly ConcurrentQueue<AccessRecord> _records = new();
     private readonly AutoResetEvent _hasWork = new(initialState: false);
@@ -77,7 +79,14 @@ internal sealed class AccessLog : IAsyncDisposable
     {
         _isStopping.Set();
         _hasWork.Set();
-        await _ended.Task.ConfigureAwait(false);
+        await _ended.Task.WaitAsync(LastTime).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!_ended.Task.IsCompleted)
+        {
+            // The thread waits for an output that takes nothing, and ends with the process.
+            Fail("it takes nothing, and the proxy ends");
+            return;
+        }
+
         await _output.DisposeAsync().ConfigureAwait(false);
         _hasWork.Dispose();
         _isStopping.Dispose();
@@ -135,7 +144,7 @@ internal sealed class AccessLog : IAsyncDisposable
             _metrics.RecordsDropped(count);
             if (!_isFailing)
             {
-                Log.AccessLogFailed(_logger, _config.Path ?? "standard output", e.Message);
+                Fail(e.Message);
             }
 
             _isFailing = true;
@@ -143,4 +152,6 @@ internal sealed class AccessLog : IAsyncDisposable
 
         _lines.Clear();
     }
+
+    private void Fail(string problem) => Log.AccessLogFailed(_logger, _config.Path ?? "standard output", problem);
 }

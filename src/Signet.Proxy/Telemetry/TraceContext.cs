@@ -65,22 +65,22 @@ internal sealed record TraceContext(string TraceId, string? SpanId, string? Pare
     public static bool IsState(string field)
     {
         var keys = new HashSet<string>(StringComparer.Ordinal);
-        foreach (var part in field.Split(','))
+        foreach (var part in field.AsSpan().Split(','))
         {
-            var member = part.Trim(' ', '\t');
-            if (member.Length == 0)
+            var member = field.AsSpan()[part].Trim(" \t");
+            if (member.IsEmpty)
             {
                 continue;
             }
 
-            var equals = member.IndexOf('=', StringComparison.Ordinal);
-            if (equals is < 1 or > MaxStateKey || keys.Count == MaxStateMembers || !keys.Add(member[..equals])
-                || member.AsSpan(0, equals).ContainsAnyExcept(KeyMarks) || !(char.IsAsciiLetterLower(member[0]) || char.IsAsciiDigit(member[0])))
+            var equals = member.IndexOf('=');
+            if (equals is < 1 or > MaxStateKey || keys.Count == MaxStateMembers || !keys.Add(member[..equals].ToString())
+                || member[..equals].ContainsAnyExcept(KeyMarks) || !(char.IsAsciiLetterLower(member[0]) || char.IsAsciiDigit(member[0])))
             {
                 return false;
             }
 
-            var value = member.AsSpan(equals + 1);
+            var value = member[(equals + 1)..];
             if (value.Length is 0 or > MaxStateValue || value.ContainsAnyExceptInRange(' ', '~') || value.Contains('='))
             {
                 return false;

@@ -20,6 +20,13 @@ public sealed class AdminTests
         spec: {action: DENY, rules: [{to: [{operation: {methods: [POST]}}]}]}
         """;
 
+    private const string AllowWeb = """
+        apiVersion: security.istio.io/v1
+        kind: AuthorizationPolicy
+        metadata: {name: web-only, namespace: default}
+        spec: {action: ALLOW, rules: [{from: [{source: {principals: ["example.org/ns/default/sa/web"]}}]}]}
+        """;
+
     [Fact]
     public async Task Shows_certificates_policies_connections_and_counters()
     {
@@ -77,6 +84,72 @@ public sealed class AdminTests
         Assert.Contains("signet_proxy_handshakes_total{kind=\"full\",result=\"PeerCertificateMissing\",side=\"server\",tls_version=\"none\"} 1\n", metrics, StringComparison.Ordinal);
         Assert.Contains($"signet_proxy_certificate_expiry_timestamp_seconds {world.Identity.Current!.Default.NotAfter.ToUnixTimeSeconds()}\n", metrics, StringComparison.Ordinal);
         Assert.Contains("signet_proxy_connections_live{direction=\"inbound\",protocol=\"http\",state=\"idle\"}", metrics, StringComparison.Ordinal);
+        Assert.Contains("signet_proxy_connections_opened_total{direction=\"inbound\",listener=\"inbound-8080\"} 2\n", metrics, StringComparison.Ordinal);
+        Assert.Contains("signet_proxy_refusals_total{direction=\"inbound\",reason=\"PeerCertificateMissing\"} 1\n", metrics, StringComparison.Ordinal);
+        Assert.Contains("signet_proxy_refusals_total{direction=\"inbound\",reason=\"PolicyDenied\"} 1\n", metrics, StringComparison.Ordinal);
+        Assert.Contains("signet_proxy_policy_denials_total{direction=\"inbound\",policy=\"default/no-post\",stage=\"deny\"} 1\n", metrics, StringComparison.Ordinal);
+        await ShowsAsync(world, "signet_proxy_connections_closed_total{direction=\"inbound\",listener=\"inbound-8080\",reason=\"PeerCertificateMissing\"} 1\n");
+    }
+
+    [Fact]
+    public async Task Says_whom_which_policy_let_in_since_when_and_until_when()
+    {
+        var began = DateTimeOffset.UtcNow;
+        await using var app = App.Http();
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict + "---\n" + AllowWeb);
+        var svid = world.Authority.Svid("/ns/default/sa/web");
+        await using var client = await Wire.TlsAsync(world.Inbound, svid);
+        await client.AskAsync("POST /a HTTP/1.1\r\nHost: orders\r\nContent-Length: 3\r\n\r\nabc");
+        await using var other = await Wire.TlsAsync(world.Inbound, world.Authority.Svid("/ns/default/sa/other"));
+        Assert.Equal(403, (await other.AskAsync(Get)).Status);
+        JsonElement page = default;
+        await Eventually.IsTrueAsync(async () => (page = await world.AdminAsync("/connections?policy=default/web-only&state=idle")).GetProperty("total").GetInt32() == 1, "an idle connection that the policy let in");
+
+        var connection = page.GetProperty("connections")[0];
+        Assert.Equal(("default/web-only", svid.Leaf.SerialHex, true), (connection.GetProperty("policy").GetString(), connection.GetProperty("peerSerial").GetString(), connection.GetProperty("idle").GetBoolean()));
+        Assert.Equal(Seconds(svid.NotAfter), connection.GetProperty("peerExpires").GetDateTimeOffset());
+        Assert.InRange(connection.GetProperty("opened").GetDateTimeOffset(), Seconds(began), DateTimeOffset.UtcNow);
+        Assert.InRange(connection.GetProperty("ageSeconds").GetDouble(), 0, (DateTimeOffset.UtcNow - began).TotalSeconds);
+        Assert.Equal((3, 5), (connection.GetProperty("bytesIn").GetInt64(), connection.GetProperty("bytesOut").GetInt64()));
+        JsonElement stats = default;
+        await Eventually.IsTrueAsync(async () => (stats = await world.AdminAsync("/stats")).GetProperty("requests").GetInt32() == 2, "both requests");
+        Assert.Equal((1, 3, false), (stats.GetProperty("denied").GetInt32(), stats.GetProperty("bytesIn").GetInt32(), stats.GetProperty("draining").GetBoolean()));
+        var listener = (await world.AdminAsync("/listeners")).GetProperty("listeners")[0];
+        Assert.Equal((world.Inbound.ToString(), "inbound", true), (listener.GetProperty("address").GetString(), listener.GetProperty("direction").GetString(), listener.GetProperty("accepting").GetBoolean()));
+    }
+
+    [Fact]
+    public async Task Shows_the_identity_of_this_moment_and_what_is_wrong_with_the_policies()
+    {
+        await using var app = App.Http();
+        await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict);
+        await ShowsAsync(world, "signet_proxy_policy_current 1\n");
+        await ShowsAsync(world, "signet_proxy_policy_revision 0\n");
+        var before = (await world.AdminAsync("/certs")).GetProperty("rotations").GetInt64();
+        var svid = world.Authority.Svid("/ns/default/sa/orders", notAfter: DateTimeOffset.UtcNow.AddMinutes(30), dnsNames: ["orders.example.org", "orders"]);
+
+        world.Identity.Publish(world.Authority.Context(svid));
+
+        JsonElement certs = default;
+        await Eventually.IsTrueAsync(async () => (certs = await world.AdminAsync("/certs")).GetProperty("rotations").GetInt64() == before + 1, "the new identity");
+        var leaf = certs.GetProperty("svids")[0].GetProperty("chain")[0];
+        Assert.Equal(("unused", svid.Leaf.SerialHex, svid.Leaf.Fingerprint), (certs.GetProperty("origin").GetString(), leaf.GetProperty("serial").GetString(), leaf.GetProperty("sha256").GetString()));
+        Assert.Equal([svid.Id.Uri], leaf.GetProperty("uris").EnumerateArray().Select(name => name.GetString()));
+        Assert.Equal(["orders.example.org", "orders"], leaf.GetProperty("dnsNames").EnumerateArray().Select(name => name.GetString()));
+        Assert.Equal(Seconds(svid.NotAfter), leaf.GetProperty("notAfter").GetDateTimeOffset());
+        Assert.InRange(leaf.GetProperty("secondsLeft").GetInt64(), 1, 30 * 60);
+        await ShowsAsync(world, $"signet_proxy_rotations_total {before + 1}\n");
+        await ShowsAsync(world, $"signet_proxy_certificate_expiry_timestamp_seconds {svid.NotAfter.ToUnixTimeSeconds()}\n");
+
+        // A file that cannot be understood is in force, and denies; without the folder what was read last is.
+        world.SetPolicy("kind: [broken");
+        await Eventually.IsTrueAsync(async () => (await PolicyAsync()).GetProperty("problems").ToString().Contains("policy.yaml", StringComparison.Ordinal), "the file's problem");
+        Assert.Equal("in force", (await PolicyAsync()).GetProperty("newest").GetString());
+        world.RemovePolicyFolder();
+        await ShowsAsync(world, "signet_proxy_policy_current 0\n");
+        Assert.Contains("cannot be read", (await PolicyAsync()).GetProperty("newest").GetString(), StringComparison.Ordinal);
+
+        async Task<JsonElement> PolicyAsync() => (await world.AdminAsync("/config")).GetProperty("policy");
     }
 
     [Fact]
@@ -268,6 +341,12 @@ public sealed class AdminTests
 
     private static async Task<IEnumerable<string>> PeersAsync(ProxyWorld world, string query) =>
         (await world.AdminAsync("/connections" + query)).GetProperty("connections").EnumerateArray().Select(live => live.GetProperty("peer").GetString()!.Split('/')[^1]);
+
+    /// <summary>Waits for what the metrics say.</summary>
+    private static Task ShowsAsync(ProxyWorld world, string line) => Eventually.IsTrueAsync(async () => ("\n" + await TextAsync(world, "/metrics")).Contains("\n" + line, StringComparison.Ordinal), line);
+
+    /// <summary>As pages write times.</summary>
+    private static DateTimeOffset Seconds(DateTimeOffset time) => DateTimeOffset.FromUnixTimeSeconds(time.ToUnixTimeSeconds());
 
     private static Task<string> TextAsync(ProxyWorld world, string path) => world.Admin.GetStringAsync(Uri(world, path));
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Signet.FunctionalTests.Proxy;
@@ -95,25 +96,14 @@ internal sealed class App : IAsyncDisposable
     /// <summary>Reads heads and bodies, as leniently as an application that trusts its proxy may.</summary>
     internal sealed class ByteReader(Stream stream)
     {
-        private readonly byte[] _one = new byte[1];
         private readonly byte[] _buffer = new byte[64 * 1024];
         private int _start;
         private int _end;
 
         public async Task<string?> HeadAsync()
         {
-            var head = new StringBuilder();
-            while (!head.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal))
-            {
-                if (await ReadAsync(_one) == 0)
-                {
-                    return head.Length == 0 ? null : throw new EndOfStreamException(head.ToString());
-                }
-
-                head.Append((char)_one[0]);
-            }
-
-            return head.ToString();
+            var head = await ThroughAsync("\r\n\r\n"u8.ToArray());
+            return head.Length == 0 ? null : head;
         }
 
         public async Task<byte[]> BodyAsync(string head)
@@ -159,33 +149,41 @@ internal sealed class App : IAsyncDisposable
             }
         }
 
-        private async Task<string> LineAsync()
+        private async Task<string> LineAsync() => await ThroughAsync("\r\n"u8.ToArray()) is { Length: > 0 } line ? line[..^2] : throw new EndOfStreamException();
+
+        /// <summary>Reads through a mark; nothing when the stream ends before the first octet.</summary>
+        private async Task<string> ThroughAsync(byte[] mark)
         {
-            var line = new StringBuilder();
-            while (!line.ToString().EndsWith("\r\n", StringComparison.Ordinal))
+            var read = new List<byte>();
+            while (!CollectionsMarshal.AsSpan(read).EndsWith(mark))
             {
-                if (await ReadAsync(_one) == 0)
+                if (!await HasMoreAsync())
                 {
-                    throw new EndOfStreamException();
+                    return read.Count == 0 ? "" : throw new EndOfStreamException(Encoding.Latin1.GetString(CollectionsMarshal.AsSpan(read)));
                 }
 
-                line.Append((char)_one[0]);
+                read.Add(_buffer[_start++]);
             }
 
-            return line.ToString()[..^2];
+            return Encoding.Latin1.GetString(CollectionsMarshal.AsSpan(read));
         }
 
         private async Task<int> ReadAsync(Memory<byte> into)
+        {
+            var count = await HasMoreAsync() ? Math.Min(into.Length, _end - _start) : 0;
+            _buffer.AsMemory(_start, count).CopyTo(into);
+            _start += count;
+            return count;
+        }
+
+        private async Task<bool> HasMoreAsync()
         {
             if (_start == _end)
             {
                 (_start, _end) = (0, await stream.ReadAsync(_buffer));
             }
 
-            var count = Math.Min(into.Length, _end - _start);
-            _buffer.AsMemory(_start, count).CopyTo(into);
-            _start += count;
-            return count;
+            return _start < _end;
         }
     }
 }

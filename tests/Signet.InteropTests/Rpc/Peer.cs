@@ -95,14 +95,14 @@ internal static class Peer
         }
     }
 
-    /// <summary>Installs the Node peers' packages at their locked versions, once per checkout, whoever asks first.</summary>
+    /// <summary>Installs the Node peers' packages at their locked versions, once per checkout and change of these, whoever asks first.</summary>
     public static async Task RequireNodeModulesAsync()
     {
         await NodeModulesGate.WaitAsync();
         try
         {
             await using var otherProcesses = await LockFileAsync(Path.Combine(Path.GetTempPath(), "signet-interop-npm.lock"));
-            if (!Directory.Exists(Path.Combine(Scripts, "node_modules", "@grpc", "grpc-js")))
+            if (File.GetLastWriteTimeUtc(Path.Combine(Scripts, "node_modules", ".package-lock.json")) < File.GetLastWriteTimeUtc(Path.Combine(Scripts, "package-lock.json")))
             {
                 await RunAsync(Require("/usr/bin/npm", "npm"), Scripts, "ci", "--ignore-scripts", "--no-audit", "--no-fund");
             }

@@ -238,6 +238,9 @@ public sealed class ProxyConfigTests
     [InlineData("namespace: production, ", "", "namespace")]
     [InlineData("listen: 127.0.0.1:9001, ", "", "listen")]
     [InlineData("admin: 127.0.0.1:15000", "admn: 127.0.0.1:15000", "did you mean")]
+    [InlineData("admin: 127.0.0.1:15000", "admin: 0.0.0.0:15000", "reached from other machines")]
+    [InlineData("admin: 127.0.0.1:15000", "admin: \"[::]:15000\"", "reached from other machines")]
+    [InlineData("admin: 127.0.0.1:15000", "admin: 10.0.0.9:15000", "reached from other machines")]
     [InlineData("admin: 127.0.0.1:15000", "timeouts: {handshake: 5}", "handshake")]
     public void Says_what_is_wrong_and_where(string good, string bad, string said)
     {

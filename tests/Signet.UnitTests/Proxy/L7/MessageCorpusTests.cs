@@ -5,7 +5,8 @@ namespace Signet.UnitTests.Proxy.L7;
 
 /// <summary>
 /// Messages that are kept, and what becomes of them when some of their octets are changed, left out, repeated, or joined with others' (always in the
-/// same way): nothing makes a parser throw, and what is accepted means the same to whoever reads it after it was written again.
+/// same way): nothing makes a parser throw or take more of the heap than its length allows, and what is accepted means the same to whoever reads it
+/// after it was written again.
 /// </summary>
 public sealed class MessageCorpusTests
 {
@@ -48,8 +49,12 @@ public sealed class MessageCorpusTests
         return !scanner.TryFindEnd(bytes, out var length, out var problem) ? problem?.ToString() ?? "more" : judge(bytes[..length]);
     }
 
+    /// <summary>A list's member of one letter takes some sixty octets where it is looked for twice.</summary>
+    private static int MostFor(byte[] head) => 8192 + (64 * head.Length);
+
     private static string Request(byte[] head)
     {
+        Heap.TakesAtMost(MostFor(head), () => RequestHead.TryParse(head, out _, out _));
         if (!RequestHead.TryParse(head, out var request, out var problem))
         {
             return problem.ToString();
@@ -64,6 +69,7 @@ public sealed class MessageCorpusTests
 
     private static string Response(byte[] head)
     {
+        Heap.TakesAtMost(MostFor(head), () => ResponseHead.TryParse(head, "GET", out _, out _));
         if (!ResponseHead.TryParse(head, "GET", out var response, out var problem))
         {
             return problem.ToString();
@@ -79,6 +85,7 @@ public sealed class MessageCorpusTests
     /// <summary>A body is the same whether it comes octet by octet or at once.</summary>
     private static string Body(byte[] bytes)
     {
+        Heap.TakesAtMost(8192 + (64 * bytes.Length), () => Decode(bytes, bytes.Length));
         var (atOnce, oneByOne) = (Decode(bytes, bytes.Length), Decode(bytes, 1));
         Assert.True(atOnce == oneByOne, $"{atOnce} at once, {oneByOne} octet by octet: {Encoding.Latin1.GetString(bytes)}");
         return atOnce.Verdict;

@@ -125,6 +125,7 @@ public sealed class TlsSnifferTests
         Prop.ForAll(mutations.ToArbitrary(), bytes =>
         {
             var whole = TlsSniffer.Inspect(bytes.AsSpan());
+            Heap.TakesAtMost(1024 + (32 * bytes.Length), () => TlsSniffer.Inspect(bytes.AsSpan()));
             return whole is not TlsSniff.NeedMore || bytes.Length < TlsSniffer.MaxHello;
         }).QuickCheckThrowOnFailure();
 

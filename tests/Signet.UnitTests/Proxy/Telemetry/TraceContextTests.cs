@@ -71,6 +71,7 @@ public sealed class TraceContextTests
     {
         TraceContext.TryParse(text, out _);
         TraceContext.IsState(text ?? "");
+        Heap.TakesAtMost(4096 + (32 * (text?.Length ?? 0)), () => TraceContext.IsState(text ?? ""));
         TraceContext.Continue("00-" + text);
     }).QuickCheckThrowOnFailure();
 }

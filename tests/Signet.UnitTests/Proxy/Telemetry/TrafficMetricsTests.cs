@@ -28,6 +28,24 @@ public sealed class TrafficMetricsTests
     }
 
     [Fact]
+    public void Tells_resumed_sessions_from_full_handshakes_and_both_from_plaintext()
+    {
+        var traffic = new TrafficMetrics();
+        var (resumed, older, plain) = (Records.Allowed(), Records.Allowed(), Records.Allowed());
+        (resumed.IsResumed, older.TlsVersion, plain.TlsVersion) = (true, "TLSv1.2", null);
+        foreach (var record in new[] { resumed, resumed, older, plain })
+        {
+            traffic.Count(record);
+        }
+
+        var requests = Read(traffic).Samples.Where(sample => sample.Key.StartsWith("signet_proxy_requests_total", StringComparison.Ordinal)).ToList();
+
+        Assert.Equal(3, requests.Count);
+        double Of(string labels) => Assert.Single(requests, sample => sample.Key.Contains(labels, StringComparison.Ordinal)).Value;
+        Assert.Equal((2, 1, 1), (Of("tls_session=resumed|tls_version=TLSv1.3"), Of("tls_session=full|tls_version=TLSv1.2"), Of("tls_session=none|tls_version=none")));
+    }
+
+    [Fact]
     public void Measures_durations_in_buckets_that_add_up()
     {
         var traffic = new TrafficMetrics();
