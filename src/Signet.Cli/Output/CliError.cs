@@ -64,7 +64,8 @@ public static class Failures
                 Write(error, e.Message, null);
                 break;
             default:
-                Write(error, $"{e.GetType().Name}: {e.Message}", "this should not happen; please report it with the command that you ran");
+                Write(error, $"{e.GetType().Name}: {e.Message}", "this should not happen; please report it with the command that you ran and the lines below");
+                error.WriteLine(e.StackTrace);
                 break;
         }
     }

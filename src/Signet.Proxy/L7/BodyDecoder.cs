@@ -156,6 +156,11 @@ public sealed class BodyDecoder
                 : BodyStep.Need(0);
         }
 
+        if (length > HttpLimits.MaxTrailers)
+        {
+            return BodyStep.Bad(HttpProblem.TrailersTooLarge);
+        }
+
         _trailers = [];
         if (!FieldLines.TryRead(rest[..length], _trailers, out var fieldProblem))
         {

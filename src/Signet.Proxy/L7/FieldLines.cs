@@ -100,7 +100,7 @@ internal static class FieldLines
     }
 
     /// <summary>The values of a comma-separated field, in lower case and without empty ones, over all its lines.</summary>
-    /// <returns>Not to be changed.</returns>
+    /// <returns>Not to be changed. With more than <see cref="HttpLimits.MaxMembers"/> in a line, what is left of it is one value.</returns>
     public static List<string> ListOf(IReadOnlyList<KeyValuePair<string, string>> fields, string name)
     {
         List<string>? values = null;
@@ -109,7 +109,7 @@ internal static class FieldLines
             if (fields[i].Key.Equals(name, StringComparison.OrdinalIgnoreCase))
             {
                 values ??= [];
-                values.AddRange(fields[i].Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(part => part.ToLowerInvariant()));
+                values.AddRange(fields[i].Value.Split(',', HttpLimits.MaxMembers + 1, StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(part => part.ToLowerInvariant()));
             }
         }
 

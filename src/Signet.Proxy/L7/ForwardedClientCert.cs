@@ -102,16 +102,16 @@ internal sealed class ForwardedClientCert(ForwardClientCertConfig config, Spiffe
 
     private static string? Came(IReadOnlyList<KeyValuePair<string, string>> incoming)
     {
-        string? all = null;
+        List<string>? all = null;
         for (var i = 0; i < incoming.Count; i++)
         {
             if (incoming[i].Key.Equals(ForwardedHeaders.ClientCertificate, StringComparison.OrdinalIgnoreCase) && incoming[i].Value.Length > 0)
             {
-                all = all is null ? incoming[i].Value : $"{all},{incoming[i].Value}";
+                (all ??= []).Add(incoming[i].Value);
             }
         }
 
-        return all;
+        return all is null ? null : string.Join(',', all);
     }
 
     private static void Add(List<KeyValuePair<string, string>> fields, string name, string? value)

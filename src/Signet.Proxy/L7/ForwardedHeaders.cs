@@ -64,8 +64,9 @@ internal static class ForwardedHeaders
             }
         }
 
-        problem = HttpProblem.HeaderNominated;
-        return !FieldLines.ListOf(headers, "Connection").Exists(Protected.Contains);
+        var nominated = FieldLines.ListOf(headers, "Connection");
+        problem = nominated.Count > HttpLimits.MaxMembers ? HttpProblem.TooManyHeaders : HttpProblem.HeaderNominated;
+        return nominated.Count <= HttpLimits.MaxMembers && !nominated.Exists(Protected.Contains);
     }
 
     /// <summary>The fields that go on, in order.</summary>

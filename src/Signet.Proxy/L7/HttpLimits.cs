@@ -9,6 +9,9 @@ public static class HttpLimits
     /// <summary>Header fields of a message.</summary>
     public const int MaxHeaders = 100;
 
+    /// <summary>Values in a field that is a list and decides how a message is handled, such as Connection.</summary>
+    public const int MaxMembers = 64;
+
     /// <summary>Characters of a method.</summary>
     public const int MaxMethod = 24;
 

@@ -126,18 +126,20 @@ public sealed class RequestHead
         }
 
         var headers = new List<KeyValuePair<string, string>>(head.Fields.Count + 3) { new("host", head.Authority) };
-        var cookie = -1;
+        var (cookie, cookies) = (-1, 0);
         foreach (var field in head.Fields)
         {
-            // A browser may send its cookies one by one; an application that sees them apart may see only the first (RFC 9113 §8.2.3).
-            if (field.Key == "cookie" && cookie >= 0)
+            if (field.Key != "cookie" || cookies++ == 0)
             {
-                headers[cookie] = new("cookie", $"{headers[cookie].Value}; {field.Value}");
-                continue;
+                cookie = field.Key == "cookie" ? headers.Count : cookie;
+                headers.Add(field);
             }
+        }
 
-            cookie = field.Key == "cookie" ? headers.Count : cookie;
-            headers.Add(field);
+        // A browser may send its cookies one by one; an application that sees them apart may see only the first (RFC 9113 §8.2.3).
+        if (cookies > 1)
+        {
+            headers[cookie] = new("cookie", string.Join("; ", head.Fields.Where(field => field.Key == "cookie").Select(field => field.Value)));
         }
 
         if (!ForwardedHeaders.TryCheck(headers, out problem))

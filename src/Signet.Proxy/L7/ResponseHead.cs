@@ -59,6 +59,12 @@ public sealed class ResponseHead
         var hasNoBody = method == "HEAD" || status is < 200 or 204 or 304;
         var body = hasNoBody ? BodyFraming.None : announced ?? BodyFraming.UntilClose;
         var connection = FieldLines.ListOf(headers, "Connection");
+        if (connection.Count > HttpLimits.MaxMembers)
+        {
+            problem = HttpProblem.TooManyHeaders;
+            return false;
+        }
+
         var keepAlive = body.Kind != BodyKind.UntilClose && (minorVersion == 1 ? !connection.Contains("close") : connection.Contains("keep-alive"));
         var usual = OwnResponse.PhraseOf(status);
         response = new ResponseHead(status, Ascii.Equals(phrase, usual) ? usual : Encoding.Latin1.GetString(phrase), keepAlive, headers, body);

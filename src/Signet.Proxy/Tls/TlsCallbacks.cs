@@ -83,7 +83,13 @@ internal static unsafe class TlsCallbacks
     {
         try
         {
-            Active.TakeSecret(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(line));
+            var length = 0;
+            while (line[length] != 0)
+            {
+                length++;
+            }
+
+            Active.TakeSecret(new ReadOnlySpan<byte>(line, length));
         }
         catch (Exception e)
         {

@@ -83,6 +83,11 @@ public sealed class BodyDecoderTests
     {
         Assert.Equal(HttpProblem.ChunkMalformed, Run(BodyFraming.Chunked, Encoding.Latin1.GetBytes("5;" + new string('x', 300)), 10).Problem);
         Assert.Equal(HttpProblem.TrailersTooLarge, Run(BodyFraming.Chunked, Encoding.Latin1.GetBytes("0\r\nx: " + new string('y', HttpLimits.MaxTrailers)), 1000).Problem);
+
+        // Whether they come in pieces or at once.
+        var whole = Encoding.Latin1.GetBytes($"0\r\nx: {new string('y', HttpLimits.MaxTrailers)}\r\n\r\n");
+        Assert.Equal(HttpProblem.TrailersTooLarge, Run(BodyFraming.Chunked, whole, 1000).Problem);
+        Assert.Equal(HttpProblem.TrailersTooLarge, Run(BodyFraming.Chunked, whole, whole.Length).Problem);
     }
 
     [Fact]

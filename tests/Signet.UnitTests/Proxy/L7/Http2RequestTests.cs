@@ -29,6 +29,13 @@ public sealed class Http2RequestTests
         Assert.Equal([("host", "orders"), ("cookie", "a=1; b=2; c=3"), ("x-a", "1"), ("x-a", "2")], head.Headers.Select(field => (field.Key, field.Value)));
     }
 
+    [Fact]
+    public void Many_cookies_cost_what_they_are_long()
+    {
+        var cookies = Enumerable.Repeat(("cookie", new string('c', 60)), 90).ToArray();
+        Heap.TakesAtMost(128 * 1024, () => Get(cookies));
+    }
+
     [Theory]
     [InlineData(true, null, BodyKind.None)]
     [InlineData(true, "0", BodyKind.None)]

@@ -126,6 +126,8 @@ public sealed class RequestHeadTests
         { "GET / HTTP/1.1\r\nHost: a\r\ncontent_length: 5\r\n\r\n", HttpProblem.HeaderImitated },
         { "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Forwarded-Client-Cert\r\n\r\n", HttpProblem.HeaderNominated },
         { "GET / HTTP/1.1\r\nHost: a\r\nConnection: host\r\n\r\n", HttpProblem.HeaderNominated },
+        { $"GET / HTTP/1.1\r\nHost: a\r\nConnection: {string.Join(',', Enumerable.Repeat("a", 64))},host\r\n\r\n", HttpProblem.TooManyHeaders },
+        { $"GET / HTTP/1.1\r\nHost: a\r\nConnection: {string.Join(',', Enumerable.Repeat("a", 40))}\r\nConnection: {string.Join(',', Enumerable.Repeat("b", 40))}\r\n\r\n", HttpProblem.TooManyHeaders },
         { "GET / HTTP/1.1\r\nHost: a\r\nConnection: content-length\r\n\r\n", HttpProblem.HeaderNominated },
         { "GET / HTTP/1.1\r\nHost: a\r\nx-request-id: 1\r\nX-Request-Id: 2\r\n\r\n", HttpProblem.HeaderRepeated },
         { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nExpect: 200-ok\r\n\r\n", HttpProblem.ExpectationUnsupported },

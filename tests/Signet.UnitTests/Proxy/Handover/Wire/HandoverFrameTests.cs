@@ -60,7 +60,7 @@ public sealed class HandoverFrameTests
         {
             foreach (var all in new[] { bytes, [(byte)(bytes.Length % 8), 0, (byte)bytes.Length, .. bytes] })
             {
-                Heap.TakesAtMost(4096 + (32 * all.Length), () => HandoverFrame.TryRead(all, out _, out _));
+                Heap.TakesAtMost((32 * 1024) + (64 * all.Length), () => HandoverFrame.TryRead(all, out _, out _));
                 var isRead = HandoverFrame.TryRead(all, out var frame, out var problem);
                 Assert.Equal(isRead, frame is not null);
                 Assert.Equal(isRead, problem.Length == 0);
