@@ -64,8 +64,7 @@ public static class Failures
                 Write(error, e.Message, null);
                 break;
             default:
-                Write(error, $"{e.GetType().Name}: {e.Message}", "this should not happen; please report it with the command that you ran and the lines below");
-                error.WriteLine(e.StackTrace);
+                Write(error, $"{e.GetType().Name}: {e.Message}", "this should not happen; please report it with the command that you ran");
                 break;
         }
     }
