@@ -5,8 +5,6 @@ namespace Signet.Proxy.Native;
 /// <summary>libcrypto 3's ciphers (EVP_EncryptInit(3)), as far as records need them. Handles are plain pointers here; only <c>Tls</c> calls these.</summary>
 internal static unsafe partial class Evp
 {
-    private const string Crypto = "libcrypto.so.3";
-
     // EVP_CIPHER_CTX_ctrl(3)
     public const int ControlGetTag = 0x10;
     public const int ControlSetTag = 0x11;
@@ -15,24 +13,24 @@ internal static unsafe partial class Evp
     public const int Encrypt = 1;
     public const int SameDirection = -1;
 
-    [LibraryImport(Crypto, EntryPoint = "EVP_CIPHER_fetch", StringMarshalling = StringMarshalling.Utf8)]
+    [LibraryImport(LibSsl.Crypto, EntryPoint = "EVP_CIPHER_fetch", StringMarshalling = StringMarshalling.Utf8)]
     public static partial nint FetchCipher(nint library, string name, nint properties);
 
-    [LibraryImport(Crypto, EntryPoint = "EVP_CIPHER_CTX_new")]
+    [LibraryImport(LibSsl.Crypto, EntryPoint = "EVP_CIPHER_CTX_new")]
     public static partial nint NewContext();
 
-    [LibraryImport(Crypto, EntryPoint = "EVP_CIPHER_CTX_free")]
+    [LibraryImport(LibSsl.Crypto, EntryPoint = "EVP_CIPHER_CTX_free")]
     public static partial void FreeContext(nint context);
 
-    [LibraryImport(Crypto, EntryPoint = "EVP_CipherInit_ex2")]
+    [LibraryImport(LibSsl.Crypto, EntryPoint = "EVP_CipherInit_ex2")]
     public static partial int Init(nint context, nint cipher, byte* key, byte* nonce, int direction, nint parameters);
 
-    [LibraryImport(Crypto, EntryPoint = "EVP_CipherUpdate")]
+    [LibraryImport(LibSsl.Crypto, EntryPoint = "EVP_CipherUpdate")]
     public static partial int Update(nint context, byte* into, int* written, byte* from, int count);
 
-    [LibraryImport(Crypto, EntryPoint = "EVP_CipherFinal_ex")]
+    [LibraryImport(LibSsl.Crypto, EntryPoint = "EVP_CipherFinal_ex")]
     public static partial int Final(nint context, byte* into, int* written);
 
-    [LibraryImport(Crypto, EntryPoint = "EVP_CIPHER_CTX_ctrl")]
+    [LibraryImport(LibSsl.Crypto, EntryPoint = "EVP_CIPHER_CTX_ctrl")]
     public static partial int Control(nint context, int command, int number, void* pointer);
 }

@@ -10,7 +10,7 @@ namespace Signet.Proxy.Native;
 internal static unsafe partial class LibSsl
 {
     private const string Ssl = "libssl.so.3";
-    private const string Crypto = "libcrypto.so.3";
+    internal const string Crypto = "libcrypto.so.3";
 
     // SSL_get_error(3)
     public const int ErrorWantRead = 2;

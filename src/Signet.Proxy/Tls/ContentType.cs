@@ -8,7 +8,7 @@ internal enum ContentType : byte
     ApplicationData = 23,
 }
 
-/// <summary>Alerts that this side sends about records (RFC 8446 §6).</summary>
+/// <summary>Alerts about records: those that this side sends, and those that end nothing or one direction only (RFC 8446 §6).</summary>
 internal enum TlsAlert : byte
 {
     CloseNotify = 0,
@@ -17,6 +17,5 @@ internal enum TlsAlert : byte
     RecordOverflow = 22,
     IllegalParameter = 47,
     DecodeError = 50,
-    InternalError = 80,
     UserCanceled = 90,
 }

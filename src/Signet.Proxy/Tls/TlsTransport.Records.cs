@@ -182,7 +182,7 @@ internal sealed partial class TlsTransport
             _received.Span.CopyTo(room);
         }
 
-        bytes = room[..(rest + Math.Max(received, 0))];
+        bytes = room[..(rest + received)];
         return received > 0;
     }
 

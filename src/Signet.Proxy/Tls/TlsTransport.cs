@@ -376,7 +376,7 @@ internal sealed partial class TlsTransport : ITransport
             Negotiation.Complete(_ssl);
         }
 
-        var sealedAlready = Negotiation.IsServer ? CountRecords(cipher.Out) : 0;
+        var sealedAlready = result == 1 && Negotiation.IsServer ? CountRecords(cipher.Out) : 0;
         Flush(cipher);
         return result == 1 ? Finish(sealedAlready) : isStuck && _failure is null ? null : Refused(error);
     }
