@@ -75,8 +75,8 @@ internal static unsafe partial class LibSsl
     [LibraryImport(Ssl, EntryPoint = "TLS_client_method")]
     public static partial nint ClientMethod();
 
-    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_new")]
-    public static partial nint NewContext(nint method);
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_new_ex")]
+    public static partial nint NewContext(nint library, byte* properties, nint method);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_free")]
     public static partial void FreeContext(nint context);
@@ -89,6 +89,9 @@ internal static unsafe partial class LibSsl
 
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_cipher_list", StringMarshalling = StringMarshalling.Utf8)]
     public static partial int SetCipherList(nint context, string suites);
+
+    [LibraryImport(Ssl, EntryPoint = "SSL_CTX_set_ciphersuites", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int SetSuites(nint context, string suites);
 
     [LibraryImport(Ssl, EntryPoint = "SSL_CTX_use_certificate")]
     public static partial int UseCertificate(nint context, nint certificate);

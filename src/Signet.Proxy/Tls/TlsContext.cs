@@ -12,13 +12,21 @@ namespace Signet.Proxy.Tls;
 /// </summary>
 internal sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
 {
-    // Forward secrecy and authenticated encryption only. The names of TLS 1.3's suites are OpenSSL's default and all of that kind.
+    // Those of RFC 8446 §9.1, the one first that must be there: AES-128 is as strong as the curves that certificates and keys are of, and its hash costs a handshake a third of SHA-384.
+    private const string Tls13Suites = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+
+    // Forward secrecy and authenticated encryption only.
     private const string Tls12Suites = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
     // The hybrid comes first where the library has it; who does not know a name takes no list that contains it.
     private static readonly string[] GroupLists = ["X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384"];
     private const int MaxServerSessions = 4096;
-    internal const int SessionSeconds = 3600;
+
+    /// <summary>
+    /// Shorter than what most certificates have left: when the cache is full OpenSSL gives up the sessions that end first, and those of a peer
+    /// whose certificate ends soon must not always be these.
+    /// </summary>
+    internal const int SessionSeconds = 600;
     private const int TicketsPerHandshake = 1;
 
     private static int s_count;
@@ -116,7 +124,7 @@ internal sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
     private static unsafe TlsContext Create(nint method, TlsConfig config)
     {
         var context = new TlsContext();
-        context.SetHandle(LibSsl.NewContext(method));
+        context.SetHandle(LibSsl.NewContext(HandshakeLibrary.Handle, null, method));
         if (context.IsInvalid)
         {
             throw Failed("TLS settings cannot be made");
@@ -126,6 +134,7 @@ internal sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
         _ = LibSsl.ControlContext(
             context.handle, LibSsl.ControlMode, LibSsl.ModeEnablePartialWrite | LibSsl.ModeAcceptMovingWriteBuffer | LibSsl.ModeNoAutoChain | LibSsl.ModeReleaseBuffers, null);
         if (LibSsl.ControlContext(context.handle, LibSsl.ControlMinVersion, config.MinVersion == TlsVersion.Tls13 ? LibSsl.Tls13 : LibSsl.Tls12, null) != 1
+            || LibSsl.SetSuites(context.handle, Tls13Suites) != 1
             || LibSsl.SetCipherList(context.handle, Tls12Suites) != 1
             || !GroupLists.Any(context.TrySetGroups))
         {

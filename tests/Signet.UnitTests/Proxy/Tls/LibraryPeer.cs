@@ -31,11 +31,11 @@ internal sealed unsafe partial class LibraryPeer : IDisposable
         (_socket, _isServer) = (socket, isServer);
         _socket.Blocking = true;
         _socket.ReceiveTimeout = _socket.SendTimeout = 30_000;
-        _context = LibSsl.NewContext(isServer ? LibSsl.ServerMethod() : LibSsl.ClientMethod());
+        _context = LibSsl.NewContext(0, null, isServer ? LibSsl.ServerMethod() : LibSsl.ClientMethod());
         _ = LibSsl.ControlContext(_context, ControlMaxVersion, maxVersion, null);
         if (suite is not null)
         {
-            Assert.Equal(1, SetSuites(_context, suite));
+            Assert.Equal(1, LibSsl.SetSuites(_context, suite));
         }
 
         // Records of 512 bytes (RFC 6066 §4).
@@ -192,7 +192,4 @@ internal sealed unsafe partial class LibraryPeer : IDisposable
 
     [LibraryImport("libssl.so.3", EntryPoint = "SSL_key_update")]
     private static partial int UpdateKey(nint ssl, int kind);
-
-    [LibraryImport("libssl.so.3", EntryPoint = "SSL_CTX_set_ciphersuites", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int SetSuites(nint context, string suites);
 }
