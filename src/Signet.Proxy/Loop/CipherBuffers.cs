@@ -64,6 +64,14 @@ internal sealed unsafe class CipherBuffers : IDisposable
     /// <exception cref="IOException">It would be too much.</exception>
     public byte* RoomOut(int count) => State->HasRoom(count) ? State->Out + State->OutLength : throw new IOException("more is to be sent in one go than can be");
 
+    /// <summary>Adds bytes to send.</summary>
+    /// <exception cref="IOException">It would be too much.</exception>
+    public void Add(ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(new Span<byte>(RoomOut(bytes.Length), bytes.Length));
+        Added(bytes.Length);
+    }
+
     public void Added(int count) => State->OutLength += count;
 
     public void Dispose()

@@ -42,8 +42,7 @@ internal sealed class LoopSocket : ITransport, IPolled
         }
 
         loop.AddLoad(1);
-        var on = 1;
-        _ = Libc.SetSocketOption(fd, Libc.IpProtoTcp, Libc.TcpNoDelay, &on, sizeof(int));
+        Push();
     }
 
     public EventLoop Loop { get; }
@@ -116,9 +115,11 @@ internal sealed class LoopSocket : ITransport, IPolled
     }
 
     /// <summary>Sends what the kernel takes. On the loop's thread only.</summary>
+    /// <param name="bytes">What to send.</param>
+    /// <param name="isMoreComing">The kernel may wait for what is sent next, or for the end, and have both leave in one packet.</param>
     /// <returns>The count, which may be 0: wait for <see cref="WritableAsync"/>.</returns>
     /// <exception cref="IOException">The connection broke.</exception>
-    public unsafe int TrySend(ReadOnlySpan<byte> bytes)
+    public unsafe int TrySend(ReadOnlySpan<byte> bytes, bool isMoreComing = false)
     {
         if (_fd < 0)
         {
@@ -135,7 +136,7 @@ internal sealed class LoopSocket : ITransport, IPolled
         {
             do
             {
-                sent = Libc.Send(_fd, from, bytes.Length, Libc.MsgNoSignal);
+                sent = Libc.Send(_fd, from, bytes.Length, isMoreComing ? Libc.MsgNoSignal | Libc.MsgMore : Libc.MsgNoSignal);
             }
             while (sent < 0 && Marshal.GetLastPInvokeError() == Libc.EIntr);
         }
@@ -149,6 +150,13 @@ internal sealed class LoopSocket : ITransport, IPolled
 
         _mayWrite = sent == bytes.Length;
         return (int)sent;
+    }
+
+    /// <summary>Has the kernel send what it keeps for more to come; nothing is kept but by <see cref="TrySend"/>'s demand. On the loop's thread only.</summary>
+    public unsafe void Push()
+    {
+        var on = 1;
+        _ = Libc.SetSocketOption(_fd, Libc.IpProtoTcp, Libc.TcpNoDelay, &on, sizeof(int));
     }
 
     /// <summary>Waits until <see cref="TryReceive"/> may have something. On the loop's thread only.</summary>

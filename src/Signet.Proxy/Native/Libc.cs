@@ -32,6 +32,7 @@ internal static unsafe partial class Libc
     public const int MsgControlTruncated = 8;
     public const int MsgDontWait = 0x40;
     public const int MsgNoSignal = 0x4000;
+    public const int MsgMore = 0x8000;
     public const int MsgCloseOnExec = 0x40000000;
     public const int ScmRights = 1;
     public const int ShutWrite = 1;

@@ -68,38 +68,49 @@ internal sealed class TlsNegotiation
     {
         Answer = JudgeStack(stack, leaf: 0);
         EndSessionWithPeer(ssl);
-        if (IsNeverResumed)
-        {
-            _ = LibSsl.SetTicketCountOf(ssl, 0);
-        }
-
         return AlertFor(Answer.Value);
     }
 
-    /// <summary>The handshake has succeeded, and its last message has not left yet: TLS 1.2 named its session before it knew the peer.</summary>
-    public void Complete(nint ssl)
+    /// <summary>The handshake has succeeded, and its last message has not left yet.</summary>
+    /// <param name="ssl">The connection.</param>
+    /// <param name="isResumed">The session has brought its peer's certificates along from the first handshake: the same question again.</param>
+    /// <param name="isNewSession">Whether this side has made a session, with a ticket. It has the time of the one that was resumed, counted from now.</param>
+    public void Complete(nint ssl, bool isResumed, bool isNewSession)
     {
-        if (IsNeverResumed)
+        if (isResumed)
+        {
+            Answer = JudgeStack(LibSsl.PeerChain(ssl), leaf: IsServer ? LibSsl.PeerCertificate(ssl) : 0);
+            if (isNewSession)
+            {
+                EndSessionWithPeer(ssl);
+            }
+        }
+
+        // TLS 1.2 named its session before it knew the peer.
+        if (MayNotResume(SecondsOfPeer()))
         {
             _ = LibSsl.ForgetSession(Context.DangerousGetHandle(), LibSsl.Session(ssl));
         }
     }
 
-    private bool IsNeverResumed => _server is { NeverResumed: var patterns } && Answer is { Peer.Id: { } id } && patterns.Any(pattern => pattern.Matches(id));
+    private bool MayNotResume(double secondsOfPeer) => _server is { NeverResumed: var patterns } && Answer is { Peer: { } peer } && (secondsOfPeer < 1 || (peer.Id is { } id && patterns.Any(pattern => pattern.Matches(id))));
+
+    /// <summary>How long the peer's certificate is good, less what OpenSSL's whole seconds may add to a session; infinite where there is none.</summary>
+    private double SecondsOfPeer() => _server is { Time: var time } && Answer is { Peer.ExpiresAt: var end } ? (end - time.GetUtcNow()).TotalSeconds - 1 : double.PositiveInfinity;
 
     /// <summary>A client that has a new certificate and an old session gets a full handshake, and is not refused for what it no longer presents.</summary>
     private void EndSessionWithPeer(nint ssl)
     {
-        if (_server is { Time: var time } && Answer is { Peer.ExpiresAt: var end })
+        var seconds = SecondsOfPeer();
+        if (MayNotResume(seconds))
         {
-            var left = (nint)Math.Clamp((end - time.GetUtcNow()).TotalSeconds, 0, TlsContext.SessionSeconds);
-            LibSsl.SetSessionTimeout(LibSsl.Session(ssl), left);
+            _ = LibSsl.SetTicketCountOf(ssl, 0);
+        }
+        else if (seconds < TlsContext.SessionSeconds)
+        {
+            _ = LibSsl.SetSessionTimeout(LibSsl.Session(ssl), (nint)seconds);
         }
     }
-
-    /// <summary>A resumed session brings its peer's certificates along from the first handshake: the same question again.</summary>
-    public void JudgeResumed(nint ssl) =>
-        Answer = JudgeStack(LibSsl.PeerChain(ssl), leaf: IsServer ? LibSsl.PeerCertificate(ssl) : 0);
 
     /// <returns>True when the session was taken over.</returns>
     public bool Keep(nint session) => Sessions is { } sessions && sessions.Keep(session, _client!.Destination!);

@@ -19,6 +19,9 @@ internal sealed partial class TlsTransport
     private RecordCipher? _sending;
     private PostHandshakeMessages _messages;
     private PooledBytes _opened;
+
+    /// <summary>A server's, sealed by OpenSSL. They leave with its first record; alone they would cost either side a turn more.</summary>
+    private PooledBytes _tickets;
     private int _idleRecords;
     private bool _mustChangeKey;
     private bool _isEndSent;
@@ -46,15 +49,17 @@ internal sealed partial class TlsTransport
 
     /// <summary>From here on records are protected here, if the version and the suite allow, and the peer did not ask for shorter ones (RFC 6066 §4).</summary>
     /// <exception cref="IOException">OpenSSL has sent what it should not have.</exception>
-    private void TakeOverRecords(string suiteName, int sealedAlready)
+    private void TakeOverRecords(string suiteName, int tickets)
     {
         if (!_secrets.AreKnown || RecordSuite.Find(suiteName) is not { } suite || LibSsl.MaxFragmentLength(LibSsl.Session(_ssl)) != 0)
         {
             _secrets.Wipe();
+            AddTickets(Loop.Cipher);
+            Flush(Loop.Cipher);
             return;
         }
 
-        if (sealedAlready < 0)
+        if (tickets < 0)
         {
             throw new IOException("OpenSSL ended the handshake with other records than tickets");
         }
@@ -62,7 +67,7 @@ internal sealed partial class TlsTransport
         var isServer = Negotiation.IsServer;
         _messages = new PostHandshakeMessages(isServer);
         _receiving = RecordCipher.ForReceiving(suite, isServer ? _secrets.Client : _secrets.Server, sequence: 0);
-        _sending = RecordCipher.ForSending(suite, isServer ? _secrets.Server : _secrets.Client, (ulong)sealedAlready);
+        _sending = RecordCipher.ForSending(suite, isServer ? _secrets.Server : _secrets.Client, (ulong)tickets);
         _secrets.Wipe();
         if (isServer)
         {
@@ -383,7 +388,17 @@ internal sealed partial class TlsTransport
     private unsafe void Seal(RecordCipher sending, ReadOnlySpan<byte> content, ContentType type)
     {
         var cipher = Loop.Cipher;
+        AddTickets(cipher);
         cipher.Added(sending.Seal(content, type, cipher.RoomOut(content.Length + RecordCipher.Overhead)));
+    }
+
+    private void AddTickets(CipherBuffers cipher)
+    {
+        if (_tickets.Count > 0)
+        {
+            cipher.Add(_tickets.Span);
+            _tickets.Clear();
+        }
     }
 
     private void Fail(TlsAlert alert, string reason)

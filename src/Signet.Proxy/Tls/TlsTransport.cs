@@ -29,6 +29,9 @@ internal sealed partial class TlsTransport : ITransport
     private PooledBytes _unsent;
     private int _receivedWithoutPayload;
     private bool _hasEnded;
+
+    /// <summary>Whether what was sent last may still be with the kernel, which waits for more.</summary>
+    private bool _isKept;
     private int _isClosed;
     private string? _failure;
 
@@ -316,6 +319,7 @@ internal sealed partial class TlsTransport : ITransport
         return total;
     }
 
+    /// <summary>To be followed by the end of the socket's direction, in whose packet it leaves.</summary>
     private void SendCloseNotify()
     {
         ThrowIfBroken();
@@ -331,7 +335,7 @@ internal sealed partial class TlsTransport : ITransport
             Loop.ActiveTls = null;
         }
 
-        Flush(Loop.Cipher);
+        Flush(Loop.Cipher, isMoreComing: true);
     }
 
     /// <summary>As far as the handshake goes with what has arrived. Null: more is needed.</summary>
@@ -371,30 +375,52 @@ internal sealed partial class TlsTransport : ITransport
 
         Loop.ActiveTls = null;
         var error = result == 1 || isStuck ? null : LibSsl.TakeError();
-        if (result == 1)
+        if (result != 1)
         {
-            Negotiation.Complete(_ssl);
+            Flush(cipher);
+            return isStuck && _failure is null ? null : Refused(error);
         }
 
-        var sealedAlready = result == 1 && Negotiation.IsServer ? CountRecords(cipher.Out) : 0;
-        Flush(cipher);
-        return result == 1 ? Finish(sealedAlready) : isStuck && _failure is null ? null : Refused(error);
+        var isResumed = LibSsl.IsSessionReused(_ssl) == 1;
+        var tickets = Negotiation.IsServer ? CountRecords(cipher.Out) : 0;
+        Negotiation.Complete(_ssl, isResumed, isNewSession: tickets > 0);
+        if (tickets > 0)
+        {
+            _tickets.Append(cipher.Out);
+            cipher.ClearOut();
+        }
+
+        if (Negotiation.IsServer)
+        {
+            Flush(cipher);
+        }
+        else
+        {
+            // A client often has its first payload at hand: one packet instead of two, and the server wakes up once.
+            Flush(cipher, isMoreComing: true);
+            Loop.Post(PushKept);
+        }
+
+        return Finish(isResumed, tickets);
     }
 
-    /// <param name="sealedAlready">Records that OpenSSL has sent under this side's first key for payload: a server's ticket.</param>
-    private TlsOutcome Finish(int sealedAlready)
+    private void PushKept()
     {
-        var isResumed = LibSsl.IsSessionReused(_ssl) == 1;
-        if (isResumed)
+        if (_isKept && _isClosed == 0)
         {
-            Negotiation.JudgeResumed(_ssl);
+            _socket.Push();
         }
+    }
 
+    /// <param name="isResumed">Whether the keys came from an earlier session.</param>
+    /// <param name="tickets">Records that OpenSSL has sealed under this side's first key for payload.</param>
+    private TlsOutcome Finish(bool isResumed, int tickets)
+    {
         switch (Negotiation.Answer)
         {
             case { Peer: { } peer }:
                 var session = new TlsSession(this, peer, Text(Version()), Text(CipherName()), Alpn(), isResumed) { IsMutual = Negotiation.HasCertificate, OwnExpiresAt = Negotiation.Context.PresentedUntil };
-                TakeOverRecords(session.CipherSuite, sealedAlready);
+                TakeOverRecords(session.CipherSuite, tickets);
                 return new TlsOutcome.Established(session);
             case { } no:
                 return new TlsOutcome.Refused(no.Reason, no.Detail);
@@ -451,7 +477,7 @@ internal sealed partial class TlsTransport : ITransport
     }
 
     /// <summary>Sends what OpenSSL wrote, behind what still waits. A broken socket is noticed by whoever reads or writes next.</summary>
-    private void Flush(CipherBuffers cipher)
+    private void Flush(CipherBuffers cipher, bool isMoreComing = false)
     {
         var bytes = cipher.Out;
         if (bytes.IsEmpty)
@@ -463,7 +489,8 @@ internal sealed partial class TlsTransport : ITransport
         {
             if (_unsent.Count == 0)
             {
-                bytes = bytes[_socket.TrySend(bytes)..];
+                bytes = bytes[_socket.TrySend(bytes, isMoreComing)..];
+                _isKept = isMoreComing;
             }
 
             _unsent.Append(bytes);
@@ -558,6 +585,7 @@ internal sealed partial class TlsTransport : ITransport
         _received.Clear();
         _opened.Clear();
         _unsent.Clear();
+        _tickets.Clear();
     }
 
     private void FreeLibrary()

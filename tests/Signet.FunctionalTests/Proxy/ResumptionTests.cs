@@ -175,24 +175,36 @@ public sealed class ResumptionTests
     }
 
     [Theory]
-    [InlineData(OpenSslClient.Tls13)]
-    [InlineData(OpenSslClient.Tls12)]
-    public async Task A_peer_that_has_renewed_its_certificate_is_not_held_to_the_one_of_an_old_session(int version)
+    [InlineData(OpenSslClient.Tls13, false)]
+    [InlineData(OpenSslClient.Tls13, true)]
+    [InlineData(OpenSslClient.Tls12, false)]
+    public async Task A_peer_that_has_renewed_its_certificate_is_not_held_to_the_one_of_an_old_session(int version, bool isNewEachTime)
     {
         await using var app = App.Echo();
         await using var world = await ProxyWorld.InboundAsync(app.EndPoint, ProxyWorld.Strict, AppProtocol.Tcp);
-        var ends = DateTimeOffset.UtcNow.AddSeconds(3);
+        var ends = DateTimeOffset.UtcNow.AddSeconds(5);
         using var session = await FirstAsync(world, world.Authority.Svid("/ns/default/sa/web", Now.AddHours(-1), ends), version);
         var renewed = world.Authority.Svid("/ns/default/sa/web");
+        var sessions = new Stack<OpenSslSession>([session]);
 
         await Eventually.IsTrueAsync(
             async () =>
             {
-                using var client = await OpenSslClient.ConnectAsync(world.Inbound, renewed, version, session: session);
+                using var client = await OpenSslClient.ConnectAsync(world.Inbound, renewed, version, session: sessions.Peek());
                 Assert.Equal("again", await client.EchoAsync("again"));
+                if (client.IsResumed && isNewEachTime)
+                {
+                    sessions.Push(client.Session());
+                }
+
                 return !client.IsResumed;
             },
             "the old session is not taken any more");
+        Assert.Equal(isNewEachTime, sessions.Count > 1);
+        foreach (var later in sessions)
+        {
+            later.Dispose();
+        }
     }
 
     [Fact]

@@ -284,6 +284,35 @@ public sealed class TlsRecordsTests : IDisposable
     }
 
     [Fact]
+    public async Task A_servers_ticket_leaves_with_its_first_record()
+    {
+        await using var world = await ConnectAsync(isServer: true, suite: null);
+        Assert.Equal(0, world.Pair.Far.Available);
+        await world.Session.Transport.WriteAsync("first"u8.ToArray(), CancellationToken.None);
+
+        using var receiving = world.Peer.Receiving();
+        List<(ContentType, byte[])> records = [];
+        while (world.Pair.Far.Available > 0)
+        {
+            var (isGenuine, type) = RecordCipherTests.Open(receiving, world.Peer.ReceiveRecord(), out var content);
+            Assert.True(isGenuine);
+            records.Add((type, content));
+        }
+
+        Assert.Equal(2, records.Count);
+        Assert.Equal((ContentType.Handshake, s_ticket[0]), (records[0].Item1, records[0].Item2[0]));
+        Assert.Equal(ContentType.ApplicationData, records[1].Item1);
+        Assert.Equal("first"u8.ToArray(), records[1].Item2);
+    }
+
+    [Fact]
+    public async Task A_server_chooses_AES_128_of_what_a_client_offers()
+    {
+        await using var world = await ConnectAsync(isServer: true, "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256");
+        Assert.Equal("TLS_AES_128_GCM_SHA256", world.Session.CipherSuite);
+    }
+
+    [Fact]
     public async Task A_ticket_that_is_none_ends_the_connection()
     {
         await using var world = await ConnectAsync(isServer: false, suite: null);
