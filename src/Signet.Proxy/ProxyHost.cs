@@ -396,7 +396,7 @@ public sealed class ProxyHost : IDaemonPart, IAsyncDisposable
             }
 
             // Without work nothing would ever be collected, and the heaps stay as large as they were at the flood.
-            if (ebb.HasCome(_core.Connections.Count))
+            if (ebb.HasCome(_core.Connections.Count, GC.GetTotalAllocatedBytes(), GC.GetGCMemoryInfo().HeapSizeBytes))
             {
                 GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
                 Libc.Trim();

@@ -1,26 +1,45 @@
 namespace Signet.Proxy.Connections;
 
 /// <summary>
-/// Notices when many connections have gone: what they needed is then worth giving back, once, and not again before as many have come and gone.
-/// Pure; one caller.
+/// Notices when memory is worth giving back: when many connections have gone, and when work has ended that left much behind. Each once, and
+/// not again before as much has come. Asked at regular intervals. Pure; one caller.
 /// </summary>
 internal sealed class Ebb
 {
-    /// <summary>Fewer than this are not worth a pause.</summary>
+    /// <summary>Fewer connections than this are not worth a pause.</summary>
     internal const int Many = 1000;
 
-    private int _peak;
+    /// <summary>Bytes allocated since the last time that are not worth one either.</summary>
+    internal const long Little = 4 * 1024 * 1024;
 
-    /// <summary>Whether most of many connections have gone since the last time.</summary>
-    public bool HasCome(int connections)
+    /// <summary>Bytes allocated between two looks while nothing goes on: timers, a scrape.</summary>
+    internal const long Idle = 256 * 1024;
+
+    /// <summary>So many looks in a row make a rest.</summary>
+    internal const int Rest = 5;
+
+    private int _peak;
+    private long _lastAllocated;
+    private long _allocatedThen;
+    private int _idleLooks;
+
+    /// <summary>Whether to give memory back now.</summary>
+    /// <param name="connections">How many there are.</param>
+    /// <param name="allocated">Bytes ever allocated.</param>
+    /// <param name="inUse">Bytes of the heap after the last collection: what is left behind counts only beside it, since collecting takes the longer the more there is.</param>
+    public bool HasCome(int connections, long allocated, long inUse)
     {
         _peak = Math.Max(_peak, connections);
-        if (_peak - connections < Many || connections > _peak / 2)
+        _idleLooks = allocated - _lastAllocated < Idle ? _idleLooks + 1 : 0;
+        _lastAllocated = allocated;
+        var haveGone = _peak - connections >= Many && connections <= _peak / 2;
+        var hasEnded = _idleLooks >= Rest && allocated - _allocatedThen > Math.Max(Little, inUse / 2);
+        if (!haveGone && !hasEnded)
         {
             return false;
         }
 
-        _peak = connections;
+        (_peak, _allocatedThen) = (connections, allocated);
         return true;
     }
 }

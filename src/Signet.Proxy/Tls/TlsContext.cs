@@ -20,7 +20,7 @@ internal sealed class TlsContext : SafeHandleZeroOrMinusOneIsInvalid
 
     // The hybrid comes first where the library has it; who does not know a name takes no list that contains it.
     private static readonly string[] GroupLists = ["X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384"];
-    private const int MaxServerSessions = 4096;
+    internal const int MaxServerSessions = 4096;
 
     /// <summary>
     /// Shorter than what most certificates have left: when the cache is full OpenSSL gives up the sessions that end first, and those of a peer
