@@ -12,8 +12,8 @@ internal sealed class Ebb
     /// <summary>Bytes allocated since the last time that are not worth one either.</summary>
     internal const long Little = 4 * 1024 * 1024;
 
-    /// <summary>Bytes allocated between two looks while nothing goes on: timers, a scrape.</summary>
-    internal const long Idle = 256 * 1024;
+    /// <summary>Bytes allocated between two looks while nothing goes on but timers.</summary>
+    internal const long Idle = 32 * 1024;
 
     /// <summary>So many looks in a row make a rest.</summary>
     internal const int Rest = 5;
@@ -39,7 +39,7 @@ internal sealed class Ebb
             return false;
         }
 
-        (_peak, _allocatedThen) = (connections, allocated);
+        (_peak, _allocatedThen, _idleLooks) = (connections, allocated, 0);
         return true;
     }
 }

@@ -135,6 +135,9 @@ internal static unsafe partial class LibSsl
     [LibraryImport(Ssl, EntryPoint = "SSL_SESSION_get_max_fragment_length")]
     public static partial byte MaxFragmentLength(nint session);
 
+    [LibraryImport(Ssl, EntryPoint = "SSL_SESSION_get_timeout")]
+    public static partial nint SessionTimeout(nint session);
+
     [LibraryImport(Ssl, EntryPoint = "SSL_SESSION_set_timeout")]
     public static partial nint SetSessionTimeout(nint session, nint seconds);
 

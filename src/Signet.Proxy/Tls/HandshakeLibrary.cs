@@ -40,7 +40,7 @@ internal static unsafe class HandshakeLibrary
             s_functions = (Providers.Function*)NativeMemory.AllocZeroed(3, (nuint)sizeof(Providers.Function));
             s_functions[0] = new() { Number = Providers.FunctionQueryOperation, Pointer = (nint)(delegate* unmanaged[Cdecl]<nint, int, int*, Providers.Algorithm*>)&Query };
             s_functions[1] = new() { Number = Providers.FunctionGetCapabilities, Pointer = (nint)(delegate* unmanaged[Cdecl]<nint, byte*, nint, void*, int>)&GetCapabilities };
-            if (Providers.AddBuiltIn(library, "signet", &Begin) == 1 && Providers.Load(library, "signet") != 0)
+            if (Providers.AddBuiltIn(library, "signet", &Begin) == 1 && Providers.Load(library, "signet") != 0 && TryUse(library))
             {
                 return library;
             }
@@ -49,6 +49,14 @@ internal static unsafe class HandshakeLibrary
         Providers.FreeLibrary(library);
         LibSsl.ClearErrors();
         return 0;
+    }
+
+    /// <summary>What a context learns at its first use it learns without a lock, so that comes before anybody shares it.</summary>
+    private static bool TryUse(nint library)
+    {
+        var settings = LibSsl.NewContext(library, null, LibSsl.ServerMethod());
+        LibSsl.FreeContext(settings);
+        return settings != 0;
     }
 
     private static bool HasNothingButDefault()

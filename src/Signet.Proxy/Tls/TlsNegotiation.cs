@@ -74,20 +74,18 @@ internal sealed class TlsNegotiation
     /// <summary>The handshake has succeeded, and its last message has not left yet.</summary>
     /// <param name="ssl">The connection.</param>
     /// <param name="isResumed">The session has brought its peer's certificates along from the first handshake: the same question again.</param>
-    /// <param name="isNewSession">Whether this side has made a session, with a ticket. It has the time of the one that was resumed, counted from now.</param>
+    /// <param name="isNewSession">Whether this side has made a session of TLS 1.3 just now. One that follows from another has the other's time, counted from now.</param>
     public void Complete(nint ssl, bool isResumed, bool isNewSession)
     {
         if (isResumed)
         {
             Answer = JudgeStack(LibSsl.PeerChain(ssl), leaf: IsServer ? LibSsl.PeerCertificate(ssl) : 0);
-            if (isNewSession)
-            {
-                EndSessionWithPeer(ssl);
-            }
         }
 
-        // TLS 1.2 named its session before it knew the peer.
-        if (MayNotResume(SecondsOfPeer()))
+        // TLS 1.2 named its session before it knew the peer. In the cache other threads may throw a session out; no more can be done to it than to forget it.
+        var seconds = SecondsOfPeer();
+        var mayOutlivePeer = isResumed && isNewSession && (Answer is not { Peer: not null } || seconds < LibSsl.SessionTimeout(LibSsl.Session(ssl)));
+        if (mayOutlivePeer || MayNotResume(seconds))
         {
             _ = LibSsl.ForgetSession(Context.DangerousGetHandle(), LibSsl.Session(ssl));
         }

@@ -383,7 +383,15 @@ internal sealed partial class TlsTransport : ITransport
 
         var isResumed = LibSsl.IsSessionReused(_ssl) == 1;
         var tickets = Negotiation.IsServer ? CountRecords(cipher.Out) : 0;
-        Negotiation.Complete(_ssl, isResumed, isNewSession: tickets > 0);
+        try
+        {
+            Negotiation.Complete(_ssl, isResumed, isNewSession: tickets > 0);
+        }
+        catch (Exception e)
+        {
+            throw Abandoned(e);
+        }
+
         if (tickets > 0)
         {
             _tickets.Append(cipher.Out);

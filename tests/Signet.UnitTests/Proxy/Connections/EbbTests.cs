@@ -45,9 +45,15 @@ public sealed class EbbTests
     [Fact]
     public void Does_not_come_for_what_idling_allocates_until_it_is_much()
     {
-        var looks = Allocations([.. Enumerable.Range(0, 100).Select(i => i * 0.1)]);
-        Assert.DoesNotContain(true, looks[..40]);
+        var looks = Allocations([.. Enumerable.Range(0, 500).Select(i => i * 0.02)]);
+        Assert.DoesNotContain(true, looks[..200]);
         Assert.Equal(2, looks.Count(look => look));
+    }
+
+    [Fact]
+    public void Does_not_come_while_a_little_work_goes_on()
+    {
+        Assert.DoesNotContain(true, Allocations([.. Enumerable.Range(0, 500).Select(i => i * 0.04)]));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Signet.Identity.X509;
 using Signet.Proxy.Config;
@@ -9,7 +10,7 @@ using Signet.UnitTests.Proxy.Loop;
 namespace Signet.UnitTests.Proxy.Tls;
 
 /// <summary>Records of TLS 1.3 after the handshake, with libssl at the other end, and with an end that does what libssl never would.</summary>
-public sealed class TlsRecordsTests : IDisposable
+public sealed partial class TlsRecordsTests : IDisposable
 {
     private const string Destination = "orders";
 
@@ -306,6 +307,25 @@ public sealed class TlsRecordsTests : IDisposable
     }
 
     [Fact]
+    public async Task A_clients_last_message_leaves_though_it_has_nothing_to_say()
+    {
+        await using var pair = await LoopPair.ConnectAsync();
+        using var peer = new LibraryPeer(pair.Far, isServer: true, _orders);
+        var handshake = Task.Run(peer.Handshake);
+        var judgement = new Judgement(new Signet.Proxy.Tls.Peer(_orders.Id, _orders.Chain, _orders.NotAfter), default, "");
+        var outcome = await TlsEngine.ConnectAsync(pair.Near, new TlsClientSetup(_client, "orders", [], Destination, _ => judgement), CancellationToken.None);
+        await Task.Yield();
+
+        // The loop has come to the end of its turn. Left alone the kernel would wait a fifth of a second.
+        await pair.Near.Loop.EnterAsync();
+        var unsent = CountUnsent(pair.Near.Descriptor);
+        await Task.Yield();
+        Assert.Null(await handshake.WaitAsync(s_patience));
+        Assert.Equal(0, unsent);
+        await Assert.IsType<TlsOutcome.Established>(outcome).Session.Transport.DisposeAsync();
+    }
+
+    [Fact]
     public async Task A_server_chooses_AES_128_of_what_a_client_offers()
     {
         await using var world = await ConnectAsync(isServer: true, "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256");
@@ -422,6 +442,17 @@ public sealed class TlsRecordsTests : IDisposable
 
         return bytes;
     }
+
+    /// <summary>Bytes that the kernel has not sent once.</summary>
+    private static int CountUnsent(int socket)
+    {
+        const nuint OutQueueNotSent = 0x894B; // SIOCOUTQNSD of linux/sockios.h
+        Assert.Equal(0, Control(socket, OutQueueNotSent, out var count));
+        return count;
+    }
+
+    [LibraryImport("libc", EntryPoint = "ioctl")]
+    private static partial int Control(int socket, nuint request, out int count);
 
     private async Task<World> ConnectAsync(bool isServer, string? suite, int maxVersion = LibSsl.Tls13, bool isShort = false)
     {
