@@ -152,7 +152,10 @@ internal sealed class LoopSocket : ITransport, IPolled
         return (int)sent;
     }
 
-    /// <summary>Has the kernel send what it keeps for more to come; nothing is kept but by <see cref="TrySend"/>'s demand. On the loop's thread only.</summary>
+    /// <summary>
+    /// Has the kernel send what it keeps, and from now on keep nothing but by <see cref="TrySend"/>'s demand (TCP_NODELAY, which pushes even where
+    /// it is set already). On the loop's thread only.
+    /// </summary>
     public unsafe void Push()
     {
         var on = 1;
