@@ -7,16 +7,16 @@ namespace Signet.Proxy.Connections;
 internal sealed class Ebb
 {
     /// <summary>Fewer connections than this are not worth a pause.</summary>
-    internal const int Many = 1000;
+    private const int Many = 1000;
 
     /// <summary>Bytes allocated since the last time that are not worth one either.</summary>
-    internal const long Little = 4 * 1024 * 1024;
+    private const long Little = 4 * 1024 * 1024;
 
     /// <summary>Bytes allocated between two looks while nothing goes on but timers.</summary>
-    internal const long Idle = 32 * 1024;
+    private const long Idle = 32 * 1024;
 
     /// <summary>So many looks in a row make a rest.</summary>
-    internal const int Rest = 5;
+    private const int Rest = 5;
 
     private int _peak;
     private long _lastAllocated;

@@ -290,6 +290,18 @@ internal static unsafe partial class LibSsl
         }
     }
 
+    /// <summary>The octets before the first 0. One by one: a wider look for the end reads behind the block.</summary>
+    public static ReadOnlySpan<byte> Words(byte* text)
+    {
+        var length = 0;
+        while (text[length] != 0)
+        {
+            length++;
+        }
+
+        return new ReadOnlySpan<byte>(text, length);
+    }
+
     /// <summary>OpenSSL's words for an alert that the peer sent; null for one that it does not know.</summary>
     public static string? WordsOfAlert(byte alert)
     {

@@ -69,7 +69,7 @@ internal static unsafe class HandshakeLibrary
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static int CountOther(nint provider, void* others)
     {
-        if (!MemoryMarshal.CreateReadOnlySpanFromNullTerminated(Providers.Name(provider)).SequenceEqual("default"u8))
+        if (!LibSsl.Words(Providers.Name(provider)).SequenceEqual("default"u8))
         {
             ++*(int*)others;
         }
@@ -94,7 +94,7 @@ internal static unsafe class HandshakeLibrary
         return table;
     }
 
-    private static string Text(byte* words) => Encoding.ASCII.GetString(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(words));
+    private static string Text(byte* words) => Encoding.ASCII.GetString(LibSsl.Words(words));
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static int Begin(nint core, Providers.Function* given, Providers.Function** functions, nint* context)

@@ -83,14 +83,7 @@ internal static unsafe class TlsCallbacks
     {
         try
         {
-            // Octet by octet: a wider look for the end reads behind the block.
-            var length = 0;
-            while (line[length] != 0)
-            {
-                length++;
-            }
-
-            Active.TakeSecret(new ReadOnlySpan<byte>(line, length));
+            Active.TakeSecret(LibSsl.Words(line));
         }
         catch (Exception e)
         {

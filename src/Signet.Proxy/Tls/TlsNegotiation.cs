@@ -84,7 +84,7 @@ internal sealed class TlsNegotiation
 
         // TLS 1.2 named its session before it knew the peer. In the cache other threads may throw a session out; no more can be done to it than to forget it.
         var seconds = SecondsOfPeer();
-        var mayOutlivePeer = isResumed && isNewSession && (Answer is not { Peer: not null } || seconds < LibSsl.SessionTimeout(LibSsl.Session(ssl)));
+        var mayOutlivePeer = isResumed && isNewSession && (Answer?.Peer is null || seconds < LibSsl.SessionTimeout(LibSsl.Session(ssl)));
         if (mayOutlivePeer || MayNotResume(seconds))
         {
             _ = LibSsl.ForgetSession(Context.DangerousGetHandle(), LibSsl.Session(ssl));

@@ -398,14 +398,10 @@ internal sealed partial class TlsTransport : ITransport
             cipher.ClearOut();
         }
 
-        if (Negotiation.IsServer)
+        // A client often has its first payload at hand: one packet instead of two, and the server wakes up once.
+        Flush(cipher, isMoreComing: !Negotiation.IsServer);
+        if (_isKept)
         {
-            Flush(cipher);
-        }
-        else
-        {
-            // A client often has its first payload at hand: one packet instead of two, and the server wakes up once.
-            Flush(cipher, isMoreComing: true);
             Loop.Post(PushKept);
         }
 

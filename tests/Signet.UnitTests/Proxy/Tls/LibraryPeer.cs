@@ -50,6 +50,9 @@ internal sealed unsafe partial class LibraryPeer : IDisposable
         Assert.Equal(1, SetDescriptor(_ssl, (int)socket.Handle));
     }
 
+    /// <summary>What the other side says of a peer that it believes.</summary>
+    public static Judgement Believed(X509Svid svid) => new(new Signet.Proxy.Tls.Peer(svid.Id, svid.Chain, svid.NotAfter), default, "");
+
     /// <summary>Runs the handshake.</summary>
     /// <returns>What went wrong, or null.</returns>
     public string? Handshake()

@@ -31,7 +31,7 @@ public sealed partial class ServerSessionsTests
         await using var pair = await LoopPair.ConnectAsync();
         using var peer = new LibraryPeer(pair.Far, isServer: false, web);
         var handshake = Task.Run(peer.Handshake);
-        var judgement = new Judgement(new Signet.Proxy.Tls.Peer(web.Id, web.Chain, web.NotAfter), default, "");
+        var judgement = LibraryPeer.Believed(web);
         var outcome = await TlsEngine.AcceptAsync(pair.Near, default, new TlsServerSetup(server, null, _ => judgement, TimeProvider.System, []), CancellationToken.None);
         await using var session = Assert.IsType<TlsOutcome.Established>(outcome).Session.Transport;
         await Task.Yield();

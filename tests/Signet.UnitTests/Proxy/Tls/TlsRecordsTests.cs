@@ -312,7 +312,7 @@ public sealed partial class TlsRecordsTests : IDisposable
         await using var pair = await LoopPair.ConnectAsync();
         using var peer = new LibraryPeer(pair.Far, isServer: true, _orders);
         var handshake = Task.Run(peer.Handshake);
-        var judgement = new Judgement(new Signet.Proxy.Tls.Peer(_orders.Id, _orders.Chain, _orders.NotAfter), default, "");
+        var judgement = LibraryPeer.Believed(_orders);
         var outcome = await TlsEngine.ConnectAsync(pair.Near, new TlsClientSetup(_client, "orders", [], Destination, _ => judgement), CancellationToken.None);
         await Task.Yield();
 
@@ -460,7 +460,7 @@ public sealed partial class TlsRecordsTests : IDisposable
         var other = isServer ? _web : _orders;
         var peer = new LibraryPeer(pair.Far, !isServer, other, suite, maxVersion, isShort);
         var handshake = Task.Run(peer.Handshake);
-        var judgement = new Judgement(new Signet.Proxy.Tls.Peer(other.Id, other.Chain, other.NotAfter), default, "");
+        var judgement = LibraryPeer.Believed(other);
         var outcome = isServer
             ? await TlsEngine.AcceptAsync(pair.Near, default, new TlsServerSetup(_server, null, _ => judgement, TimeProvider.System, []), CancellationToken.None)
             : await TlsEngine.ConnectAsync(pair.Near, new TlsClientSetup(_client, "orders", [], Destination, _ => judgement), CancellationToken.None);
